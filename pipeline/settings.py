@@ -1,0 +1,105 @@
+"""What the environment says: where the database is, where state lives, which key to use. Read once, then frozen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pipeline.errors import UsageError
+from pipeline.secret import Secret
+
+DEFAULT_STATE_DIR: Final = Path(".sports-market")
+DEFAULT_ROLE_PREFIX: Final = "sports_market_"
+DEFAULT_API_BASE_URL: Final = "https://api.the-odds-api.com"
+
+# Role names are prefix + at most 11 letters and PostgreSQL cuts names at 63 bytes; the server reserves pg_.
+_ROLE_PREFIX = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,39}")
+
+
+def check_role_prefix(prefix: str) -> str:
+    """The prefix itself, if role names may start with it.
+
+    Raises:
+        UsageError: ``ROLE_PREFIX_INVALID``.
+    """
+    if not _ROLE_PREFIX.fullmatch(prefix):
+        raise UsageError(
+            "ROLE_PREFIX_INVALID",
+            f"{prefix!r} cannot start the names of database roles.",
+            "Use 1 to 40 lower-case letters, digits and underscores that start neither with a digit nor with pg_"
+            " (SPORTS_MARKET_ROLE_PREFIX).",
+        )
+    return prefix
+
+
+def check_base_url(url: str) -> str:
+    """The URL without a trailing slash, if it is an absolute http(s) URL without query and fragment.
+
+    Raises:
+        UsageError: ``API_BASE_URL_INVALID``; the text is not repeated, as it may hold a key.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise UsageError(
+            "API_BASE_URL_INVALID",
+            "The base URL of the API is not an absolute http(s) URL without query and fragment.",
+            f"Set SPORTS_MARKET_API_BASE_URL to something like {DEFAULT_API_BASE_URL}, or unset it.",
+        )
+    return url.rstrip("/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of one run.
+
+    Attributes:
+        database_url: a libpq URL of a server and database; ``None`` = the embedded server. May hold a password, so
+            it is left out of ``repr``.
+        state_dir: where the embedded server and other local state live.
+        role_prefix: what the names of the three database roles start with.
+        role_password: the password of the three roles; ``None`` = derived from the password in ``database_url``.
+        api_key: the key of The Odds API; ``None`` = not given.
+        api_base_url: scheme and host of the API, without a trailing slash.
+    """
+
+    database_url: str | None = field(default=None, repr=False)
+    state_dir: Path = DEFAULT_STATE_DIR
+    role_prefix: str = DEFAULT_ROLE_PREFIX
+    role_password: Secret | None = None
+    api_key: Secret | None = None
+    api_base_url: str = DEFAULT_API_BASE_URL
+
+    def __post_init__(self) -> None:
+        check_role_prefix(self.role_prefix)
+        object.__setattr__(self, "api_base_url", check_base_url(self.api_base_url))
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """The settings that the environment variables name; an empty variable counts as unset.
+
+        Args:
+            environ: usually ``os.environ``.
+
+        Raises:
+            UsageError: a value cannot be meant (``ROLE_PREFIX_INVALID``, ``API_BASE_URL_INVALID``).
+        """
+
+        def text(name: str) -> str | None:
+            return environ.get(name, "").strip() or None
+
+        def secret(name: str) -> Secret | None:
+            value = text(name)
+            return Secret(value) if value else None
+
+        return cls(
+            database_url=text("SPORTS_MARKET_DATABASE_URL"),
+            state_dir=Path(text("SPORTS_MARKET_STATE_DIR") or DEFAULT_STATE_DIR),
+            role_prefix=text("SPORTS_MARKET_ROLE_PREFIX") or DEFAULT_ROLE_PREFIX,
+            role_password=secret("SPORTS_MARKET_ROLE_PASSWORD"),
+            api_key=secret("ODDS_API_KEY"),
+            api_base_url=text("SPORTS_MARKET_API_BASE_URL") or DEFAULT_API_BASE_URL,
+        )
