@@ -1,0 +1,1 @@
+"""The Odds API v4: endpoints as a table, requests, client, errors, credits, redaction, and the simulated market."""

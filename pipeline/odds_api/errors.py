@@ -1,0 +1,125 @@
+"""What went wrong with a request, as a value: a failed request is daily life, and is recorded like an answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import requests
+from urllib3.exceptions import ReadTimeoutError
+
+MESSAGE_LIMIT: Final = 300
+
+# The API's own codes. A body names one of them exactly; two are prefixes of others (INVALID_MARKET, INVALID_EVENT_ID).
+ERROR_CODES: Final = frozenset(
+    {
+        "MISSING_KEY",
+        "INVALID_KEY",
+        "DEACTIVATED_KEY",
+        "OUT_OF_USAGE_CREDITS",
+        "HISTORICAL_UNAVAILABLE_ON_FREE_USAGE_PLAN",
+        "EVENT_NOT_FOUND",
+        "UNKNOWN_SPORT",
+        "MISSING_REGION",
+        "INVALID_REGION",
+        "INVALID_BOOKMAKERS",
+        "MISSING_MARKET",
+        "INVALID_MARKET",
+        "INVALID_MARKET_COMBO",
+        "INVALID_DATE_FORMAT",
+        "INVALID_ODDS_FORMAT",
+        "INVALID_ALL_SPORTS_PARAM",
+        "INVALID_SPORT",
+        "INVALID_SCORES_DAYS_FROM",
+        "INVALID_EVENT_IDS",
+        "INVALID_EVENT_ID",
+        "MISSING_HISTORICAL_TIMESTAMP",
+        "INVALID_HISTORICAL_TIMESTAMP",
+        "INVALID_COMMENCE_TIME_FROM",
+        "INVALID_COMMENCE_TIME_TO",
+        "INVALID_COMMENCE_TIME_RANGE",
+        "INVALID_PARTICIPANT_ID",
+        "INVALID_INCLUDE_LINKS",
+        "INVALID_INCLUDE_SIDS",
+        "INVALID_INCLUDE_BET_LIMITS",
+        "INVALID_INCLUDE_MULTIPLIERS",
+        "INVALID_INCLUDE_ROTATION_NUMBERS",
+        "HISTORICAL_MARKETS_UNAVAILABLE_AT_DATE",
+        "INVALID_STATUS",
+        "EXCEEDED_FREQ_LIMIT",
+    }
+)
+# With these no request of the account is answered. OUT_OF_USAGE_CREDITS is a 401 too, but the key is good.
+KEY_CODES: Final = frozenset({"MISSING_KEY", "INVALID_KEY", "DEACTIVATED_KEY"})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no answer body worth a verdict: a transport failure, or an HTTP status that is not 200.
+
+    Attributes:
+        code: ``EVENT_NOT_FOUND``, ``OUT_OF_USAGE_CREDITS`` … (the API's), ``HTTP_500``, or ``CONNECT``, ``TIMEOUT``,
+            ``RESET``, ``TLS``, ``DECODE`` (the transfer encoding is broken), ``PROTOCOL`` (no HTTP answer).
+        message: redacted; at most a few hundred characters.
+    """
+
+    code: str
+    message: str
+
+    @property
+    def is_key_problem(self) -> bool:
+        """Whether the API key itself is missing, wrong or deactivated."""
+        return self.code in KEY_CODES
+
+
+def classify(status: int, body: bytes | None) -> Failure | None:
+    """The failure that an HTTP answer tells of: by its exact ``error_code`` where the API knows it, else by status.
+
+    Args:
+        status: HTTP status.
+        body: decoded body bytes; must already be free of secrets.
+
+    Returns:
+        None for status 200.
+    """
+    if status == 200:
+        return None
+    code, message = None, None
+    try:
+        document = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict):
+        code, message = document.get("error_code"), document.get("message")
+    if not isinstance(message, str):
+        message = (body or b"").decode("utf-8", "replace").strip()
+    # a lone surrogate is legal in JSON text but in no file or database
+    message = message.encode("utf-8", "replace").decode().replace("\0", "\ufffd")[:MESSAGE_LIMIT]
+    return Failure(code if isinstance(code, str) and code in ERROR_CODES else f"HTTP_{status}", message)
+
+
+def classify_transport(error: requests.RequestException) -> Failure:
+    """The failure that stands for an exception of the transport.
+
+    The message names the kind of the innermost cause and never its text, which may quote the URL.
+    """
+    inner: BaseException = error
+    while (deeper := inner.__cause__ or inner.__context__) is not None:
+        inner = deeper
+    reason = error.args[0] if error.args else None
+    kind = type(inner).__name__
+    if isinstance(error, requests.exceptions.SSLError):
+        return Failure("TLS", f"No secure connection ({kind}).")
+    # requests tells of a time-out while the body is read as a ConnectionError
+    if isinstance(error, requests.Timeout) or isinstance(reason, ReadTimeoutError):
+        return Failure("TIMEOUT", f"No answer in time ({kind}).")
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return Failure("DECODE", f"The body's transfer encoding is broken ({kind}).")
+    if isinstance(error, requests.exceptions.ChunkedEncodingError) or isinstance(inner, ConnectionResetError | BrokenPipeError):
+        return Failure("RESET", f"The connection broke off ({kind}).")
+    if not isinstance(error, requests.ConnectionError):
+        return Failure("PROTOCOL", f"What came is no HTTP answer ({kind}).")
+    if "Connection aborted" in str(reason):
+        return Failure("RESET", f"The connection broke off ({kind}).")
+    return Failure("CONNECT", f"No connection ({kind}).")
