@@ -1,0 +1,1 @@
+"""Plan → requests → exchanges: what to ask, and asking it into a recording."""

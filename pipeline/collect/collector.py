@@ -1,0 +1,96 @@
+"""Execute a plan: send its requests, keep every exchange, seal the batch."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from pipeline.clock import ManualClock
+from pipeline.collect.plan import ExplicitPlan, Plan, Step
+from pipeline.errors import ConflictError, RecordingError
+from pipeline.odds_api.client import OddsApiClient, open_session
+from pipeline.recording.adapters import ReplayAdapter
+from pipeline.recording.coverage import coverage_of
+from pipeline.recording.model import Batch, Exchange
+from pipeline.recording.store import RecordingWriter, content_sha256
+
+
+def collect(plan: Plan, scheduled_at: dt.datetime, client: OddsApiClient, writer: RecordingWriter, *, source: str) -> Batch:
+    """Collect one batch into a recording. Live, replay and back-fill differ only in the client's session.
+
+    Every request ends in an exchange, an answer or a failure, which is on disk before the next one is sent. What a run
+    that was cut short kept is not asked again, and a sealed batch is given back as it is.
+
+    Args:
+        plan: what to ask.
+        scheduled_at: the batch's time, aware, whole seconds; for a historical plan the time asked about.
+        client: sends the requests.
+        writer: the recording.
+        source: ``live``, ``import``, ``simulated`` or ``backfill``.
+
+    Returns:
+        The sealed batch. A historical one is filed under the time of its first envelope; where that batch is there
+        already, it is a duplicate, and the one that is there is given back.
+
+    Raises:
+        RequestNotRecorded: the client replays, and the recording does not hold a request.
+        SetupError: the recording cannot be written.
+    """
+    batch_id = plan.identity.batch_id(scheduled_at)
+    if known := writer.sealed(batch_id):
+        return known
+    batch = writer.begin(batch_id, scheduled_at, plan.identity, source)
+    while True:
+        kept = {(exchange.place, exchange.attempt) for exchange in batch.exchanges}
+        steps = plan.expand(scheduled_at, batch.exchanges)
+        missing = [step for step in steps if (step.place, step.attempt) not in kept]
+        if not missing:
+            break
+        for step in missing:
+            batch.add(_ask(client, step))
+    filed_under = plan.filed_under(scheduled_at, batch.exchanges)
+    if filed_under != scheduled_at and (known := writer.sealed(plan.identity.batch_id(filed_under))):
+        batch.discard()
+        return known
+    return batch.seal(filed_under)
+
+
+def collect_again(batch: Batch, writer: RecordingWriter) -> Batch:
+    """Collect a recorded batch once more, through the replay adapter, into another recording.
+
+    Raises:
+        RecordingError: ``RECORDING_UNPLAYED``: exchanges were left over.
+        ConflictError: the other recording holds this batch with other content.
+    """
+    begun = writer.begin(batch.batch_id, batch.scheduled_at, batch.plan, batch.source)
+    adapter = ReplayAdapter(batch, played={(exchange.place, exchange.attempt) for exchange in begun.exchanges})
+    with open_session(adapter) as session:
+        client = OddsApiClient(session, clock=ManualClock(batch.scheduled_at))
+        again = collect(ExplicitPlan.of(batch), batch.scheduled_at, client, writer, source=batch.source)
+    if adapter.unplayed:
+        left = ", ".join(f"{exchange.place}-{exchange.attempt} `{exchange.request.text}`" for exchange in adapter.unplayed)
+        raise RecordingError(
+            "RECORDING_UNPLAYED", f"Batch {batch.batch_id}: nothing asked for {left}.", "Replay with the recorded plan."
+        )
+    if again != batch:  # it was sealed there before
+        raise ConflictError(
+            "BATCH_CONFLICT",
+            f"Batch {batch.batch_id} has content sha256:{content_sha256(batch)} here "
+            f"and sha256:{content_sha256(again)} in {writer.path}.",
+            "The same batch never has two contents: name another folder.",
+        )
+    return again
+
+
+def _ask(client: OddsApiClient, step: Step) -> Exchange:
+    answer = client.send(step.request)
+    return Exchange(
+        place=step.place,
+        attempt=step.attempt,
+        request=step.request,
+        coverage=coverage_of(step.request) if step.coverage is None else step.coverage,
+        captured_at=answer.captured_at,
+        status=answer.status,
+        headers=answer.headers,
+        body=answer.body,
+        failure=answer.failure,
+    )

@@ -1,0 +1,1 @@
+"""Recordings: batches of API answers on disk. Read, write, import; and the record and replay adapters."""

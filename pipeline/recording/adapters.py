@@ -1,0 +1,127 @@
+"""The seam between live and replay: two transport adapters for one ``requests`` session.
+
+Both set ``captured_at`` (aware, UTC) on the response or exception, and both give only the headers that are kept.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections import defaultdict, deque
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+
+from pipeline.clock import Clock
+from pipeline.errors import RequestNotRecorded
+from pipeline.odds_api.endpoints import endpoint, envelope_time, nearest, parse_url
+from pipeline.odds_api.redaction import KEPT_HEADERS, hide_keys_in_logs
+from pipeline.odds_api.request import ApiRequest
+from pipeline.recording.model import Batch, Exchange, Failure
+
+_EXCEPTIONS: Final[Mapping[str, type[requests.RequestException]]] = {
+    "CONNECT": requests.ConnectionError,
+    "DECODE": requests.exceptions.ContentDecodingError,
+    "RESET": requests.ConnectionError,
+    "TIMEOUT": requests.Timeout,
+    "TLS": requests.exceptions.SSLError,
+}
+
+
+class LiveAdapter(HTTPAdapter):
+    """Sends over the network. Each response is read to its end, dated, and stripped of headers that are not kept.
+
+    Args:
+        clock: tells when an answer was received. A historical answer bears the time of its envelope instead, since
+            facts are dated by it.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(max_retries=0)
+        self._clock = clock
+        hide_keys_in_logs()
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send one request."""
+        response = super().send(request, *args, **kwargs)
+        body = response.content
+        captured_at = self._clock.now()
+        if response.status_code == 200 and endpoint(parse_url(request.url or "").endpoint).is_historical:
+            captured_at = envelope_time(body) or captured_at
+        kept = {name: value for name, value in response.headers.items() if name.lower() in KEPT_HEADERS}
+        response.headers = CaseInsensitiveDict(kept)
+        vars(response)["captured_at"] = captured_at
+        return response
+
+
+class ReplayAdapter(BaseAdapter):
+    """Answers requests from one recorded batch, and opens no socket.
+
+    Identical requests are answered in their recorded order, attempts included. A recorded failure fails again in the
+    same way. The key is no part of the comparison.
+
+    Args:
+        batch: the batch to replay.
+        played: (place, attempt) of exchanges that were replayed before, in a run that was cut short.
+    """
+
+    def __init__(self, batch: Batch, played: Collection[tuple[int, int]] = ()) -> None:
+        super().__init__()
+        self._batch_id = batch.batch_id
+        self._waiting: dict[ApiRequest, deque[Exchange]] = defaultdict(deque)
+        for exchange in batch.exchanges:
+            queue = self._waiting[exchange.request]
+            if (exchange.place, exchange.attempt) not in played:
+                queue.append(exchange)
+
+    @property
+    def unplayed(self) -> tuple[Exchange, ...]:
+        """Exchanges that nobody has asked for, by place and attempt."""
+        left = (exchange for queue in self._waiting.values() for exchange in queue)
+        return tuple(sorted(left, key=lambda exchange: (exchange.place, exchange.attempt)))
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Answer one request from the recording.
+
+        Raises:
+            RequestNotRecorded: ``REQUEST_NOT_RECORDED``: the batch does not hold it, or not once more.
+            requests.RequestException: where the recorded exchange is a transport failure.
+        """
+        exchange = self._take(parse_url(request.url or ""))
+        if exchange.status is None:
+            assert exchange.failure is not None
+            error = _EXCEPTIONS.get(exchange.failure.code, requests.RequestException)(exchange.failure.message)
+            _note(error, exchange.captured_at, exchange.failure)
+            raise error
+        response = requests.Response()
+        response.status_code = exchange.status
+        response.headers = CaseInsensitiveDict(exchange.headers)
+        # without a raw stream the content is None, as it was
+        response.raw = None if exchange.body is None else io.BytesIO(exchange.body)
+        response.url = request.url or ""
+        response.request = request
+        _note(response, exchange.captured_at, exchange.failure)
+        return response
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _take(self, request: ApiRequest) -> Exchange:
+        if queue := self._waiting.get(request):
+            return queue.popleft()
+        if request in self._waiting:
+            why = "every recorded answer to it was replayed already"
+        else:
+            why = f"the nearest recorded one is `{nearest(request.text, [known.text for known in self._waiting])}`"
+        raise RequestNotRecorded(
+            "REQUEST_NOT_RECORDED",
+            f"Batch {self._batch_id} does not hold the request `{request.text}`: {why}.",
+            "Replay with the plan that the batch was recorded with, or record it anew.",
+        )
+
+
+def _note(target: requests.Response | requests.RequestException, captured_at: dt.datetime, failure: Failure | None) -> None:
+    vars(target).update(captured_at=captured_at, failure=failure)
