@@ -1,0 +1,1 @@
+"""Evaluates the contracts of the top-level folder ``contracts/``."""
