@@ -1,0 +1,1 @@
+"""PostgreSQL: how to reach it, the embedded server, databases, roles."""

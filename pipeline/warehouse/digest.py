@@ -1,0 +1,108 @@
+"""Digests of gold: sha256 over a canonical text of rows, the same on every machine and on PostgreSQL 15 to 18.
+
+A stored table's digest is built from one digest per event (or per key, in tables that are not about events), which are
+kept, so that a batch costs the events whose rows it changed. A row's text is PostgreSQL's own text of its columns, which
+depends on nothing once the session is pinned (``connect.SESSION_SETTINGS``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class GoldTable:
+    """A relation of gold that is digested.
+
+    Attributes:
+        name: with its schema, e.g. ``gold.price_history``.
+        key: columns that identify a row.
+        scope_key: the column by which its digest is kept in parts; empty for views, which are digested whole.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    scope_key: str = ""
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is computed on reading."""
+        return not self.scope_key
+
+
+TABLES: Final = (
+    GoldTable("gold.sports", ("sport_key",), "sport_key"),
+    GoldTable("gold.bookmakers", ("bookmaker_key",), "bookmaker_key"),
+    GoldTable("gold.events", ("event_id",), "event_id"),
+    GoldTable("gold.event_start_changes", ("event_id", "exchange_id"), "event_id"),
+    GoldTable("gold.event_listing_intervals", ("event_id", "valid_from"), "event_id"),
+    GoldTable("gold.price_history", ("series_id", "line_rank", "valid_from"), "event_id"),
+    GoldTable("gold.best_price", ("line_id", "valid_from"), "event_id"),
+    GoldTable("gold.results", ("event_id",), "event_id"),
+)
+
+
+class Session(Protocol):
+    """A connection of psycopg or psycopg2."""
+
+    def cursor(self) -> Any:
+        """A cursor with execute and fetchall, a context manager."""
+
+
+def refresh_event_digests(session: Session, *, whole: bool = False) -> None:
+    """Compute the digests of the scopes whose rows changed in this transaction; of all of them if ``whole``."""
+    with session.cursor() as cursor:
+        for table in TABLES:
+            if whole:
+                cursor.execute("delete from ops.event_digests where table_name = %s", [table.name])
+                scopes = ""
+            else:
+                cursor.execute(
+                    "delete from ops.event_digests where table_name = %s and scope_key in"
+                    " (select changes.scope_key from ops.row_changes as changes where changes.table_name = %s)",
+                    [table.name, table.name],
+                )
+                scopes = (
+                    f"where t.{table.scope_key} = any (array(select distinct changes.scope_key"
+                    f" from ops.row_changes as changes where changes.table_name = '{table.name}'))"
+                )
+            cursor.execute(f"insert into ops.event_digests (table_name, scope_key, row_count, digest) {_scoped(table, scopes)}")
+
+
+def stored_digests(session: Session) -> dict[str, str]:
+    """Digest of each stored table, ``sha256:…``, from the kept digests of its parts."""
+    with session.cursor() as cursor:
+        cursor.execute(
+            "select table_name, encode(sha256(convert_to(coalesce(string_agg("
+            "scope_key || ' ' || row_count || ' ' || digest, E'\\n' order by scope_key), ''), 'UTF8')), 'hex')"
+            " from ops.event_digests group by table_name"
+        )
+        found = dict(cursor.fetchall())
+    empty = hashlib.sha256(b"").hexdigest()
+    return {table.name: f"sha256:{found.get(table.name, empty)}" for table in TABLES}
+
+
+def recomputed_digests(session: Session) -> dict[str, str]:
+    """The same, from all rows."""
+    digests = {}
+    with session.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(
+                "select encode(sha256(convert_to(coalesce(string_agg("
+                "scope_key || ' ' || row_count || ' ' || digest, E'\\n' order by scope_key), ''), 'UTF8')), 'hex')"
+                f" from ({_scoped(table, '')}) as parts"
+            )
+            digests[table.name] = f"sha256:{cursor.fetchall()[0][0]}"
+    return digests
+
+
+def _scoped(table: GoldTable, where: str) -> str:
+    """A query of (table_name, scope_key, row_count, digest) per scope."""
+    order = ", ".join(f"t.{column}" for column in table.key)
+    return (
+        f"select '{table.name}' as table_name, t.{table.scope_key} as scope_key, count(*) as row_count,"
+        f" encode(sha256(convert_to(string_agg(t::text, E'\\n' order by {order}), 'UTF8')), 'hex') as digest"
+        f" from {table.name} as t {where} group by t.{table.scope_key}"
+    )

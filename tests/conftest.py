@@ -1,0 +1,185 @@
+"""Fixtures that all tests share: one PostgreSQL cluster per run, a bootstrapped template, a clone of it per test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pipeline.errors import WarehouseError
+from pipeline.settings import Settings
+from pipeline.warehouse.connect import PIPELINE_ROLES, Role, Warehouse
+from pipeline.warehouse.database import Server, bootstrap, resolve_server
+from pipeline.warehouse.embedded import EmbeddedServer
+
+if TYPE_CHECKING:
+    from pipeline.transform.project import DbtProject
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+RECORDED: Final = Path(os.environ.get("SPORTS_MARKET_RECORDED") or REPOSITORY.parent / "shared" / "recorded")
+
+# Roles and databases of this run alone: the server may be anybody's, and hold a standing warehouse.
+ROLE_PREFIX: Final = f"sports_market_test_{os.getpid()}_"
+DEFAULT_CONTAINER_MAJOR: Final = "18"
+
+# The tests' data need not survive a power cut.
+CARELESS: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--postgres",
+        default=os.environ.get("SPORTS_MARKET_TEST_POSTGRES") or "embedded",
+        metavar="embedded|embedded:MAJOR|container|container:MAJOR|URL",
+        help="where the tests' databases are: the embedded server, a container (needs Docker), or any server whose user may"
+        " make databases and roles; default: SPORTS_MARKET_TEST_POSTGRES, else embedded",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "recorded: needs the real recordings (SPORTS_MARKET_RECORDED)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not RECORDED.is_dir():
+        for item in items:
+            if item.get_closest_marker("recorded"):
+                item.add_marker(pytest.mark.skip(reason=f"no recordings in {RECORDED} (SPORTS_MARKET_RECORDED)"))
+
+
+@pytest.fixture(scope="session")
+def recorded_dir() -> Path:
+    """The folder of the real recordings; tests that ask for it are skipped where it is absent."""
+    if not RECORDED.is_dir():
+        pytest.skip(f"no recordings in {RECORDED} (SPORTS_MARKET_RECORDED)")
+    return RECORDED
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The one server of this run (of this worker, under xdist)."""
+    where: str = request.config.getoption("--postgres")
+    kind, _, major = where.partition(":")
+    if kind == "embedded":
+        yield from _embedded(int(major or 18))
+    elif kind == "container":
+        yield from _container(major or DEFAULT_CONTAINER_MAJOR)
+    else:
+        with _server_at(where) as server:
+            yield server
+
+
+def _embedded(major: int) -> Iterator[Server]:
+    # A short path, so that the socket fits; pytest's own are long.
+    folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
+    try:
+        embedded = EmbeddedServer.start(folder, postgres_version=major, options=CARELESS)
+        with Server(embedded.warehouse(ROLE_PREFIX), embedded, "the tests' embedded server") as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _container(major: str) -> Iterator[Server]:
+    from testcontainers.community.postgres import PostgresContainer
+
+    careless = " ".join(f"-c {name}={value}" for name, value in CARELESS.items())
+    container = PostgresContainer(f"postgres:{major}", username="tester", password="t€st p@ss'word", dbname="tester")
+    with container.with_command(f"postgres {careless}") as running:
+        host, port = running.get_container_host_ip(), running.get_exposed_port(5432)
+        with _server_at(f"postgresql://tester:t%E2%82%ACst%20p%40ss%27word@{host}:{port}/tester") as server:
+            yield server
+
+
+def _server_at(url: str) -> Server:
+    return resolve_server(Settings(database_url=url, role_prefix=ROLE_PREFIX), lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def template(server: Server) -> Iterator[Warehouse]:
+    """A bootstrapped database. Clone it; never connect to it."""
+    made = _create_somewhere(server)
+    try:
+        bootstrap(made)
+        yield made
+    finally:
+        server.drop_database(made)
+    with server.home.connect_unchecked(Role.OWNER) as connection:
+        for role in PIPELINE_ROLES:
+            connection.execute(f"drop role {made.user(role)}".encode())
+
+
+def _create_somewhere(server: Server) -> Warehouse:
+    """A database of a free name: a run that was killed leaves its own behind."""
+    for number in itertools.count():
+        try:
+            return server.create_database(f"{ROLE_PREFIX}{number}")
+        except WarehouseError as error:
+            if error.code != "DATABASE_EXISTS":
+                raise
+    raise AssertionError("unreachable")
+
+
+@pytest.fixture(scope="session")
+def clone_names(template: Warehouse) -> Iterator[str]:
+    """Names for databases that belong to this run."""
+    return (f"{template.dbname}_{number}" for number in itertools.count())
+
+
+@pytest.fixture
+def empty_database(server: Server, clone_names: Iterator[str]) -> Iterator[Warehouse]:
+    """A database of the test's own without any schema; dropped afterwards."""
+    made = server.create_database(next(clone_names))
+    yield made
+    server.drop_database(made)
+
+
+@pytest.fixture
+def warehouse(server: Server, template: Warehouse, clone_names: Iterator[str]) -> Iterator[Warehouse]:
+    """A bootstrapped database of the test's own; dropped afterwards."""
+    made = server.clone_database(template, next(clone_names))
+    yield made
+    server.drop_database(made)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
+    """The dbt project, parsed once per run on first use. It serves any number of databases, one after another."""
+    from pipeline.transform.project import DbtProject
+
+    return DbtProject(tmp_path_factory.mktemp("dbt"), lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def prepared_template(server: Server, template: Warehouse, clone_names: Iterator[str], project: DbtProject) -> Iterator[Warehouse]:
+    """A bootstrapped database with silver's and gold's relations and seeds, and no batch. Clone it; never connect to it."""
+    from pipeline.transform.apply import prepare
+
+    made = server.clone_database(template, next(clone_names))
+    try:
+        assert prepare(made, project)
+        yield made
+    finally:
+        server.drop_database(made)
+
+
+@pytest.fixture
+def prepared(server: Server, prepared_template: Warehouse, clone_names: Iterator[str]) -> Iterator[Warehouse]:
+    """A database of the test's own, with relations made, ready for ``load_batch`` and ``apply_batches``; dropped afterwards."""
+    made = server.clone_database(prepared_template, next(clone_names))
+    yield made
+    server.drop_database(made)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A temporary folder with a short path, in which a socket fits; pytest's own paths are long."""
+    folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
