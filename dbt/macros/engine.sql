@@ -1,0 +1,31 @@
+{#-
+  The SQL that differs between engines, each in one dispatched macro. Models use nothing else that is engine-specific.
+-#}
+
+{#- A JSON array as rows: `from a {{ each_element('a.document', 'e') }}` gives e.item and e.ordinal; keeps a's row when the array is empty. -#}
+{% macro each_element(array, alias) %}{{ return(adapter.dispatch('each_element', 'sports_market')(array, alias)) }}{% endmacro %}
+{% macro default__each_element(array, alias) -%}
+left join lateral (
+    -- offset 0 keeps the planner from merging the levels: each array is read once
+    select elements.value as item, elements.ordinality as ordinal
+    from jsonb_array_elements(case jsonb_typeof({{ array }}) when 'array' then {{ array }} else '[]'::jsonb end)
+        with ordinality as elements
+    offset 0
+) as {{ alias }} on true
+{%- endmacro %}
+
+{#- A text field of a JSON object. -#}
+{% macro json_text(object, field) %}{{ return(adapter.dispatch('json_text', 'sports_market')(object, field)) }}{% endmacro %}
+{% macro default__json_text(object, field) -%}({{ object }} ->> '{{ field }}'){%- endmacro %}
+
+{#- A member of a JSON object, as JSON. -#}
+{% macro json_member(object, field) %}{{ return(adapter.dispatch('json_member', 'sports_market')(object, field)) }}{% endmacro %}
+{% macro default__json_member(object, field) -%}({{ object }} -> '{{ field }}'){%- endmacro %}
+
+{#- An ISO time with its offset, as a point in time. -#}
+{% macro to_time(text) %}{{ return(adapter.dispatch('to_time', 'sports_market')(text)) }}{% endmacro %}
+{% macro default__to_time(text) -%}cast({{ text }} as timestamptz){%- endmacro %}
+
+{#- Whole seconds from one time to another, cut toward minus infinity. -#}
+{% macro seconds_between(earlier, later) %}{{ return(adapter.dispatch('seconds_between', 'sports_market')(earlier, later)) }}{% endmacro %}
+{% macro default__seconds_between(earlier, later) -%}cast(floor(extract(epoch from ({{ later }} - {{ earlier }}))) as integer){%- endmacro %}

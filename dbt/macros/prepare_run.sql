@@ -1,0 +1,164 @@
+{#-
+  What the run at hand adds or takes away, and what that touches. It runs before the models, in their transaction where
+  there is one, and is the only place that looks at the ledger, so that the models' SQL is the same text for every batch.
+
+  pending         answers whose admission differs from what is applied (of ops.run_batches, or of all that are not withheld)
+  touched_events  the events that a pending answer shows, and those that it covers without showing them although something
+                  of theirs was open at its time; each with the time from which its rows are computed anew.
+                  Gold before that time depends on earlier answers only, so it stays.
+  In a full refresh, or where there is no gold yet, all admitted answers are pending and all events touched from the beginning.
+-#}
+{% macro prepare_run() %}
+{%- if execute and flags.WHICH in ('run', 'build') -%}
+{%- set gold = adapter.get_relation(database=target.database, schema='gold', identifier='price_history') -%}
+{%- set anew = flags.FULL_REFRESH or gold is none -%}
+delete from ops.pending;
+delete from ops.touched_events;
+delete from ops.row_changes;
+
+{% if anew -%}
+update ops.ledger set applied = false where applied;
+{%- endif %}
+
+insert into ops.pending (exchange_id, admitted)
+select ledger.exchange_id, ledger.admitted
+from ops.ledger as ledger
+join ops.batch_states as states on states.batch_id = ledger.batch_id
+where ledger.admitted <> ledger.applied
+    and case
+        when exists (select 1 from ops.run_batches)
+            then ledger.batch_id in (select run_batches.batch_id from ops.run_batches)
+                {%- if anew %} or states.state = 'published'{% endif %}
+        else states.state <> 'withheld'
+    end;
+
+insert into ops.touched_events (event_id, sport_key, tail_from)
+with pending as materialized (
+    select
+        exchanges.exchange_id,
+        exchanges.endpoint,
+        exchanges.body_sha256,
+        exchanges.coverage ->> 'sport' as sport_key,
+        case jsonb_typeof(exchanges.coverage -> 'events')
+            when 'array' then array(select jsonb_array_elements_text(exchanges.coverage -> 'events'))
+        end as event_ids,
+        array(select jsonb_array_elements_text(exchanges.coverage -> 'markets')) as market_keys,
+        -- a price may be dated anew when another answer of its moment comes or goes
+        (
+            select min(siblings.captured_at)
+            from bronze.batches as moments
+            join bronze.exchanges as siblings on siblings.batch_id = moments.batch_id
+            where moments.scheduled_at = batches.scheduled_at
+        ) as tail_from
+    from ops.pending as pending
+    join bronze.exchanges as exchanges on exchanges.exchange_id = pending.exchange_id
+    join bronze.batches as batches on batches.batch_id = exchanges.batch_id
+),
+shown as (
+    select
+        event.item ->> 'id' as event_id,
+        event.item ->> 'sport_key' as sport_key,
+        pending.tail_from
+    from pending
+    join bronze.bodies as bodies on bodies.body_sha256 = pending.body_sha256
+    cross join lateral (
+        select case when pending.endpoint like 'historical%' then bodies.document -> 'data' else bodies.document end as events
+    ) as answer
+    cross join lateral (
+        select item
+        from jsonb_array_elements(
+            case jsonb_typeof(answer.events) when 'object' then jsonb_build_array(answer.events) else answer.events end
+        ) as item
+        offset 0
+    ) as event
+    where pending.endpoint not in ('sports', 'participants')
+)
+{%- if not anew %},
+missing_quotes as (
+    select history.event_id, pending.sport_key, pending.tail_from
+    from pending
+    cross join lateral (
+        select distinct open_rows.event_id
+        from gold.price_history as open_rows
+        where open_rows.sport_key = pending.sport_key
+            and open_rows.market_key = any (pending.market_keys)
+            and open_rows.valid_to is null
+        union
+        select spanning.event_id
+        from gold.price_history as spanning
+        where spanning.sport_key = pending.sport_key
+            and spanning.valid_to >= pending.tail_from
+    ) as history
+    where pending.event_ids is null or history.event_id = any (pending.event_ids)
+),
+missing_listings as (
+    select listings.event_id, pending.sport_key, pending.tail_from
+    from pending
+    cross join lateral (
+        select open_rows.event_id
+        from gold.event_listing_intervals as open_rows
+        where open_rows.sport_key = pending.sport_key and open_rows.valid_to is null
+        union
+        select spanning.event_id
+        from gold.event_listing_intervals as spanning
+        where spanning.sport_key = pending.sport_key and spanning.valid_to >= pending.tail_from
+    ) as listings
+    where pending.event_ids is null or listings.event_id = any (pending.event_ids)
+)
+{%- endif %}
+select event_id, min(sport_key), {{ "'-infinity'" if anew else "min(tail_from)" }}
+from (
+    select event_id, sport_key, tail_from from shown
+    {%- if not anew %}
+    union all
+    select event_id, sport_key, tail_from from missing_quotes
+    union all
+    select event_id, sport_key, tail_from from missing_listings
+    {%- endif %}
+) as touched
+group by event_id;
+
+{% if not anew -%}
+-- A moment's answers are judged together: where one reaches over the edge of a tail, the tail begins with it.
+do $$
+begin
+    loop
+        with moments as (
+            select min(siblings.captured_at) as first_at, max(siblings.captured_at) as last_at
+            from bronze.exchanges as late
+            join bronze.batches as batches on batches.batch_id = late.batch_id
+            join bronze.batches as moment_batches on moment_batches.scheduled_at = batches.scheduled_at
+            join bronze.exchanges as siblings on siblings.batch_id = moment_batches.batch_id
+            where late.captured_at >= (select min(touched.tail_from) from ops.touched_events as touched)
+            group by batches.scheduled_at
+        )
+        update ops.touched_events as touched
+        set tail_from = edges.first_at
+        from (
+            select events.event_id, min(moments.first_at) as first_at
+            from ops.touched_events as events
+            join moments on moments.first_at < events.tail_from and moments.last_at >= events.tail_from
+            group by events.event_id
+        ) as edges
+        where edges.event_id = touched.event_id;
+        exit when not found;
+    end loop;
+end
+$$;
+{%- endif %}
+
+analyze ops.pending;
+analyze ops.touched_events;
+{%- endif -%}
+{% endmacro %}
+
+
+{#- For plain dbt: what was pending is applied now. `dbt run-operation settle_run` after a build whose checks passed. -#}
+{% macro settle_run() %}
+{%- call statement('settle') -%}
+update ops.ledger as ledger set applied = pending.admitted
+from ops.pending as pending where pending.exchange_id = ledger.exchange_id;
+delete from ops.run_batches;
+{%- endcall -%}
+{% do adapter.commit() %}
+{% endmacro %}

@@ -1,0 +1,41 @@
+{#-
+  Which rows of a stored model may change in a run, as conditions over alias `t`. Each finds its rows through an index,
+  whatever the statistics say.
+-#}
+
+{#- Silver: the rows of the pending answers. -#}
+{% macro rows_of_pending() -%}
+t.exchange_id = any (array(select pending.exchange_id from ops.pending as pending))
+{%- endmacro %}
+
+{#- Gold, a row or few per event: all rows of the touched events. -#}
+{% macro rows_of_events() -%}
+t.event_id = any (array(select touched.event_id from ops.touched_events as touched))
+{%- endmacro %}
+
+{#- Gold, intervals: rows of the touched events that reach into the tail or lie in it. -#}
+{% macro rows_of_tails(relation) -%}
+t.ctid = any (array(
+    select reaching.row_place
+    from ops.touched_events as touched
+    cross join lateral (
+        select r.ctid as row_place from {{ relation }} as r where r.event_id = touched.event_id and r.valid_to is null
+        union all
+        select r.ctid from {{ relation }} as r where r.event_id = touched.event_id and r.valid_to >= touched.tail_from
+    ) as reaching
+))
+{%- endmacro %}
+
+{#- Gold, moments: rows of the touched events from the tail's beginning on. -#}
+{% macro rows_since_tails(relation) -%}
+t.ctid = any (array(
+    select later.row_place
+    from ops.touched_events as touched
+    cross join lateral (
+        select r.ctid as row_place
+        from {{ relation }} as r
+        where r.event_id = touched.event_id and r.captured_at >= touched.tail_from
+        offset 0
+    ) as later
+))
+{%- endmacro %}

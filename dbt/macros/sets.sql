@@ -1,0 +1,45 @@
+{#-
+  A set is what one book quotes on one line at one time. These expressions judge a set by the columns
+  market_key, family, homes, aways, draws, overs, unders, yeses, noes, set_size, outcomes_expected, unpriced,
+  lowest_price, overround, line_point, total_min and total_max.
+-#}
+
+{#- Which outcomes the set is made of; sets of different kinds are different products and are never mixed. -#}
+{% macro outcome_set() -%}
+case
+    when family in ('outrights', 'outrights_lay') then 'field'
+    when homes + aways + draws = set_size and draws > 0 then 'three_way'
+    when homes + aways = set_size or overs + unders = set_size then 'two_way'
+    when yeses + noes = set_size then 'yes_no'
+    else 'other'
+end
+{%- endmacro %}
+
+{#- Every name once, every price above 1, as many as the sport's rules expect. A field is complete only against other books. -#}
+{% macro set_is_complete() -%}
+(
+    unpriced = 0
+    and case outcome_set
+        when 'three_way' then homes = 1 and aways = 1 and draws = 1
+        when 'two_way' then set_size = 2 and outcomes_expected = 2
+            and ((homes = 1 and aways = 1) or (overs = 1 and unders = 1))
+        when 'yes_no' then yeses = 1 and noes = 1
+        else false
+    end
+)
+{%- endmacro %}
+
+{#- Why a set is not used downstream; null where nothing is wrong with it. -#}
+{% macro set_problem() -%}
+case
+    when outcome_set = 'two_way' and outcomes_expected = 3 then 'unexpected_outcome_set'
+    when outcome_set = 'other' then 'unknown_outcomes'
+    when unpriced > 0 then 'price_out_of_range'
+    when lowest_price <= 1.001 then 'placeholder_price'
+    when outcome_set <> 'field' and not is_complete then 'incomplete'
+    when price_side = 'lay' then null
+    when outcome_set <> 'field' and overround < {{ parameter('overround_min') }} then 'overround_too_low'
+    when outcome_set <> 'field' and overround > {{ parameter('overround_max') }} then 'overround_too_high'
+    when family = 'totals' and period = 'full_game' and (line_point < total_min or line_point > total_max) then 'total_out_of_range'
+end
+{%- endmacro %}

@@ -1,0 +1,365 @@
+{{ config(
+    row_key=['series_id', 'line_rank', 'valid_from'],
+    scope=rows_of_tails('gold.price_history'),
+    hash_joins=true,
+    scope_key='event_id',
+    indexes=[
+        {'columns': ['event_id', 'valid_to']},
+        {'columns': ['sport_key', 'valid_to']},
+    ],
+    post_hook="create index if not exists price_history_open on {{ this }} (sport_key, market_key, event_id) where valid_to is null",
+) }}
+-- Each quoted line over time: one row per series and stretch of unchanged price and point.
+with touched as materialized (
+    select event_id, sport_key, tail_from from {{ source('ops', 'touched_events') }}
+),
+
+-- the answers from the tail's beginning on that covered an event, whether they show it or not
+answers as materialized (
+    select
+        touched.event_id,
+        touched.sport_key,
+        touched.tail_from,
+        asked.exchange_id,
+        asked.moment_at,
+        asked.captured_at,
+        asked.markets,
+        asked.books as books_asked,
+        shown.exchange_id is not null as shows_event,
+        shown.books,
+        shown.book_markets
+    from touched
+    cross join lateral (
+        select c.exchange_id, c.moment_at, c.captured_at, c.markets, c.books, c.commence_from, c.commence_to
+        from {{ ref('coverage') }} as c
+        where c.sport_key = touched.sport_key
+            and c.event_id in ('', touched.event_id)
+            and c.captured_at >= touched.tail_from
+            and c.markets <> '{}'
+        offset 0
+    ) as asked
+    left join lateral (
+        select s.exchange_id, s.books, s.book_markets
+        from {{ ref('event_sightings') }} as s
+        where s.exchange_id = asked.exchange_id and s.event_id = touched.event_id
+        offset 0
+    ) as shown on true
+    where shown.exchange_id is not null
+        or {{ in_commence_window('asked', 'touched.event_id') }}
+),
+
+sightings as (
+    select touched.event_id, touched.tail_from, shown.exchange_id, shown.captured_at, shown.place, shown.body_sha256
+    from touched
+    cross join lateral (
+        select s.exchange_id, s.captured_at, s.place, s.body_sha256
+        from {{ ref('event_sightings') }} as s
+        where s.event_id = touched.event_id and s.captured_at >= touched.tail_from and s.shows_odds
+        offset 0
+    ) as shown
+),
+
+phased as materialized (
+    select
+        sightings.*,
+        case when start.start_as_known > sightings.captured_at then 'pre' else 'in_play' end as phase_as_known
+    from sightings
+    cross join lateral (
+        select c.start_as_known
+        from {{ ref('event_start_changes') }} as c
+        where c.event_id = sightings.event_id and c.captured_at <= sightings.captured_at
+        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc
+        limit 1
+    ) as start
+),
+
+-- one price per series and moment: the latest; then the smallest place in the plan; then the smallest hash
+observed as materialized (
+    select distinct on (quoted.series_id, quoted.line_rank, quoted.moment_at)
+        quoted.*,
+        phased.phase_as_known
+    from phased
+    cross join lateral (
+        select
+            q.series_id, q.line_rank, q.moment_at, q.captured_at, q.event_id, q.sport_key, q.bookmaker_key, q.market_key,
+            q.description, q.outcome_name, q.outcome_side, q.price_side, q.point, q.line_point, q.price_native, q.odds_format,
+            q.price_decimal, q.implied_probability
+        from {{ ref('quotes') }} as q
+        where q.exchange_id = phased.exchange_id and q.event_id = phased.event_id
+        offset 0
+    ) as quoted
+    order by
+        quoted.series_id, quoted.line_rank, quoted.moment_at,
+        phased.captured_at desc, phased.place, phased.body_sha256, phased.exchange_id
+),
+
+-- the rows that reach into the tail
+reaching_in as materialized (
+    select standing.*, touched.tail_from
+    from touched
+    cross join lateral (
+        select h.* from {{ this }} as h where h.event_id = touched.event_id and h.valid_to is null
+        union all
+        select h.* from {{ this }} as h where h.event_id = touched.event_id and h.valid_to >= touched.tail_from
+    ) as standing
+    where standing.valid_from < touched.tail_from
+),
+
+-- a change of format is no change of price: where formats mix, compare with the last quote before the tail, whatever its format
+mixed_formats as (
+    select event_id
+    from (
+        select event_id, odds_format from observed
+        union
+        select event_id, odds_format from reaching_in
+    ) as formats
+    group by event_id
+    having count(*) > 1
+),
+
+last_before as (
+    select
+        reaching_in.*,
+        coalesce(last_quote.price_native, reaching_in.price_native) as last_price_native,
+        coalesce(last_quote.price_decimal, reaching_in.price_decimal) as last_price_decimal,
+        coalesce(last_quote.odds_format, reaching_in.odds_format) as last_odds_format
+    from reaching_in
+    left join mixed_formats on mixed_formats.event_id = reaching_in.event_id
+    left join lateral (
+        select q.price_native, q.price_decimal, q.odds_format
+        from {{ ref('quotes') }} as q
+        where q.event_id = mixed_formats.event_id
+            and q.series_id = reaching_in.series_id
+            and q.line_rank = reaching_in.line_rank
+            and q.captured_at < reaching_in.tail_from
+        order by q.captured_at desc, q.place, q.exchange_id
+        limit 1
+    ) as last_quote on true
+),
+
+series as materialized (
+    select series_id, line_rank, event_id, bookmaker_key, market_key from observed
+    union
+    select series_id, line_rank, event_id, bookmaker_key, market_key from reaching_in
+),
+
+cells as (
+    select distinct event_id, bookmaker_key, market_key from series
+),
+
+-- the moments at which a book's market was asked for, and how much of it there was
+cell_moments as materialized (
+    select
+        cells.event_id,
+        cells.bookmaker_key,
+        cells.market_key,
+        answers.moment_at,
+        max(answers.captured_at) as captured_at,
+        case
+            when not bool_or(answers.shows_event) then 'event_absent'
+            when not coalesce(bool_or(answers.books ? cells.bookmaker_key), false) then 'book_absent'
+            when not coalesce(bool_or(cells.bookmaker_key || '|' || cells.market_key = any (answers.book_markets)), false)
+                then 'market_absent'
+            else 'outcome_absent'
+        end as absence
+    from cells
+    join answers
+        on answers.event_id = cells.event_id
+        and cells.market_key = any (answers.markets)
+        and cells.bookmaker_key = any (answers.books_asked)
+    group by cells.event_id, cells.bookmaker_key, cells.market_key, answers.moment_at
+),
+
+absent as (
+    select
+        series.series_id,
+        series.line_rank,
+        series.event_id,
+        cell_moments.moment_at,
+        cell_moments.captured_at,
+        cell_moments.absence
+    from series
+    join cell_moments
+        on cell_moments.event_id = series.event_id
+        and cell_moments.bookmaker_key = series.bookmaker_key
+        and cell_moments.market_key = series.market_key
+    left join observed
+        on observed.series_id = series.series_id
+        and observed.line_rank = series.line_rank
+        and observed.moment_at = cell_moments.moment_at
+    where observed.series_id is null
+),
+
+timeline as (
+    select
+        series_id, line_rank, event_id, moment_at, captured_at, true as is_present, false as reaches_in, cast(null as text) as absence,
+        sport_key, bookmaker_key, market_key, description, outcome_name, outcome_side, price_side, point, line_point,
+        price_native, odds_format, price_decimal, implied_probability, phase_as_known,
+        price_native as compared_native, price_decimal as compared_decimal, odds_format as compared_format,
+        cast(null as timestamptz) as seen_before, cast(null as timestamptz) as tail_from
+    from observed
+    union all
+    select
+        series_id, line_rank, event_id, moment_at, captured_at, false as is_present, false as reaches_in, absence,
+        null, null, null, null, null, null, null, null, null,
+        null, null, null, null, null,
+        null, null, null,
+        null, null
+    from absent
+    union all
+    select
+        series_id, line_rank, event_id, null as moment_at, valid_from as captured_at, true as is_present, true as reaches_in, null as absence,
+        sport_key, bookmaker_key, market_key, description, outcome_name, outcome_side, price_side, point, line_point,
+        price_native, odds_format, price_decimal, implied_probability, phase_as_known,
+        last_price_native as compared_native, last_price_decimal as compared_decimal, last_odds_format as compared_format,
+        prev_seen_at as seen_before, tail_from
+    from last_before
+),
+
+compared as (
+    select
+        timeline.*,
+        lag(is_present) over one_series as was_present,
+        lag(compared_native) over one_series as was_native,
+        lag(compared_decimal) over one_series as was_decimal,
+        lag(compared_format) over one_series as was_format,
+        lag(point) over one_series as was_point,
+        lag(phase_as_known) over one_series as was_phase
+    from timeline
+    window one_series as (partition by series_id, line_rank order by captured_at, moment_at nulls first)
+),
+
+-- at most one of these is true of a row that begins a stretch, in this order
+judged as (
+    select
+        compared.*,
+        case
+            when reaches_in then 'reaches_in'
+            when is_present and coalesce(was_present, false) then
+                case
+                    when point is distinct from was_point then 'changed'
+                    when compared_format = was_format and compared_native <> was_native then 'changed'
+                    -- two formats of one price differ by their rounding
+                    when compared_format <> was_format
+                        and abs(compared_decimal - was_decimal) > 0.006 + 0.0005 * was_decimal * was_decimal then 'changed'
+                    when phase_as_known <> was_phase then 'phase'
+                end
+            when is_present then 'appeared'
+            when was_present then absence
+        end as beginning
+    from compared
+),
+
+numbered as (
+    select
+        judged.*,
+        count(beginning) over (
+            partition by series_id, line_rank order by captured_at, moment_at nulls first
+            rows between unbounded preceding and current row
+        ) as stretch_no
+    from judged
+),
+
+firsts as (
+    select numbered.*
+    from numbered
+    where beginning is not null
+),
+
+extents as (
+    select
+        series_id,
+        line_rank,
+        stretch_no,
+        max(captured_at) filter (where is_present and not reaches_in) as last_seen_in_tail,
+        count(*) filter (where is_present and not reaches_in) as observations_in_tail
+    from numbered
+    where stretch_no > 0
+    group by series_id, line_rank, stretch_no
+),
+
+stretches as (
+    select
+        firsts.*,
+        extents.last_seen_in_tail,
+        extents.observations_in_tail,
+        lead(firsts.captured_at) over one_series as valid_to,
+        lead(firsts.beginning) over one_series as ending
+    from firsts
+    join extents
+        on extents.series_id = firsts.series_id
+        and extents.line_rank = firsts.line_rank
+        and extents.stretch_no = firsts.stretch_no
+    window one_series as (partition by firsts.series_id, firsts.line_rank order by firsts.stretch_no)
+),
+
+-- what a row that reaches in had been seen before the tail; read only where the row ends now
+present as materialized (
+    select
+        stretches.*,
+        coalesce(stretches.last_seen_in_tail, earlier.last_seen_at) as last_seen,
+        stretches.observations_in_tail + coalesce(earlier.observations, 0) as seen_times
+    from stretches
+    left join lateral (
+        select count(distinct q.moment_at) as observations, max(q.captured_at) as last_seen_at
+        from {{ ref('quotes') }} as q
+        where stretches.reaches_in
+            and stretches.valid_to is not null
+            and q.event_id = stretches.event_id
+            and q.series_id = stretches.series_id
+            and q.line_rank = stretches.line_rank
+            and q.captured_at >= stretches.captured_at
+            and q.captured_at < stretches.tail_from
+    ) as earlier on true
+    where stretches.is_present
+),
+
+followed as (
+    select
+        present.*,
+        lag(last_seen) over (partition by series_id, line_rank order by stretch_no) as seen_in_tail_before,
+        row_number() over (partition by series_id, line_rank order by stretch_no) as nth
+    from present
+)
+
+select
+    followed.series_id,
+    cast(followed.line_rank as integer) as line_rank,
+    followed.event_id,
+    followed.sport_key,
+    followed.bookmaker_key,
+    followed.market_key,
+    followed.description,
+    followed.outcome_name,
+    followed.outcome_side,
+    followed.price_side,
+    followed.point,
+    followed.line_point,
+    followed.price_native,
+    followed.odds_format,
+    followed.price_decimal,
+    followed.implied_probability,
+    followed.phase_as_known,
+    followed.captured_at as valid_from,
+    case when followed.valid_to is not null then followed.last_seen end as last_seen_at,
+    followed.valid_to,
+    case
+        when followed.valid_to is null then 'open'
+        else followed.ending
+    end as end_reason,
+    coalesce(followed.seen_before, followed.seen_in_tail_before, earlier_row.last_seen_at) as prev_seen_at,
+    case when followed.valid_to is not null then cast(followed.seen_times as integer) end as observations
+from followed
+left join lateral (
+    select h.last_seen_at
+    from {{ this }} as h
+    where followed.nth = 1
+        and not followed.reaches_in
+        and h.series_id = followed.series_id
+        and h.line_rank = followed.line_rank
+        and h.valid_from < followed.captured_at
+        and h.valid_to < (select t.tail_from from touched as t where t.event_id = followed.event_id)
+    order by h.valid_from desc
+    limit 1
+) as earlier_row on true
+where followed.valid_to is null or followed.valid_to > followed.captured_at

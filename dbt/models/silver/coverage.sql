@@ -1,0 +1,69 @@
+{{ config(
+    row_key=['exchange_id', 'event_id'],
+    scope=rows_of_pending(),
+    indexes=[{'columns': ['sport_key', 'event_id', 'captured_at']}],
+) }}
+-- What each admitted answer asked about: one row for the whole sport (event_id ''), or one per event that was asked for.
+with asked as (
+    select
+        exchanges.exchange_id,
+        exchanges.endpoint,
+        batches.scheduled_at as moment_at,
+        exchanges.captured_at,
+        exchanges.coverage ->> 'sport' as sport_key,
+        exchanges.coverage -> 'events' as events,
+        array(select item from jsonb_array_elements_text(exchanges.coverage -> 'markets') as item order by item) as markets,
+        array(select item from jsonb_array_elements_text(exchanges.coverage -> 'books') as item order by item) as books,
+        {{ to_time("exchanges.coverage ->> 'commence_from'") }} as commence_from,
+        {{ to_time("exchanges.coverage ->> 'commence_to'") }} as commence_to
+    from {{ source('ops', 'pending') }} as pending
+    join {{ source('bronze', 'exchanges') }} as exchanges on exchanges.exchange_id = pending.exchange_id
+    join {{ source('bronze', 'batches') }} as batches on batches.batch_id = exchanges.batch_id
+    where pending.admitted
+),
+
+whole_sport as (
+    select asked.*, '' as event_id
+    from asked
+    where jsonb_typeof(asked.events) = 'null' and asked.sport_key is not null
+),
+
+-- also an answer of `upcoming` covers the events that it shows
+named_events as (
+    select asked.*, event.event_id
+    from asked
+    cross join lateral (
+        select item as event_id
+        from jsonb_array_elements_text(case jsonb_typeof(asked.events) when 'array' then asked.events else '[]' end) as item
+        union
+        select sightings.event_id
+        from {{ ref('event_sightings') }} as sightings
+        where sightings.exchange_id = asked.exchange_id
+    ) as event
+    where jsonb_typeof(asked.events) = 'array'
+),
+
+rows as (
+    select * from whole_sport
+    union all
+    select * from named_events
+)
+
+select
+    rows.exchange_id,
+    rows.event_id,
+    coalesce(rows.sport_key, sightings.sport_key) as sport_key,
+    rows.endpoint,
+    rows.moment_at,
+    rows.captured_at,
+    rows.markets,
+    rows.books,
+    rows.commence_from,
+    rows.commence_to,
+    rows.endpoint in (
+        'events', 'odds', 'event_odds', 'event_markets', 'historical_events', 'historical_odds', 'historical_event_odds'
+    ) as covers_listing
+from rows
+left join {{ ref('event_sightings') }} as sightings
+    on sightings.exchange_id = rows.exchange_id and sightings.event_id = rows.event_id
+where coalesce(rows.sport_key, sightings.sport_key) is not null

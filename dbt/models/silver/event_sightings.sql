@@ -1,0 +1,90 @@
+{{ config(
+    row_key=['exchange_id', 'event_id'],
+    scope=rows_of_pending(),
+    indexes=[{'columns': ['event_id', 'captured_at']}, {'columns': ['sport_key', 'captured_at']}],
+) }}
+-- Every event that an admitted answer shows, once per answer, with the books and markets it shows for it.
+with odds_rows as (
+    select * from {{ ref('stg_odds') }}
+    union all
+    select * from {{ ref('stg_event_odds') }}
+    union all
+    select * from {{ ref('stg_historical_odds') }}
+    union all
+    select * from {{ ref('stg_historical_event_odds') }}
+),
+
+with_books as (
+    select
+        exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
+        commence_time, home_team, away_team, has_outrights,
+        coalesce(
+            jsonb_object_agg(bookmaker_key, bookmaker_title order by bookmaker_key) filter (where bookmaker_key is not null), '{}'
+        ) as books,
+        coalesce(
+            array_agg(distinct bookmaker_key || '|' || market_key) filter (where market_key is not null), '{}'
+        ) as book_markets
+    from odds_rows
+    group by
+        exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
+        commence_time, home_team, away_team, has_outrights
+),
+
+market_lists as (
+    select
+        exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
+        commence_time, home_team, away_team, has_outrights,
+        coalesce(
+            jsonb_object_agg(bookmaker_key, bookmaker_title order by bookmaker_key) filter (where bookmaker_key is not null), '{}'
+        ) as books
+    from {{ ref('stg_event_markets') }}
+    group by
+        exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
+        commence_time, home_team, away_team, has_outrights
+),
+
+without_odds as (
+    select * from {{ ref('stg_events') }}
+    union all
+    select * from {{ ref('stg_historical_events') }}
+    union all
+    select
+        exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
+        commence_time, home_team, away_team, false as has_outrights
+    from {{ ref('stg_scores') }}
+),
+
+sighted as (
+    select *, true as shows_odds from with_books
+    union all
+    select *, cast('{}' as text[]) as book_markets, false as shows_odds from market_lists
+    union all
+    select *, cast('{}' as jsonb) as books, cast('{}' as text[]) as book_markets, false as shows_odds from without_odds
+)
+
+select
+    exchange_id,
+    event_id,
+    endpoint,
+    place,
+    body_sha256,
+    moment_at,
+    captured_at,
+    sport_key,
+    sport_title,
+    commence_time,
+    home_team,
+    away_team,
+    has_outrights,
+    books,
+    book_markets,
+    shows_odds,
+    -- each kind of source has its own idea of the start; at one time they are read in this order
+    case
+        when endpoint in ('events', 'historical_events') then 1
+        when endpoint in ('odds', 'historical_odds') then 2
+        when endpoint in ('event_odds', 'historical_event_odds') then 3
+        when endpoint = 'event_markets' then 4
+        else 5
+    end as source_rank
+from sighted

@@ -1,0 +1,197 @@
+{{ config(
+    row_key=['quote_id'],
+    scope=rows_of_pending(),
+    indexes=[{'columns': ['exchange_id', 'event_id']}, {'columns': ['event_id', 'series_id', 'captured_at']}],
+) }}
+-- Every outcome of every admitted answer, exactly once, typed; what one answer alone can tell about it, and nothing else.
+with odds_rows as (
+    select * from {{ ref('stg_odds') }}
+    union all
+    select * from {{ ref('stg_event_odds') }}
+    union all
+    select * from {{ ref('stg_historical_odds') }}
+    union all
+    select * from {{ ref('stg_historical_event_odds') }}
+),
+
+outcomes as materialized (
+    select
+        odds_rows.*,
+        case
+            when outcome_name = home_team then 'home'
+            when outcome_name = away_team then 'away'
+            when outcome_name = 'Draw' then 'draw'
+            when outcome_name = 'Over' then 'over'
+            when outcome_name = 'Under' then 'under'
+            when outcome_name = 'Yes' then 'yes'
+            when outcome_name = 'No' then 'no'
+            else 'runner'
+        end as outcome_side
+    from odds_rows
+    where outcome_name is not null
+),
+
+-- the exact key first, then the longest prefix
+markets as materialized (
+    select
+        shown.market_key,
+        rule.family,
+        rule.period,
+        rule.is_point_in_key,
+        rule.price_side
+    from (select distinct market_key from outcomes) as shown
+    cross join lateral (
+        select rules.family, rules.period, rules.is_point_in_key, rules.price_side
+        from {{ ref('market_rules') }} as rules
+        where rules.market_key = shown.market_key
+            or (rules.is_prefix and starts_with(shown.market_key, coalesce(rules.market_key, '')))
+        order by coalesce(rules.market_key = shown.market_key and not rules.is_prefix, false) desc, length(coalesce(rules.market_key, '')) desc
+        limit 1
+    ) as rule
+),
+
+sports as materialized (
+    select
+        shown.sport_key,
+        rule.h2h_outcomes,
+        rule.total_min,
+        rule.total_max
+    from (select distinct sport_key from outcomes) as shown
+    cross join lateral (
+        select rules.h2h_outcomes, rules.total_min, rules.total_max
+        from {{ ref('sport_rules') }} as rules
+        where starts_with(shown.sport_key, coalesce(rules.sport_prefix, ''))
+        order by length(coalesce(rules.sport_prefix, '')) desc
+        limit 1
+    ) as rule
+),
+
+priced as (
+    select
+        outcomes.*,
+        markets.family,
+        markets.period,
+        markets.is_point_in_key,
+        markets.price_side,
+        sports.total_min,
+        sports.total_max,
+        case
+            when markets.family in ('h2h', 'h2h_lay') then case when outcomes.market_key like 'h2h@_3@_way%' escape '@' then 3 else sports.h2h_outcomes end
+            else 2
+        end as outcomes_expected,
+        {{ price_decimal('outcomes.price_native', 'outcomes.odds_format') }} as price_decimal,
+        {{ implied_probability('outcomes.price_native', 'outcomes.odds_format') }} as implied_probability,
+        case
+            when markets.family <> 'spreads' then outcomes.point
+            when outcomes.outcome_side = 'home' then outcomes.point
+            when outcomes.outcome_side = 'away' then -outcomes.point
+        end as line_point,
+        -- a book may show the very same outcome twice; the pairs are taken in the order in which they stand
+        row_number() over (
+            partition by
+                outcomes.exchange_id, outcomes.event_id, outcomes.bookmaker_key, outcomes.market_key,
+                outcomes.description, outcomes.outcome_name, outcomes.point
+            order by outcomes.book_ordinal, outcomes.market_ordinal, outcomes.outcome_ordinal
+        ) as duplicate_no
+    from outcomes
+    join markets on markets.market_key = outcomes.market_key
+    join sports on sports.sport_key = outcomes.sport_key
+),
+
+in_sets as (
+    select
+        priced.*,
+        count(*) over one_set as set_size,
+        count(*) filter (where outcome_side = 'home') over one_set as homes,
+        count(*) filter (where outcome_side = 'away') over one_set as aways,
+        count(*) filter (where outcome_side = 'draw') over one_set as draws,
+        count(*) filter (where outcome_side = 'over') over one_set as overs,
+        count(*) filter (where outcome_side = 'under') over one_set as unders,
+        count(*) filter (where outcome_side = 'yes') over one_set as yeses,
+        count(*) filter (where outcome_side = 'no') over one_set as noes,
+        count(*) filter (where price_decimal is null or price_decimal <= 1) over one_set as unpriced,
+        min(price_decimal) over one_set as lowest_price,
+        cast(sum(implied_probability) over one_set as numeric(14, 10)) as overround
+    from priced
+    window one_set as (partition by exchange_id, event_id, bookmaker_key, market_key, description, line_point, duplicate_no)
+),
+
+judged as (
+    select
+        in_sets.*,
+        {{ outcome_set() }} as outcome_set
+    from in_sets
+),
+
+completed as (
+    select
+        judged.*,
+        {{ set_is_complete() }} as is_complete
+    from judged
+),
+
+ranked as (
+    select
+        completed.*,
+        {{ set_problem() }} as problem,
+        -- how far the set's first side is from even, as the main line is the most even one
+        first_value(case when is_complete then implied_probability / overround end) over (
+            partition by exchange_id, event_id, bookmaker_key, market_key, description, line_point, duplicate_no
+            order by case when outcome_side in ('home', 'over', 'yes') then 0 else 1 end, outcome_name
+        ) as first_side_fair
+    from completed
+),
+
+keyed as (
+    select
+        ranked.*,
+        case when is_point_in_key then point end as key_point,
+        row_number() over (
+            partition by
+                exchange_id, event_id, bookmaker_key, market_key, description, outcome_name,
+                case when is_point_in_key then point end
+            order by
+                is_complete desc, abs(first_side_fair - 0.5), overround, abs(line_point), line_point, duplicate_no,
+                book_ordinal, market_ordinal, outcome_ordinal
+        ) as line_rank
+    from ranked
+)
+
+select
+    cast({{ dbt_utils.generate_surrogate_key([
+        'exchange_id', 'event_id', 'bookmaker_key', 'market_key', 'description', 'outcome_name', 'point', 'duplicate_no'
+    ]) }} as uuid) as quote_id,
+    cast({{ dbt_utils.generate_surrogate_key([
+        'event_id', 'bookmaker_key', 'market_key', 'description', 'outcome_name', 'key_point'
+    ]) }} as uuid) as series_id,
+    exchange_id,
+    event_id,
+    sport_key,
+    moment_at,
+    captured_at,
+    place,
+    bookmaker_key,
+    market_key,
+    description,
+    outcome_name,
+    outcome_side,
+    point,
+    cast(line_point as numeric(8, 3)) as line_point,
+    cast(duplicate_no as integer) as duplicate_no,
+    cast(line_rank as integer) as line_rank,
+    price_native,
+    odds_format,
+    price_decimal,
+    implied_probability,
+    price_side,
+    last_update,
+    least(captured_at, last_update) as quote_at,
+    outcome_set,
+    is_complete,
+    overround,
+    problem,
+    sid,
+    link,
+    bet_limit,
+    multiplier
+from keyed

@@ -1,0 +1,2 @@
+{{ config(materialized='ephemeral') }}
+{{ stage_odds('event_odds', single=true) }}

@@ -1,0 +1,2 @@
+{{ config(materialized='ephemeral') }}
+{{ stage_events('historical_events') }}
