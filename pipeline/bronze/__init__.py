@@ -1,0 +1,1 @@
+"""Bronze: load a sealed batch, its verdicts and its place in the ledger."""

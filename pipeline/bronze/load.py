@@ -1,0 +1,199 @@
+"""Take a sealed batch into bronze: bodies byte for byte, a verdict per answer, a line per answer in the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from pipeline.clock import Clock
+from pipeline.contracts.answers import Finding, Judgement, contract_version, judge
+from pipeline.errors import ConflictError
+from pipeline.recording.model import Batch, Exchange, exchange_id
+from pipeline.recording.store import content_sha256
+from pipeline.warehouse.connect import Connection
+
+QUARANTINED: Final = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedBatch:
+    """What a load did.
+
+    Attributes:
+        batch_id: the batch.
+        is_new: False where the warehouse had the very same batch already.
+        answers: exchanges with an answer.
+        failures: exchanges with a recorded failure.
+        quarantined: answers that were quarantined.
+        outcomes: outcome objects in the bodies of admitted answers, counted in Python.
+    """
+
+    batch_id: str
+    is_new: bool
+    answers: int
+    failures: int
+    quarantined: int
+    outcomes: int
+
+
+def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatch:
+    """Load one batch as the ingester; commits before it returns.
+
+    Args:
+        connection: a session of the ingester, not within a transaction.
+        batch: sealed.
+        clock: dates the verdicts; nothing in silver or gold depends on it.
+
+    Raises:
+        ConflictError: ``BATCH_CONFLICT``: the warehouse has this batch id with other content; names both hashes.
+    """
+    content = content_sha256(batch)
+    known = connection.execute("select content_sha256 from bronze.batches where batch_id = %s", [batch.batch_id]).fetchone()
+    connection.commit()
+    if known is not None:
+        if known[0] != content:
+            raise ConflictError(
+                "BATCH_CONFLICT",
+                f"The warehouse holds batch {batch.batch_id} with content {known[0]}; the recording has {content}.",
+                "One batch id has one content for ever: restore the recording, or load it into another database.",
+            )
+        return _known_batch(connection, batch)
+
+    judged = [(exchange, judge(exchange) if is_answer(exchange) else None) for exchange in batch.exchanges]
+    with connection.transaction():
+        connection.execute(
+            "insert into bronze.batches (batch_id, scheduled_at, plan_id, plan, source, exchange_count, content_sha256)"
+            " values (%s, %s, %s, %s, %s, %s, %s)",
+            [
+                batch.batch_id,
+                batch.scheduled_at,
+                batch.plan.plan_id,
+                Jsonb(dict(batch.plan.document)),
+                batch.source,
+                len(batch.exchanges),
+                content,
+            ],
+        )
+        judged = [(exchange, _insert_body(connection, exchange, judgement)) for exchange, judgement in judged]
+        _insert_exchanges(connection, batch, judged)
+        _insert_verdicts(connection, batch, judged, clock)
+        connection.execute(
+            "insert into ops.batch_states (batch_id, state, changed_at) values (%s, 'sealed', %s)",
+            [batch.batch_id, clock.now()],
+        )
+    return LoadedBatch(
+        batch_id=batch.batch_id,
+        is_new=True,
+        answers=sum(judgement is not None for _, judgement in judged),
+        failures=sum(judgement is None for _, judgement in judged),
+        quarantined=sum(judgement is not None and judgement.verdict == QUARANTINED for _, judgement in judged),
+        outcomes=sum(
+            judgement.outcomes for _, judgement in judged if judgement is not None and judgement.verdict != QUARANTINED
+        ),
+    )
+
+
+def is_answer(exchange: Exchange) -> bool:
+    """Whether an exchange holds an answer to be judged, and not a failure."""
+    return exchange.failure is None and exchange.status == 200 and exchange.body is not None
+
+
+def _known_batch(connection: Connection, batch: Batch) -> LoadedBatch:
+    row = connection.execute(
+        "select count(*), count(*) filter (where not admitted), coalesce(sum(outcomes) filter (where admitted), 0)"
+        " from ops.ledger where batch_id = %s",
+        [batch.batch_id],
+    ).fetchone()
+    connection.commit()
+    assert row is not None
+    answers, quarantined, outcomes = row
+    return LoadedBatch(batch.batch_id, False, answers, len(batch.exchanges) - answers, quarantined, outcomes)
+
+
+def _insert_body(connection: Connection, exchange: Exchange, judgement: Judgement | None) -> Judgement | None:
+    """Store a body once per content. An answer that PostgreSQL cannot hold as jsonb is quarantined too."""
+    if exchange.body is None:
+        return judgement
+    statement = (
+        "insert into bronze.bodies (body_sha256, byte_count, body, document)"
+        " select %(sha256)s, octet_length(given.body), given.body,"
+        " case when %(is_json)s then convert_from(given.body, 'UTF8')::jsonb end"
+        " from (select %(body)b::bytea as body) as given on conflict do nothing"
+    )
+    # an answer that breaks the contract keeps its document too, if it is JSON: it may be released later
+    is_json = judgement is not None and judgement.document_text is not None
+    values = {"sha256": exchange.sha256, "body": exchange.body, "is_json": is_json}
+    if judgement is None or not is_json:
+        connection.execute(statement, values)
+        return judgement
+    try:
+        with connection.transaction():
+            connection.execute(statement, values)
+            # the same bytes may have come before as something that was not to be parsed
+            row = connection.execute(
+                "select document is not null from bronze.bodies where body_sha256 = %s", [exchange.sha256]
+            ).fetchone()
+        if row is not None and row[0]:
+            return judgement
+        reason = "the same bytes are held without a document"
+    except (psycopg.DataError, psycopg.errors.StatementTooComplex, psycopg.errors.ProgramLimitExceeded) as error:
+        reason = error.diag.message_primary or type(error).__name__
+        connection.execute(statement, {**values, "is_json": False})
+    finding = Finding(rule="json.postgres", pointer="", value="", message=f"PostgreSQL cannot hold this as jsonb: {reason}")
+    return Judgement(verdict=QUARANTINED, findings=(*judgement.findings, finding), outcomes=0, document_text=None)
+
+
+def _insert_exchanges(connection: Connection, batch: Batch, judged: list[tuple[Exchange, Judgement | None]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into bronze.exchanges (exchange_id, batch_id, place, attempt, endpoint, sport_key, event_id, request,"
+            " coverage, captured_at, status, headers, body_sha256, failure_code, failure_message)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    exchange_id(batch.batch_id, exchange.place, exchange.attempt),
+                    batch.batch_id,
+                    exchange.place,
+                    exchange.attempt,
+                    exchange.request.endpoint,
+                    exchange.request.sport,
+                    exchange.request.event_id,
+                    Jsonb({"text": exchange.request.text, "params": dict(exchange.request.params)}),
+                    Jsonb(exchange.coverage.to_json()),
+                    exchange.captured_at,
+                    exchange.status,
+                    Jsonb(dict(exchange.headers)),
+                    exchange.sha256,
+                    exchange.failure.code if exchange.failure else None,
+                    exchange.failure.message if exchange.failure else None,
+                )
+                for exchange, _ in judged
+            ],
+        )
+
+
+def _insert_verdicts(
+    connection: Connection, batch: Batch, judged: list[tuple[Exchange, Judgement | None]], clock: Clock
+) -> None:
+    decided_at = clock.now()
+    answers = [
+        (exchange_id(batch.batch_id, exchange.place, exchange.attempt), judgement)
+        for exchange, judgement in judged
+        if judgement is not None
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into ops.verdicts (exchange_id, verdict_no, verdict, findings, contract_version, decided_at)"
+            " values (%s, 1, %s, %s, %s, %s)",
+            [
+                (key, j.verdict, Jsonb([finding.to_json() for finding in j.findings]), contract_version(), decided_at)
+                for key, j in answers
+            ],
+        )
+        cursor.executemany(
+            "insert into ops.ledger (exchange_id, batch_id, outcomes, admitted) values (%s, %s, %s, %s)",
+            [(key, batch.batch_id, j.outcomes, j.verdict != QUARANTINED) for key, j in answers],
+        )

@@ -1,0 +1,158 @@
+"""Load a recording into a standing warehouse, batch by batch, each published whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.bronze.load import load_batch
+from pipeline.clock import Clock
+from pipeline.recording.store import Recording
+from pipeline.replay.progress import BatchLine
+from pipeline.transform.apply import Applied, Session, apply_batches, count_changes, prepare
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Connection, Role, Warehouse
+from pipeline.warehouse.digest import stored_digests
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSummary:
+    """What a load did.
+
+    Attributes:
+        batches: in the recording.
+        published: published now.
+        standing: published before, left as they were.
+        withheld: held back by a failed check.
+        quarantined: answers in quarantine among all of them.
+        failed_checks: checks that failed.
+        digests: of the stored gold tables, at the end.
+    """
+
+    batches: int
+    published: int
+    standing: int
+    withheld: int
+    quarantined: int
+    failed_checks: int
+    digests: dict[str, str]
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where a batch is withheld."""
+        return 1 if self.withheld else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON document."""
+        return {
+            "batches": self.batches,
+            "published": self.published,
+            "standing": self.standing,
+            "withheld": self.withheld,
+            "quarantined": self.quarantined,
+            "failed_checks": self.failed_checks,
+            "digests": self.digests,
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        return [
+            f"{self.batches} batches: {self.published} published, {self.standing} were there, {self.withheld} withheld;"
+            f" {self.quarantined} answers quarantined, {self.failed_checks} checks failed",
+            *(f"{name} {digest}" for name, digest in self.digests.items()),
+        ]
+
+
+def load_recording(
+    recording: Path, warehouse: Warehouse, project: DbtProject, clock: Clock, report: Callable[[BatchLine], None]
+) -> LoadSummary:
+    """Load every batch of a recording that is not published yet.
+
+    A load that was cut short goes on where it stopped: what was published stays, what was only sealed is published now,
+    and a batch that was withheld is tried again.
+
+    Args:
+        recording: its folder.
+        warehouse: bootstrapped.
+        project: the dbt project.
+        clock: dates verdicts and states.
+        report: told of each batch.
+
+    Raises:
+        ConflictError: ``BATCH_CONFLICT``: a batch id is known with other bytes.
+        RecordingError: the recording is broken.
+        WarehouseError: ``MODELS_CHANGED``.
+    """
+    source = Recording.open(recording)
+    prepare(warehouse, project)
+    published = standing = withheld = quarantined = failed_checks = 0
+    digests: dict[str, str] = {}
+    with warehouse.connect(Role.INGESTER) as ingester:
+        for done, batch in enumerate(source.batches(), start=1):
+            started = clock.now()
+            loaded = load_batch(ingester, batch, clock)
+            quarantined += loaded.quarantined
+            changes, detail = 0, None
+            if _state(ingester, batch.batch_id) == "published" and not _unsettled(ingester, batch.batch_id):
+                standing += 1
+                state = "standing"
+            else:
+                applied, changes = apply_and_count(warehouse, project, (batch.batch_id,), clock)
+                failed_checks += len(applied.failed)
+                state = "published" if applied.published else "withheld"
+                published += applied.published
+                withheld += not applied.published
+                detail = failure_text(applied)
+            seconds = (clock.now() - started).total_seconds()
+            report(
+                BatchLine(
+                    done, len(source), batch.batch_id, state, loaded.outcomes, changes, loaded.quarantined, seconds, detail
+                )
+            )
+    with warehouse.connect(Role.TRANSFORMER) as connection:
+        digests = stored_digests(connection)
+    return LoadSummary(len(source), published, standing, withheld, quarantined, failed_checks, digests)
+
+
+def apply_and_count(
+    warehouse: Warehouse,
+    project: DbtProject,
+    batch_ids: tuple[str, ...],
+    clock: Clock,
+    before_commit: Callable[[Session], None] = lambda session: None,
+) -> tuple[Applied, int]:
+    """Apply batches and tell how many rows of gold they changed."""
+    changes: list[int] = []
+
+    def count(session: Session) -> None:
+        changes.append(count_changes(session))
+        before_commit(session)
+
+    applied = apply_batches(warehouse, project, batch_ids, clock, before_commit=count)
+    return applied, sum(changes)
+
+
+def failure_text(applied: Applied) -> str | None:
+    """The first failed check in a line, and how many there are."""
+    if applied.published:
+        return None
+    first = applied.failed[0]
+    more = f" (and {len(applied.failed) - 1} more)" if len(applied.failed) > 1 else ""
+    return f"{first.name}: {first.message or f'{first.failures} rows'}{more}"
+
+
+def _state(connection: Connection, batch_id: str) -> str | None:
+    row = connection.execute("select state from ops.batch_states where batch_id = %s", [batch_id]).fetchone()
+    connection.commit()
+    return None if row is None else str(row[0])
+
+
+def _unsettled(connection: Connection, batch_id: str) -> bool:
+    """Whether a verdict came after the batch was published."""
+    row = connection.execute(
+        "select exists (select 1 from ops.ledger where batch_id = %s and admitted <> applied)", [batch_id]
+    ).fetchone()
+    connection.commit()
+    return row is not None and bool(row[0])

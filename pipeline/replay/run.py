@@ -1,0 +1,389 @@
+"""Replay a recording: collect each batch again, load it, transform it, check it, and compare the state with its snapshot.
+
+Snapshot k is the state after the set of the batches 1…k. Gold depends on that set alone, so a state is compared whenever
+the batches applied so far are such a prefix: after every batch in recorded order, at the end in any order.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import random
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.bronze.load import LoadedBatch, load_batch
+from pipeline.clock import Clock
+from pipeline.collect.collector import collect_again
+from pipeline.errors import UsageError
+from pipeline.recording.store import Recording, RecordingWriter
+from pipeline.replay.explain import Difference, explain
+from pipeline.replay.load import apply_and_count, failure_text
+from pipeline.replay.progress import BatchLine
+from pipeline.replay.snapshots import Snapshot, SnapshotStore, TableChanges, changes_at_hand
+from pipeline.replay.verify import VerifyReport, verify
+from pipeline.transform.apply import Session, prepare
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Connection, Role, Warehouse
+from pipeline.warehouse.digest import stored_digests
+
+ORDERS: Final = ("recorded", "reversed", "shuffled")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """How to replay.
+
+    Attributes:
+        batches: only the first so many; None for all.
+        order: ``recorded``, ``reversed`` or ``shuffled``.
+        seed: of the shuffle.
+        step: batches per transformation; 0 for all at once.
+        require_snapshots: a state without a snapshot counts as a difference.
+        update: write the snapshots instead of comparing.
+    """
+
+    batches: int | None = None
+    order: str = "recorded"
+    seed: int = 0
+    step: int = 1
+    require_snapshots: bool = False
+    update: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            UsageError: ``REPLAY_OPTIONS``.
+        """
+        if self.order not in ORDERS:
+            raise UsageError("REPLAY_OPTIONS", f"There is no order {self.order!r}.", f"Choose one of {', '.join(ORDERS)}.")
+        if self.step < 0 or (self.batches is not None and self.batches < 1):
+            raise UsageError("REPLAY_OPTIONS", "--step is at least 0 and --batches at least 1.", "Give another number.")
+        if self.update and (self.order != "recorded" or self.step != 1):
+            raise UsageError(
+                "REPLAY_OPTIONS",
+                "Snapshots hold the rows that each batch changed, in recorded order.",
+                "Use --update without --order and --step.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySummary:
+    """What a replay found. ``proven + new + covered + different + withheld = batches``.
+
+    Attributes:
+        states: batch id → ``proven`` (the state equals its snapshot), ``new`` (no snapshot to compare with), ``covered`` (only
+            inside a later equal state), ``different`` or ``withheld``.
+        quarantined: answers.
+        failed_checks: checks that failed, of batches and of the whole.
+        outcomes_in_bodies: outcome objects in the bodies of admitted answers, counted in Python.
+        outcomes_in_silver: rows of silver.quotes.
+        digests: of stored gold tables and views, at the end.
+        differences: the first rows that differ, after the first state that does.
+        failures: what failed, a line each.
+        updated: what --update wrote, a line each.
+        unproven_is_failure: ``--require-snapshots``.
+    """
+
+    states: dict[str, str]
+    quarantined: int
+    failed_checks: int
+    outcomes_in_bodies: int
+    outcomes_in_silver: int
+    digests: dict[str, str]
+    differences: tuple[Difference, ...] = ()
+    failures: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    unproven_is_failure: bool = False
+
+    def count(self, state: str) -> int:
+        """Batches in one state."""
+        return sum(found == state for found in self.states.values())
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 for a difference, a failed check, a withheld batch, or a missing snapshot where they are required."""
+        broken = self.failed_checks or self.differences or self.count("different") or self.count("withheld")
+        return 1 if broken or (self.unproven_is_failure and self.count("new")) else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON document."""
+        return {
+            "batches": len(self.states),
+            **{state: self.count(state) for state in ("proven", "new", "covered", "different", "withheld")},
+            "quarantined": self.quarantined,
+            "failed_checks": self.failed_checks,
+            "outcomes": {"in_bodies": self.outcomes_in_bodies, "in_silver": self.outcomes_in_silver},
+            "digests": self.digests,
+            "differences": [difference.to_json() for difference in self.differences],
+            "failures": list(self.failures),
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        counts = ", ".join(f"{self.count(state)} {state}" for state in ("proven", "covered", "new", "different", "withheld"))
+        lines = [
+            f"{len(self.states)} batches: {counts}",
+            f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver;"
+            f" answers quarantined: {self.quarantined}; checks failed: {self.failed_checks}",
+        ]
+        lines += [f"  failed: {failure}" for failure in self.failures]
+        lines += [f"  differs: {difference.line()}" for difference in self.differences]
+        lines += [f"  wrote: {line}" for line in self.updated]
+        lines += [f"{name} {digest}" for name, digest in self.digests.items()]
+        return lines
+
+
+def replay(
+    recording: Path,
+    warehouse: Warehouse,
+    project: DbtProject,
+    clock: Clock,
+    options: ReplayOptions,
+    scratch: Path,
+    report: Callable[[BatchLine], None],
+) -> ReplaySummary:
+    """Replay a recording into a warehouse made for it.
+
+    Args:
+        recording: its folder.
+        warehouse: bootstrapped, without batches.
+        project: the dbt project.
+        clock: dates verdicts and states; nothing in silver or gold depends on it.
+        options: how.
+        scratch: an empty folder for the batches as they are collected again.
+        report: told of each batch.
+
+    Raises:
+        UsageError: ``REPLAY_OPTIONS``.
+        RecordingError: the recording or a snapshot is broken.
+    """
+    options.check()
+    source = Recording.open(recording)
+    chosen = source.batch_ids[: options.batches]
+    prepare(warehouse, project)
+    with warehouse.connect(Role.INGESTER) as ingester:
+        run = _Run(source, chosen, ingester, warehouse, project, clock, options, scratch, report)
+        for chunk in _chunks(_ordered(chosen, options), options.step or len(chosen)):
+            run.take(chunk)
+    return run.finish()
+
+
+def _ordered(batch_ids: Sequence[str], options: ReplayOptions) -> list[str]:
+    ordered = list(batch_ids)
+    if options.order == "reversed":
+        ordered.reverse()
+    elif options.order == "shuffled":
+        random.Random(options.seed).shuffle(ordered)
+    return ordered
+
+
+def _chunks(batch_ids: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    iterator = iter(batch_ids)
+    while chunk := tuple(itertools.islice(iterator, size)):
+        yield chunk
+
+
+@dataclass
+class _Run:
+    """The state of one replay."""
+
+    source: Recording
+    chosen: tuple[str, ...]
+    ingester: Connection
+    warehouse: Warehouse
+    project: DbtProject
+    clock: Clock
+    options: ReplayOptions
+    scratch: Path
+    report: Callable[[BatchLine], None]
+    applied: set[str] = field(default_factory=set)
+    compared: dict[int, str] = field(default_factory=dict)
+    withheld: set[str] = field(default_factory=set)
+    quarantined: int = 0
+    outcomes: int = 0
+    failed_checks: int = 0
+    done: int = 0
+    failures: list[str] = field(default_factory=list)
+    differences: tuple[Difference, ...] = ()
+    updates: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = SnapshotStore(self.source.path)
+        self.fresh = SnapshotStore(self.scratch)
+
+    def take(self, chunk: tuple[str, ...]) -> None:
+        """Collect, load and apply some batches; where they fail together, one at a time."""
+        started = self.clock.now()
+        loaded = [self._load(batch_id) for batch_id in chunk]
+        self._apply(loaded, started)
+
+    def _load(self, batch_id: str) -> LoadedBatch:
+        collected = self.scratch / "collected"  # what was collected is what is loaded; it has served once bronze has it
+        batch = collect_again(self.source.read(batch_id), RecordingWriter(collected, durable=False))
+        loaded = load_batch(self.ingester, batch, self.clock)
+        shutil.rmtree(collected)
+        self.quarantined += loaded.quarantined
+        self.outcomes += loaded.outcomes
+        return loaded
+
+    def _apply(self, loaded: Sequence[LoadedBatch], started: dt.datetime) -> None:
+        batch_ids = tuple(batch.batch_id for batch in loaded)
+        prefix = self._prefix(batch_ids)
+        state, detail = "applied", None
+
+        def look(session: Session) -> None:
+            nonlocal state, detail
+            if prefix is not None:
+                state, detail = self._compare(session, prefix)
+
+        applied, changes = apply_and_count(self.warehouse, self.project, batch_ids, self.clock, before_commit=look)
+        if not applied.published and len(loaded) > 1:
+            for batch in loaded:  # find the one that fails; the others are none the worse for it
+                self._apply((batch,), started)
+                started = self.clock.now()
+            return
+        if applied.published:
+            self.applied.update(batch_ids)
+            if prefix is not None:
+                self.compared[prefix] = state
+        else:
+            state, detail = "withheld", failure_text(applied)
+            self.withheld.update(batch_ids)
+            self.failed_checks += len(applied.failed)
+            self.failures += [
+                f"{batch_ids[0]} {check.name}: {check.message or f'{check.failures} rows'}" for check in applied.failed
+            ]
+        seconds = (self.clock.now() - started).total_seconds() / len(loaded)
+        for batch in loaded:
+            self.done += 1
+            shown = state if batch is loaded[-1] else "applied"
+            self.report(
+                BatchLine(
+                    self.done,
+                    len(self.chosen),
+                    batch.batch_id,
+                    shown,
+                    batch.outcomes,
+                    changes,
+                    batch.quarantined,
+                    seconds,
+                    detail,
+                )
+            )
+
+    def _prefix(self, batch_ids: Sequence[str]) -> int | None:
+        """k, where what is applied together with these is the set of the first k batches."""
+        together = self.applied.union(batch_ids)
+        size = len(together)
+        return size if together == set(self.chosen[:size]) else None
+
+    def _compare(self, session: Session, prefix: int) -> tuple[str, str | None]:
+        """Compare the state after the first ``prefix`` batches with its snapshot; note the new one where asked to."""
+        batch_id = self.chosen[prefix - 1]
+        digests = stored_digests(session)
+        wanted = self.store.read(batch_id)
+        if self.options.update:
+            snapshot = Snapshot(batch_id, digests, changes_at_hand(session))
+            if wanted == snapshot:
+                return "proven", None
+            self.fresh.write(snapshot)
+            self.updates.append(batch_id)
+            self.updated.append(_what_changes(wanted, snapshot))
+            return "new" if wanted is None else "different", None
+        if wanted is None:
+            return "new", None
+        if wanted.digests == digests:
+            return "proven", None
+        if not self.differences:
+            before = [found for known in self.chosen[:prefix] if (found := self.store.read(known)) is not None]
+            self.differences = explain(session, before, digests)
+        return "different", self.differences[0].line()
+
+    def finish(self) -> ReplaySummary:
+        """Verify the whole, compare the views, write what --update asks for, and sum up."""
+        report = verify(self.warehouse, self.project)
+        self.failed_checks += len(report.failed)
+        self.failures += [f"at the end, {check.name}: {check.message or f'{check.failures} rows'}" for check in report.failed]
+        if self.outcomes != report.outcomes_in_silver and not self.withheld:
+            self.failed_checks += 1
+            self.failures.append(f"{self.outcomes} outcomes in the bodies, {report.outcomes_in_silver} in silver")
+        self._views(report)
+        if self.options.update:
+            self._write_updates(report)
+        return ReplaySummary(
+            states=self._states(),
+            quarantined=self.quarantined,
+            failed_checks=self.failed_checks,
+            outcomes_in_bodies=self.outcomes,
+            outcomes_in_silver=report.outcomes_in_silver,
+            digests={**report.digests, **report.view_digests},
+            differences=self.differences,
+            failures=tuple(self.failures),
+            updated=tuple(self.updated),
+            unproven_is_failure=self.options.require_snapshots,
+        )
+
+    def _views(self, report: VerifyReport) -> None:
+        """Views are digested at the end of a run; their digests belong to the last state's snapshot."""
+        last = len(self.chosen)
+        if self.options.update or self.compared.get(last) != "proven":
+            return
+        batch_id = self.chosen[-1]
+        wanted = self.store.read_views(batch_id)
+        if wanted is None:  # the state's rows are proven, its views were never noted
+            return
+        differing = sorted(
+            name for name in wanted.keys() | report.view_digests.keys() if wanted.get(name) != report.view_digests.get(name)
+        )
+        self.differences += tuple(
+            Difference(batch_id, name, (), "digest", wanted.get(name), report.view_digests.get(name)) for name in differing
+        )
+        if differing:
+            self.compared[last] = "different"
+
+    def _write_updates(self, report: VerifyReport) -> None:
+        if self.failed_checks or self.withheld:
+            self.failures.append("the snapshots were left as they are, because checks failed")
+            self.updated.clear()
+            return
+        for batch_id in self.updates:
+            snapshot = self.fresh.read(batch_id)
+            assert snapshot is not None
+            self.store.write(snapshot)
+        last = self.chosen[-1]
+        if self.store.read_views(last) != report.view_digests:
+            self.store.write_views(last, report.view_digests)
+            self.updated.append(f"views after {last}")
+        self.compared = dict.fromkeys(self.compared, "proven")
+
+    def _states(self) -> dict[str, str]:
+        """Each batch's state; one that was not compared itself has that of the next compared state which it is part of."""
+        states = {}
+        for number, batch_id in enumerate(self.chosen, start=1):
+            later = next((self.compared[k] for k in sorted(self.compared) if k >= number), "new")
+            if batch_id in self.withheld:
+                states[batch_id] = "withheld"
+            elif number in self.compared:
+                states[batch_id] = self.compared[number]
+            else:
+                states[batch_id] = "covered" if later == "proven" else later
+        return states
+
+
+def _what_changes(before: Snapshot | None, after: Snapshot) -> str:
+    if before is None:
+        rows = sum(len(c.added) + len(c.changed) + len(c.removed) for c in after.changes.values())
+        return f"{after.batch_id}: new, {rows} rows"
+    tables = sorted(
+        name
+        for name in before.digests.keys() | after.digests.keys()
+        if before.digests.get(name) != after.digests.get(name)
+        or before.changes.get(name, TableChanges()) != after.changes.get(name, TableChanges())
+    )
+    return f"{after.batch_id}: changed {', '.join(tables)}"

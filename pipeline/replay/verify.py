@@ -1,0 +1,127 @@
+"""Verify a warehouse: recompute every digest from all rows, reconcile bronze, silver and gold, run the whole-table tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeline.transform.apply import CheckResult, run_tests, transformer_session
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Warehouse
+from pipeline.warehouse.digest import Session, recomputed_digests, stored_digests, view_digests
+
+WHOLE_TABLE_TESTS: Final = ("--select", "tag:nightly")
+
+# name → a query of the rows that break it; each must return none
+RECONCILIATIONS: Final = {
+    "bodies_hash_to_their_key": """
+        select bodies.body_sha256 from bronze.bodies as bodies
+        where encode(sha256(bodies.body), 'hex') <> bodies.body_sha256 or octet_length(bodies.body) <> bodies.byte_count
+    """,
+    "every_outcome_in_silver_once": """
+        select ledger.exchange_id from ops.ledger as ledger
+        left join (select exchange_id, count(*) as rows from silver.quotes group by exchange_id) as found
+            on found.exchange_id = ledger.exchange_id
+        where coalesce(found.rows, 0) <> case when ledger.applied then ledger.outcomes else 0 end
+    """,
+    "nothing_in_silver_that_is_not_applied": """
+        select quotes.exchange_id from (select distinct exchange_id from silver.quotes) as quotes
+        left join ops.ledger as ledger on ledger.exchange_id = quotes.exchange_id
+        where ledger.applied is distinct from true
+    """,
+    # the prices that silver saw, one per series and moment, are the observations that gold's rows count
+    "every_quote_in_price_history": """
+        select coalesce(seen.series_id, told.series_id)
+        from (
+            select series_id, line_rank, count(distinct moment_at) as times from silver.quotes group by series_id, line_rank
+        ) as seen
+        full join (
+            select series_id, line_rank, sum(observations) as times from gold.price_history_now group by series_id, line_rank
+        ) as told on told.series_id = seen.series_id and told.line_rank = seen.line_rank
+        where seen.times is distinct from told.times
+    """,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What was verified.
+
+    Attributes:
+        checks: digests, reconciliations and dbt's whole-table tests.
+        digests: of stored tables, recomputed from all rows.
+        view_digests: of views.
+        outcomes_in_bodies: outcome objects in the bodies of applied answers, as counted in Python when they were loaded.
+        outcomes_in_silver: rows of silver.quotes.
+    """
+
+    checks: tuple[CheckResult, ...]
+    digests: dict[str, str]
+    view_digests: dict[str, str]
+    outcomes_in_bodies: int
+    outcomes_in_silver: int
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.ok)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where a check failed."""
+        return 1 if self.failed else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON document."""
+        return {
+            "checks": len(self.checks),
+            "failed_checks": len(self.failed),
+            "failed": [{"name": check.name, "failures": check.failures, "message": check.message} for check in self.failed],
+            "outcomes": {"in_bodies": self.outcomes_in_bodies, "in_silver": self.outcomes_in_silver},
+            "digests": self.digests,
+            "views": self.view_digests,
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        lines = [f"{len(self.checks)} checks, {len(self.failed)} failed"]
+        lines += [f"  failed: {check.name}: {check.message or f'{check.failures} rows'}" for check in self.failed]
+        lines.append(f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver")
+        lines += [f"{name} {digest}" for name, digest in {**self.digests, **self.view_digests}.items()]
+        return lines
+
+
+def verify(warehouse: Warehouse, project: DbtProject) -> VerifyReport:
+    """Verify a whole warehouse; changes nothing in it."""
+    with transformer_session(warehouse) as session:
+        kept, recomputed = stored_digests(session), recomputed_digests(session)
+        checks = [
+            CheckResult(
+                f"digest_{name}",
+                kept[name] == digest,
+                int(kept[name] != digest),
+                None if kept[name] == digest else f"kept {kept[name]}, from the rows {digest}",
+            )
+            for name, digest in recomputed.items()
+        ]
+        checks += [_reconcile(session, name, query) for name, query in RECONCILIATIONS.items()]
+        checks += run_tests(session, warehouse, project, WHOLE_TABLE_TESTS)
+        views = view_digests(session)
+        in_bodies, in_silver = _outcomes(session)
+    return VerifyReport(tuple(checks), recomputed, views, in_bodies, in_silver)
+
+
+def _reconcile(session: Session, name: str, query: str) -> CheckResult:
+    with session.cursor() as cursor:
+        cursor.execute(f"select count(*), min(broken.key::text) from ({query}) as broken (key)")
+        count, first = cursor.fetchall()[0]
+    return CheckResult(name, count == 0, count, None if count == 0 else f"{count} rows, the first {first}")
+
+
+def _outcomes(session: Session) -> tuple[int, int]:
+    with session.cursor() as cursor:
+        cursor.execute(
+            "select (select coalesce(sum(outcomes), 0) from ops.ledger where applied), (select count(*) from silver.quotes)"
+        )
+        in_bodies, in_silver = cursor.fetchall()[0]
+    return int(in_bodies), int(in_silver)

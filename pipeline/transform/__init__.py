@@ -1,0 +1,1 @@
+"""Run dbt's models and checks for batches, in one transaction."""

@@ -1,0 +1,286 @@
+"""Apply batches to silver and gold: prepare, models, checks, progress; one transaction, published whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import psycopg2
+import psycopg2.extensions
+
+from pipeline.clock import Clock
+from pipeline.errors import WarehouseError
+from pipeline.transform.fingerprints import fingerprints, stored_fingerprints, write_fingerprints
+from pipeline.transform.one_transaction import one_transaction
+from pipeline.transform.project import DbtProject, NodeResult
+from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.digest import refresh_event_digests
+
+# Stored models and the tests that block a batch; views, seeds and whole-table tests have no part in it.
+BATCH_SELECTION: Final = ("--select", "config.materialized:ledgered", "tag:blocking", "--indirect-selection", "empty")
+# Everything that is made once and again only when the code changes.
+WHOLE_SELECTION: Final = ("--full-refresh", "--exclude", "resource_type:test", "resource_type:unit_test")
+BLOCKING_TESTS: Final = ("--select", "tag:blocking")
+# Any number will do, as long as every transformation of a database takes the same lock.
+TRANSFORM_LOCK: Final = 7_305_001
+
+Session: TypeAlias = psycopg2.extensions.connection
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One blocking check of a run.
+
+    Attributes:
+        name: the dbt test's name, or the name of a check of ours.
+        ok: whether it passed.
+        failures: failing rows.
+        message: what failed, if anything.
+    """
+
+    name: str
+    ok: bool
+    failures: int
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of the batches of one run.
+
+    Attributes:
+        batch_ids: the batches.
+        published: False where a check failed: nothing of them is in silver or gold, and they are withheld.
+        checks: every blocking check, in dbt's order, ours last.
+    """
+
+    batch_ids: tuple[str, ...]
+    published: bool
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.ok)
+
+
+@contextmanager
+def transformer_session(warehouse: Warehouse) -> Iterator[Session]:
+    """A session of the transformer in one transaction, under the transform lock; rolled back unless it is committed."""
+    with warehouse.connect(Role.TRANSFORMER):  # checks the server and the database, with our errors
+        pass
+    session = psycopg2.connect(warehouse.conninfo(Role.TRANSFORMER))
+    try:
+        with session.cursor() as cursor:
+            cursor.execute("set work_mem = '64MB'")
+            cursor.execute("select pg_advisory_xact_lock(%s)", [TRANSFORM_LOCK])
+        yield session
+    finally:
+        session.close()
+
+
+def prepare(warehouse: Warehouse, project: DbtProject) -> bool:
+    """Make silver's and gold's relations where there are none yet; check that what is there was made by this code.
+
+    Returns:
+        Whether they were made now.
+
+    Raises:
+        WarehouseError: ``MODELS_CHANGED``: rows of other code; names the models and the command that rebuilds them.
+    """
+    wanted = fingerprints(project.manifest())
+    with transformer_session(warehouse) as session:
+        found = stored_fingerprints(session)
+        if not found:
+            _make_relations(session, warehouse, project)
+            write_fingerprints(session, wanted)
+            session.commit()
+            return True
+    changed = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    if changed:
+        raise WarehouseError(
+            "MODELS_CHANGED",
+            f"The rows in {warehouse.place} were computed by other code; what differs: {', '.join(changed)}.",
+            "Run `sports-market rebuild` to compute silver and gold anew from bronze.",
+        )
+    return False
+
+
+def rebuild(warehouse: Warehouse, project: DbtProject) -> None:
+    """Compute silver and gold anew from the admitted answers of all published batches, in one transaction.
+
+    Readers wait while it swaps the tables, and see the old rows or the new ones.
+
+    Raises:
+        WarehouseError: ``REBUILD_FAILED``: a model or a check failed; everything is as it was.
+    """
+    with transformer_session(warehouse) as session:
+        _execute(session, "delete from ops.run_batches")
+        _make_relations(session, warehouse, project)
+        checks = _checks(_run(session, warehouse, project, "test", BLOCKING_TESTS), session)
+        failed = [check for check in checks if not check.ok]
+        if failed:
+            raise WarehouseError(
+                "REBUILD_FAILED",
+                f"{failed[0].name}: {failed[0].message or f'{failed[0].failures} rows'} ({len(failed)} checks failed).",
+                "The warehouse is as it was. Mend the model, and rebuild again.",
+            )
+        _execute(session, "update ops.batch_states set state = 'published', detail = null where state = 'sealed'")
+        _settle(session)
+        refresh_event_digests(session, whole=True)
+        write_fingerprints(session, fingerprints(project.manifest()))
+        session.commit()
+
+
+def apply_batches(
+    warehouse: Warehouse,
+    project: DbtProject,
+    batch_ids: Sequence[str],
+    clock: Clock,
+    before_commit: Callable[[Session], None] = lambda session: None,
+) -> Applied:
+    """Apply sealed batches: silver, gold, checks and progress are committed together, or the batches are withheld.
+
+    Args:
+        warehouse: bootstrapped and prepared.
+        project: the dbt project.
+        batch_ids: loaded batches; those already applied cost a look.
+        clock: dates states and checks; nothing in silver or gold depends on it.
+        before_commit: called within the transaction once everything passed, e.g. to read digests and row changes.
+    """
+    with transformer_session(warehouse) as session:
+        _execute(session, "delete from ops.run_batches")
+        _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
+        checks = _checks(_run(session, warehouse, project, "build", BATCH_SELECTION), session)
+        published = all(check.ok for check in checks)
+        if published:
+            _settle(session)
+            _note_states(session, batch_ids, "published", None, clock)
+            refresh_event_digests(session)
+            before_commit(session)
+        else:
+            session.rollback()
+            reasons = ", ".join(check.name for check in checks if not check.ok)
+            _note_states(session, batch_ids, "withheld", f"failed: {reasons}", clock)
+        _note_checks(session, batch_ids, checks, clock)
+        session.commit()
+    return Applied(tuple(batch_ids), published, checks)
+
+
+def run_tests(session: Session, warehouse: Warehouse, project: DbtProject, selection: Sequence[str]) -> tuple[CheckResult, ...]:
+    """Run dbt tests on what a session sees."""
+    return _dbt_checks(_run(session, warehouse, project, "test", selection))
+
+
+def count_changes(session: Session) -> int:
+    """How many rows of gold the transformation at hand added, changed or removed."""
+    with session.cursor() as cursor:
+        cursor.execute("select count(*) from ops.row_changes")
+        return int(cursor.fetchall()[0][0])
+
+
+def _run(
+    session: Session, warehouse: Warehouse, project: DbtProject, command: str, arguments: Sequence[str]
+) -> tuple[NodeResult, ...]:
+    project.manifest()
+    with one_transaction(session):
+        return project.run(command, arguments, warehouse.dbt_env(Role.TRANSFORMER))
+
+
+def _make_relations(session: Session, warehouse: Warehouse, project: DbtProject) -> None:
+    results = _run(session, warehouse, project, "build", WHOLE_SELECTION)
+    broken = [result for result in results if not result.ok]
+    if broken:
+        raise WarehouseError(
+            "MODEL_FAILED",
+            f"{broken[0].unique_id}: {broken[0].message}",
+            "Nothing was changed. Mend the model, and run it again.",
+        )
+
+
+def _dbt_checks(results: Sequence[NodeResult]) -> tuple[CheckResult, ...]:
+    """The checks among dbt's results. A model that failed is a failed check too; what failed only because of it is left out."""
+    checks = tuple(
+        CheckResult(result.name, result.ok, result.failures or (0 if result.ok else 1), result.message)
+        for result in results
+        if result.resource_type == "test" or not result.ok
+    )
+    causes = tuple(
+        check
+        for check in checks
+        if check.ok or (check.message is not None and "current transaction is aborted" not in check.message)
+    )
+    return causes if any(not check.ok for check in causes) else checks
+
+
+def _checks(results: Sequence[NodeResult], session: Session) -> tuple[CheckResult, ...]:
+    """dbt's checks, and ours."""
+    checks = list(_dbt_checks(results))
+    if all(result.ok for result in results if result.resource_type == "model"):
+        checks.append(_outcomes_reconcile(session))
+    return tuple(checks)
+
+
+def _outcomes_reconcile(session: Session) -> CheckResult:
+    """Every outcome of every answer at hand is in silver exactly once, by the count that was made in Python."""
+    with session.cursor() as cursor:
+        cursor.execute(
+            """
+            select ledger.exchange_id, case when ledger.admitted then ledger.outcomes else 0 end as expected, found.rows
+            from ops.pending as pending
+            join ops.ledger as ledger on ledger.exchange_id = pending.exchange_id
+            cross join lateral (
+                select count(*) as rows from silver.quotes as quotes where quotes.exchange_id = pending.exchange_id
+            ) as found
+            where found.rows <> case when ledger.admitted then ledger.outcomes else 0 end
+            order by ledger.exchange_id
+            """
+        )
+        rows = cursor.fetchall()
+    message = None if not rows else f"exchange {rows[0][0]}: {rows[0][1]} outcomes in the body, {rows[0][2]} in silver"
+    return CheckResult("outcomes_reconcile", not rows, len(rows), message)
+
+
+def _settle(session: Session) -> None:
+    _execute(
+        session,
+        "update ops.ledger as ledger set applied = pending.admitted from ops.pending as pending"
+        " where pending.exchange_id = ledger.exchange_id",
+    )
+    _execute(session, "delete from ops.run_batches")
+
+
+def _note_states(session: Session, batch_ids: Sequence[str], state: str, detail: str | None, clock: Clock) -> None:
+    _execute(
+        session,
+        "update ops.batch_states set state = %s, detail = %s, changed_at = %s where batch_id = any (%s)",
+        [state, detail, clock.now(), list(batch_ids)],
+    )
+
+
+def _note_checks(session: Session, batch_ids: Sequence[str], checks: Sequence[CheckResult], clock: Clock) -> None:
+    _execute(
+        session,
+        "insert into ops.check_results (batch_id, check_name, status, failures, message, checked_at)"
+        " select batch.id, given.name, given.status, given.failures, given.message, %s"
+        " from unnest(%s::text[]) as batch (id)"
+        " cross join unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) as given (name, status, failures, message)"
+        " on conflict (batch_id, check_name) do update"
+        " set status = excluded.status, failures = excluded.failures, message = excluded.message,"
+        " checked_at = excluded.checked_at",
+        [
+            clock.now(),
+            list(batch_ids),
+            [check.name for check in checks],
+            ["pass" if check.ok else "fail" for check in checks],
+            [check.failures for check in checks],
+            [check.message for check in checks],
+        ],
+    )
+
+
+def _execute(session: Session, statement: str, values: Sequence[Any] = ()) -> None:
+    with session.cursor() as cursor:
+        cursor.execute(statement, values or None)

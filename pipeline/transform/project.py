@@ -1,0 +1,208 @@
+"""The dbt project as this package runs it: where it is, its packages, its manifest, and one call to run it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.errors import SetupError
+from pipeline.resources import resource
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+Say = Callable[[str], None]
+
+# No file, no colour, no telemetry, no look-ups of versions, no relation cache: what a batch does not need.
+LEAN_FLAGS: Final = (
+    "--quiet",
+    "--log-level", "none",
+    "--log-level-file", "none",
+    "--no-use-colors",
+    "--no-write-json",
+    "--no-version-check",
+    "--no-send-anonymous-usage-stats",
+    "--no-populate-cache",
+    "--no-partial-parse",
+)  # fmt: skip
+
+STAND_IN_MARK: Final = "stand-in.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """What became of one dbt node.
+
+    Attributes:
+        unique_id: dbt's id, e.g. ``model.sports_market.price_history``.
+        name: the node's name.
+        resource_type: ``model``, ``test``, ``seed``, ``unit_test`` …
+        status: dbt's word: ``success``, ``pass``, ``fail``, ``error``, ``skipped``, ``warn``.
+        failures: failing rows of a test, else None.
+        message: dbt's message, if any.
+    """
+
+    unique_id: str
+    name: str
+    resource_type: str
+    status: str
+    failures: int | None
+    message: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing speaks against publishing."""
+        return self.status in ("success", "pass", "warn", "no-op")
+
+
+class DbtProject:
+    """The dbt project, parsed once per process.
+
+    Args:
+        work_dir: a folder of ours for dbt's packages and target.
+        say: what the user is told.
+    """
+
+    def __init__(self, work_dir: Path, say: Say) -> None:
+        self.directory = resource("dbt")
+        self.work_dir = work_dir
+        self._say = say
+        self._manifest: Manifest | None = None
+
+    @property
+    def packages_dir(self) -> Path:
+        """Where the dbt packages are installed."""
+        return self.work_dir / "packages"
+
+    def manifest(self) -> Manifest:
+        """The parsed project; parsing costs seconds, so it is done once.
+
+        Raises:
+            SetupError: ``DBT_PROJECT_BROKEN``, with dbt's own text.
+        """
+        if self._manifest is None:
+            from dbt.cli.main import dbtRunner
+
+            install_packages(self.directory, self.packages_dir, self._say)
+            with self._environment({}):
+                result = dbtRunner().invoke(["parse", *LEAN_FLAGS, *self._places()])
+            if not result.success or result.result is None:
+                raise SetupError(
+                    "DBT_PROJECT_BROKEN", f"dbt cannot parse {self.directory}: {result.exception}", "Mend the project."
+                )
+            self._manifest = result.result  # type: ignore[assignment]
+        assert self._manifest is not None
+        return self._manifest
+
+    def run(self, command: str, arguments: Iterable[str], environment: Mapping[str, str]) -> tuple[NodeResult, ...]:
+        """Run one dbt command in this process.
+
+        Args:
+            command: ``build``, ``run``, ``test`` or ``seed``.
+            arguments: further arguments, such as a selection.
+            environment: the profile's variables, from ``Warehouse.dbt_env``.
+
+        Raises:
+            SetupError: ``DBT_FAILED`` where dbt did not come to run nodes at all.
+        """
+        from dbt.cli.main import dbtRunner
+
+        manifest = self.manifest()
+        _make_fresh(manifest, environment["SPORTS_MARKET_DBT_DBNAME"])
+        with self._environment(environment):
+            result = dbtRunner(manifest=manifest).invoke([command, *LEAN_FLAGS, *self._places(), "--threads", "1", *arguments])
+        if isinstance(result.exception, KeyboardInterrupt):
+            raise result.exception
+        if result.result is None:
+            raise SetupError(
+                "DBT_FAILED", f"dbt {command} did not run: {result.exception}", "See the message; the warehouse is unchanged."
+            )
+        return tuple(_node_results(result.result.results))  # type: ignore[union-attr]
+
+    def _places(self) -> tuple[str, ...]:
+        directory = str(self.directory)
+        return ("--project-dir", directory, "--profiles-dir", directory, "--target-path", str(self.work_dir / "target"))
+
+    @contextmanager
+    def _environment(self, extra: Mapping[str, str]) -> Iterator[None]:
+        wanted = {
+            "SPORTS_MARKET_DBT_PACKAGES": str(self.packages_dir),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "DO_NOT_TRACK": "1",
+            **extra,
+        }
+        before = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+def _make_fresh(manifest: Manifest, dbname: str) -> None:
+    """Let a manifest serve another run, on any database.
+
+    dbt writes the database's name into each node as it parses, and marks nodes as compiled as it runs: without this, the
+    second run would leave out the SQL of ephemeral models.
+    """
+    for item in (*manifest.nodes.values(), *manifest.sources.values()):
+        node: Any = item
+        if node.database != dbname:
+            if node.relation_name:
+                node.relation_name = node.relation_name.replace(f'"{node.database}"', f'"{dbname}"', 1)
+            node.database = dbname
+        if str(node.resource_type) in ("model", "test"):
+            node.extra_ctes_injected = False
+            node.extra_ctes = []
+            node.compiled = False
+            node.compiled_code = None
+
+
+def _node_results(results: Iterable[Any]) -> Iterator[NodeResult]:
+    for item in results:
+        yield NodeResult(
+            unique_id=item.node.unique_id,
+            name=item.node.name,
+            resource_type=str(item.node.resource_type),
+            status=str(item.status),
+            failures=item.failures,
+            message=item.message,
+        )
+
+
+def install_packages(project: Path, packages_dir: Path, say: Say) -> None:
+    """Make sure that dbt_utils is there: what ``dbt deps`` installed, else our stand-in, and say which.
+
+    The hub is asked only where the user did it: ``dbt deps`` in a checkout fills ``dbt/dbt_packages``, which is used then.
+    """
+    installed = packages_dir / "dbt_utils"
+    from_hub = project / "dbt_packages" / "dbt_utils"
+    source = from_hub if (from_hub / "dbt_project.yml").is_file() else project / "stand_in" / "dbt_utils"
+    if source != from_hub:
+        say("dbt_utils: the project's stand-in (run `dbt deps` in dbt/ to use the package itself)")
+    temporary = packages_dir.with_name(f"{packages_dir.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(source, temporary / "dbt_utils")
+    shutil.rmtree(installed, ignore_errors=True)
+    packages_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        (temporary / "dbt_utils").rename(installed)
+    except OSError:
+        if not installed.is_dir():  # else another process was faster
+            raise
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def python_version() -> str:
+    """``3.11``."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
