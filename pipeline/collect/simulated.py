@@ -1,4 +1,4 @@
-"""Record the simulated market: the bundled recording, made anew from its seed."""
+"""Collect the simulated market into a recording: how the bundled recording is made."""
 
 from __future__ import annotations
 
@@ -9,35 +9,34 @@ from pipeline.clock import ManualClock
 from pipeline.collect.collector import collect
 from pipeline.collect.plan import ExplicitPlan, Step
 from pipeline.odds_api.client import OddsApiClient, open_session
-from pipeline.odds_api.simulator import SimulatedMarket, SimulatorAdapter
-from pipeline.odds_api.simulator.bundled import NAME, SEED, bundled_batches
+from pipeline.odds_api.simulator import SimulatedMarket, SimulatorAdapter, bundled
 from pipeline.recording.model import PlanIdentity
 from pipeline.recording.store import RecordingWriter
 
 
-def record_simulated(out: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> int:
-    """Collect the bundled batches from the simulated market into a recording; the same bytes on every machine.
+def record_simulated(out: Path, progress: Callable[[int, int | None], None]) -> int:
+    """Record the bundled batches of the simulated market; the same bytes every time.
 
     Args:
-        out: the recording's folder: new, empty, or holding (part of) the same recording, which is completed.
-        progress: told how many batches are done, of how many.
+        out: the recording's folder, new or of an earlier call that was cut short.
+        progress: told how many batches of how many are done.
 
     Returns:
-        How many batches the recording has.
+        How many batches there are.
 
     Raises:
         UsageError: ``RECORDING_FOLDER_IN_USE``.
-        SetupError: ``DISK_FULL`` or ``RECORDING_NOT_WRITABLE``.
+        ConflictError: ``BATCH_CONFLICT``: the folder holds a recording of another market.
     """
-    writer = RecordingWriter(out, name=NAME, created_from=f"the simulated market, seed {SEED}")
-    identity = PlanIdentity({"kind": "simulated", "name": NAME, "seed": SEED})
-    market = SimulatedMarket(SEED)
-    batches = bundled_batches()
-    for done, batch in enumerate(batches, start=1):
-        clock = ManualClock(batch.asked_at)
-        steps = tuple(Step(place, request) for place, request in enumerate(batch.requests))
-        with open_session(SimulatorAdapter(market, clock)) as session:
-            client = OddsApiClient(session, clock=clock)
-            collect(ExplicitPlan(identity, steps), batch.scheduled_at, client, writer, source="simulated")
-        progress(done, len(batches))
+    writer = RecordingWriter(out, name=bundled.NAME, created_from=f"the simulated market, seed {bundled.SEED}", durable=False)
+    batches = bundled.bundled_batches()
+    clock = ManualClock(batches[0].asked_at)
+    with open_session(SimulatorAdapter(SimulatedMarket(bundled.SEED), clock)) as session:
+        client = OddsApiClient(session, clock=clock)
+        for done, batch in enumerate(batches, start=1):
+            clock.time = batch.asked_at
+            steps = tuple(Step(place, request) for place, request in enumerate(batch.requests))
+            document = {"kind": "simulated", "seed": bundled.SEED, "requests": [request.text for request in batch.requests]}
+            collect(ExplicitPlan(PlanIdentity(document), steps), batch.scheduled_at, client, writer, source="simulated")
+            progress(done, len(batches))
     return len(batches)
