@@ -9,6 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from pipeline.clock import Clock
+from pipeline.contracts import strict_json
 from pipeline.contracts.answers import Finding, Judgement, contract_version, judge
 from pipeline.errors import ConflictError
 from pipeline.recording.model import Batch, Exchange, exchange_id
@@ -77,8 +78,12 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
                 content,
             ],
         )
-        judged = [(exchange, _insert_body(connection, exchange, judgement)) for exchange, judgement in judged]
-        _insert_exchanges(connection, batch, judged)
+        hashes = [exchange.sha256 for exchange in batch.exchanges]
+        judged = [
+            (exchange, _insert_body(connection, exchange, sha256, judgement))
+            for (exchange, judgement), sha256 in zip(judged, hashes, strict=True)
+        ]
+        _insert_exchanges(connection, batch, hashes)
         _insert_verdicts(connection, batch, judged, clock)
         connection.execute(
             "insert into ops.batch_states (batch_id, state, changed_at) values (%s, 'sealed', %s)",
@@ -113,8 +118,14 @@ def _known_batch(connection: Connection, batch: Batch) -> LoadedBatch:
     return LoadedBatch(batch.batch_id, False, answers, len(batch.exchanges) - answers, quarantined, outcomes)
 
 
-def _insert_body(connection: Connection, exchange: Exchange, judgement: Judgement | None) -> Judgement | None:
-    """Store a body once per content. An answer that PostgreSQL cannot hold as jsonb is quarantined too."""
+def _insert_body(
+    connection: Connection, exchange: Exchange, sha256: str | None, judgement: Judgement | None
+) -> Judgement | None:
+    """Store a body once per content, with its document where PostgreSQL can hold it: whatever it came with, answer or failure.
+
+    Returns:
+        The judgement; that of an answer which PostgreSQL cannot hold becomes a quarantine.
+    """
     if exchange.body is None:
         return judgement
     statement = (
@@ -123,30 +134,33 @@ def _insert_body(connection: Connection, exchange: Exchange, judgement: Judgemen
         " case when %(is_json)s then convert_from(given.body, 'UTF8')::jsonb end"
         " from (select %(body)b::bytea as body) as given on conflict do nothing"
     )
-    # an answer that breaks the contract keeps its document too, if it is JSON: it may be released later
-    is_json = judgement is not None and judgement.document_text is not None
-    values = {"sha256": exchange.sha256, "body": exchange.body, "is_json": is_json}
-    if judgement is None or not is_json:
+    is_json = judgement.document_text is not None if judgement is not None else _is_strict_json(exchange.body)
+    values = {"sha256": sha256, "body": exchange.body, "is_json": is_json}
+    if not is_json:
         connection.execute(statement, values)
         return judgement
     try:
         with connection.transaction():
             connection.execute(statement, values)
-            # the same bytes may have come before as something that was not to be parsed
-            row = connection.execute(
-                "select document is not null from bronze.bodies where body_sha256 = %s", [exchange.sha256]
-            ).fetchone()
-        if row is not None and row[0]:
-            return judgement
-        reason = "the same bytes are held without a document"
+        return judgement
     except (psycopg.DataError, psycopg.errors.StatementTooComplex, psycopg.errors.ProgramLimitExceeded) as error:
         reason = error.diag.message_primary or type(error).__name__
-        connection.execute(statement, {**values, "is_json": False})
+    connection.execute(statement, {**values, "is_json": False})
+    if judgement is None:
+        return None
     finding = Finding(rule="json.postgres", pointer="", value="", message=f"PostgreSQL cannot hold this as jsonb: {reason}")
     return Judgement(verdict=QUARANTINED, findings=(*judgement.findings, finding), outcomes=0, document_text=None)
 
 
-def _insert_exchanges(connection: Connection, batch: Batch, judged: list[tuple[Exchange, Judgement | None]]) -> None:
+def _is_strict_json(body: bytes) -> bool:
+    try:
+        strict_json.parse(body)
+    except strict_json.NotStrict:
+        return False
+    return True
+
+
+def _insert_exchanges(connection: Connection, batch: Batch, hashes: list[str | None]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             "insert into bronze.exchanges (exchange_id, batch_id, place, attempt, endpoint, sport_key, event_id, request,"
@@ -166,11 +180,11 @@ def _insert_exchanges(connection: Connection, batch: Batch, judged: list[tuple[E
                     exchange.captured_at,
                     exchange.status,
                     Jsonb(dict(exchange.headers)),
-                    exchange.sha256,
+                    sha256,
                     exchange.failure.code if exchange.failure else None,
                     exchange.failure.message if exchange.failure else None,
                 )
-                for exchange, _ in judged
+                for exchange, sha256 in zip(batch.exchanges, hashes, strict=True)
             ],
         )
 

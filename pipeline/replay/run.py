@@ -7,8 +7,8 @@ the batches applied so far are such a prefix: after every batch in recorded orde
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import itertools
-import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -178,7 +178,8 @@ def _ordered(batch_ids: Sequence[str], options: ReplayOptions) -> list[str]:
     if options.order == "reversed":
         ordered.reverse()
     elif options.order == "shuffled":
-        random.Random(options.seed).shuffle(ordered)
+        # the same order everywhere, whatever Python's own generator does
+        ordered.sort(key=lambda batch_id: hashlib.sha256(f"{options.seed} {batch_id}".encode()).hexdigest())
     return ordered
 
 

@@ -1,15 +1,16 @@
 """Expected states, kept beside a recording: one file per batch, small, sorted, one row a line, fit for review in git.
 
 The file of batch k holds the digest of each stored gold table after the batches 1…k, and the rows that batch k added,
-changed and removed. Adding these up gives the expected rows after any k, which is how a difference is explained.
-``views.json`` holds the digests of the views at the ends of runs. Numbers with decimals are texts, so that none passes
-through a float.
+changed and removed: whole, as their key with the columns that changed, and as their key. Adding these up gives the
+expected rows after any k, which is how a difference is explained. Columns without a value are left out, and rows with the
+same columns share a block, which says once what is the same in all of them. ``views.json`` holds the digests of the views
+at the ends of runs. Numbers with decimals are texts, so that none passes through a float.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from pipeline.warehouse.digest import TABLES, GoldTable, Session
 FOLDER: Final = "snapshots"
 VIEWS_FILE: Final = "views.json"
 FORMAT: Final = 1
+KINDS: Final = ("added", "changed", "removed")
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
@@ -27,7 +29,13 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class TableChanges:
-    """The rows of one table that a batch added, changed (as they are after it) and removed (as they were), by key."""
+    """What a batch did to one table.
+
+    Attributes:
+        added: whole rows, without columns that are null.
+        changed: key columns and the columns that changed, as they are now; None where they became null.
+        removed: key columns.
+    """
 
     added: tuple[Row, ...] = ()
     changed: tuple[Row, ...] = ()
@@ -98,29 +106,46 @@ class SnapshotStore:
 
 def render(snapshot: Snapshot) -> str:
     """The file's text: JSON, sorted, one row a line."""
-    columns = {
-        name: sorted(next(iter((*changes.added, *changes.changed, *changes.removed))))
-        for name, changes in snapshot.changes.items()
-    }
+    tables = []
+    for name in sorted(snapshot.changes):
+        kinds = []
+        for kind in KINDS:
+            blocks = [_render_block(columns, rows) for columns, rows in _blocks(getattr(snapshot.changes[name], kind))]
+            if blocks:
+                kinds.append(f' "{kind}": [\n' + ",\n".join(blocks) + "\n ]")
+        if kinds:
+            tables.append(f"{json.dumps(name)}: {{\n" + ",\n".join(kinds) + "\n}")
     lines = [
         "{",
         f'"format": {FORMAT},',
         f'"batch_id": {json.dumps(snapshot.batch_id)},',
         f'"digests": {json.dumps(dict(snapshot.digests), indent=1, sort_keys=True)},',
         '"changes": {',
+        ",\n".join(tables),
+        "}",
+        "}",
+        "",
     ]
-    tables = []
-    for name in sorted(snapshot.changes):
-        changes = snapshot.changes[name]
-        parts = [f' "columns": {_compact(columns[name])}']
-        for kind in ("added", "changed", "removed"):
-            rows = sorted(_compact([row[column] for column in columns[name]]) for row in getattr(changes, kind))
-            if rows:
-                parts.append(f' "{kind}": [\n  ' + ",\n  ".join(rows) + "\n ]")
-        tables.append(f"{json.dumps(name)}: {{\n" + ",\n".join(parts) + "\n}")
-    lines.append(",\n".join(tables))
-    lines.extend(["}", "}", ""])
     return "\n".join(lines)
+
+
+def _blocks(rows: Iterable[Row]) -> list[tuple[tuple[str, ...], list[Row]]]:
+    """Rows by the columns that they have."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(sorted(row)), []).append(row)
+    return sorted(found.items(), key=lambda block: block[0])
+
+
+def _render_block(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    texts = [[_compact(row[column]) for column in columns] for row in rows]
+    same = [len({row[n] for row in texts}) == 1 and len(texts) > 1 for n in range(len(columns))]
+    shared = {column: rows[0][column] for column, is_same in zip(columns, same, strict=True) if is_same}
+    varying = [column for column, is_same in zip(columns, same, strict=True) if not is_same]
+    lines = sorted("[" + ",".join(text for text, is_same in zip(row, same, strict=True) if not is_same) + "]" for row in texts)
+    return (
+        f'  {{"same": {_compact(shared)},\n   "columns": {_compact(varying)},\n   "rows": [\n' + ",\n".join(lines) + "\n   ]}"
+    )
 
 
 def parse(text: str, where: str) -> Snapshot:
@@ -138,17 +163,18 @@ def parse(text: str, where: str) -> Snapshot:
                 f"This version reads format {FORMAT}: update it.",
             )
         changes = {
-            name: TableChanges(
-                **{
-                    kind: tuple(dict(zip(table["columns"], row, strict=True)) for row in table.get(kind, ()))
-                    for kind in ("added", "changed", "removed")
-                }
-            )
+            name: TableChanges(**{kind: tuple(_parse_blocks(table.get(kind, ()))) for kind in KINDS})
             for name, table in document["changes"].items()
         }
         return Snapshot(document["batch_id"], document["digests"], changes)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(where, repr(error)) from None
+
+
+def _parse_blocks(blocks: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    for block in blocks:
+        for row in block["rows"]:
+            yield {**block["same"], **dict(zip(block["columns"], row, strict=True))}
 
 
 def changes_at_hand(session: Session) -> dict[str, TableChanges]:
@@ -157,15 +183,19 @@ def changes_at_hand(session: Session) -> dict[str, TableChanges]:
         cursor.execute("select table_name, old_row::text, new_row::text from ops.row_changes")
         found = cursor.fetchall()
     collected: dict[str, tuple[list[Row], list[Row], list[Row]]] = {}
-    for table, old, new in found:
-        added, changed, removed = collected.setdefault(table, ([], [], []))
+    for name, old_text, new_text in found:
+        added, changed, removed = collected.setdefault(name, ([], [], []))
+        key = table_named(name).key
+        old, new = (None if text is None else _row(text) for text in (old_text, new_text))
         if old is None:
-            added.append(_row(new))
+            assert new is not None
+            added.append(new)
         elif new is None:
-            removed.append(_row(old))
+            removed.append({column: old[column] for column in key})
         else:
-            changed.append(_row(new))
-    return {table: TableChanges(*(tuple(rows) for rows in kinds)) for table, kinds in collected.items()}
+            columns = (c for c in old.keys() | new.keys() if c in key or old.get(c) != new.get(c))
+            changed.append({column: new.get(column) for column in columns})
+    return {name: TableChanges(*(tuple(rows) for rows in kinds)) for name, kinds in collected.items()}
 
 
 def expected_rows(table: GoldTable, snapshots: Iterable[Snapshot]) -> dict[Key, Row]:
@@ -175,13 +205,17 @@ def expected_rows(table: GoldTable, snapshots: Iterable[Snapshot]) -> dict[Key, 
         changes = snapshot.changes.get(table.name, TableChanges())
         for row in changes.removed:
             rows.pop(key_of(table, row), None)
-        for row in (*changes.added, *changes.changed):
+        for row in changes.added:
             rows[key_of(table, row)] = row
+        for row in changes.changed:
+            key = key_of(table, row)
+            after = {**rows.get(key, {}), **row}
+            rows[key] = {column: value for column, value in after.items() if value is not None}
     return rows
 
 
 def found_rows(session: Session, table: GoldTable) -> dict[Key, Row]:
-    """The rows of a table as they are, by key."""
+    """The rows of a table as they are, by key, without columns that are null."""
     with session.cursor() as cursor:
         cursor.execute(f"select to_jsonb(t)::text from {table.name} as t")
         return {key_of(table, row): row for row in (_row(text) for (text,) in cursor.fetchall())}
@@ -198,8 +232,7 @@ def table_named(name: str) -> GoldTable:
 
 
 def _row(text: str) -> Row:
-    row: Row = json.loads(text, parse_float=str)
-    return row
+    return {column: value for column, value in json.loads(text, parse_float=str).items() if value is not None}
 
 
 def _compact(value: Any) -> str:

@@ -216,7 +216,7 @@ def _dbt_checks(results: Sequence[NodeResult]) -> tuple[CheckResult, ...]:
 
 
 def _checks(results: Sequence[NodeResult], session: Session) -> tuple[CheckResult, ...]:
-    """dbt's checks, and ours."""
+    """The checks of dbt, and ours."""
     checks = list(_dbt_checks(results))
     if all(result.ok for result in results if result.resource_type == "model"):
         checks.append(_outcomes_reconcile(session))
