@@ -1,0 +1,91 @@
+"""The project's jobs. Each makes its own environment and needs Python and pip, nothing else.
+
+``python3 -m nox -s replay`` runs the main job, ``python3 -m nox -s tests`` the tests; arguments after ``--`` are passed on.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["replay", "tests"]
+
+ROOT = Path(__file__).resolve().parent
+PIN_NOTE = "Renew both files of requirements: `python3 -m nox -s pin`, then run the tests."
+
+
+def _install(session: nox.Session, requirements: str) -> None:
+    session.install("-r", requirements)
+    session.install("--no-deps", "-e", ".")
+
+
+@nox.session
+def replay(session: nox.Session) -> None:
+    """The main job, on the bundled recording unless another is named."""
+    _install(session, "requirements.txt")
+    session.run("sports-market", "replay", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests; ``-- tests/test_cli.py -k help`` runs some."""
+    _install(session, "requirements-dev.txt")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types, and the bans on clocks and chance."""
+    _install(session, "requirements-dev.txt")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("python", "-m", "pytest", "-q", "tests/lint", "tests/test_house.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Speed and memory, as ratios within one run."""
+    _install(session, "requirements-dev.txt")
+    session.run("python", "tests/benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel by way of the source archive, install it elsewhere, and replay two batches outside the checkout."""
+    session.install("build")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        session.run("python", "-m", "build", "--outdir", str(folder / "dist"), str(ROOT))
+        session.run("python", "-m", "venv", str(folder / "venv"))
+        python = str(folder / "venv" / "bin" / "python")
+        wheel = str(next((folder / "dist").glob("*.whl")))
+        session.run(python, "-m", "pip", "install", "-r", str(ROOT / "requirements.txt"), external=True)
+        session.run(python, "-m", "pip", "install", "--no-deps", wheel, external=True)
+        session.run(python, "-m", "pip", "check", external=True)
+        elsewhere = folder / "elsewhere"
+        elsewhere.mkdir()
+        session.chdir(elsewhere)
+        session.run(str(folder / "venv" / "bin" / "sports-market"), "replay", "--batches", "2", external=True)
+
+
+@nox.session(reuse_venv=False)
+def pin(session: nox.Session) -> None:
+    """Write requirements.txt and requirements-dev.txt anew: the newest releases that pyproject.toml allows."""
+    session.install("-e", ".")
+    runtime = _frozen(session)
+    session.install("-e", ".[test,lint]")
+    extra = [line for line in _frozen(session) if line not in runtime]
+    notes = f"# What the command needs, pinned. {PIN_NOTE}", f"# What tests and lint need beside it, pinned. {PIN_NOTE}"
+    (ROOT / "requirements.txt").write_text("\n".join((notes[0], *runtime)) + "\n")
+    (ROOT / "requirements-dev.txt").write_text("\n".join((notes[1], "-r requirements.txt", *extra)) + "\n")
+
+
+def _frozen(session: nox.Session) -> list[str]:
+    text = session.run("python", "-m", "pip", "freeze", "--exclude-editable", "--exclude", "sports-market", silent=True)
+    return [line for line in str(text).splitlines() if "==" in line and not line.startswith("#")]

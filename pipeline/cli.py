@@ -1,0 +1,610 @@
+"""The command line: every command is a call of something below. It reads arguments, shows what happens, and ends in a code.
+
+Exit codes: 0 no difference, 1 a difference or a failed check, 2 wrong use, 3 environment or bad recording, 130 interrupted.
+What a command needs is imported when it runs, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import errno
+import itertools
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace as changed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TextIO
+
+import pipeline
+from pipeline.errors import Interrupted, SetupError, SportsMarketError, UsageError, WarehouseError
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from pipeline.recording.importer import ImportReport
+    from pipeline.replay.progress import BatchLine
+    from pipeline.transform.project import DbtProject
+    from pipeline.warehouse.connect import Warehouse
+    from pipeline.warehouse.database import Server
+
+PROGRAM: Final = "sports-market"
+BUNDLED: Final = "fixtures/recordings/simulated"
+FAILED, WRONG_USE, BROKEN = 1, 2, 3
+
+# In a database URL, and in libpq's other form.
+_PASSWORD: Final = re.compile(r"://[^\s:/@]*:([^\s@]+)@|\bpassword\s*=\s*'?([^\s']+)")
+
+# Nothing here tells anybody that it runs; whoever sets one of these keeps it.
+QUIET: Final[Mapping[str, str]] = {
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: without the program's name; ``sys.argv`` by default.
+
+    Returns:
+        The exit code. Wrong arguments leave through ``SystemExit`` with code 2, as argparse does.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    screen = Screen(json_only=getattr(options, "json", False))
+    with _stopping() as stop:
+        try:
+            with screen:
+                code = options.command(options, screen)
+        except BrokenPipeError:
+            _drop_output()
+            return BROKEN
+        except KeyboardInterrupt:
+            return _tell(Interrupted())
+        except Exception as error:
+            # Whatever the libraries between make of an interrupt, it was one.
+            known = Interrupted() if stop.asked else _known(error)
+            if options.debug:
+                print(_without_secrets(traceback.format_exc()), file=sys.stderr, end="")
+            return _tell(known or _unknown(error))
+    return int(code)
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+class Command(Protocol):
+    """What a subcommand runs."""
+
+    def __call__(self, options: argparse.Namespace, screen: Screen, /) -> int:
+        """Run it and return the exit code."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends wrong use with one message of the house: what is wrong, the nearest right word, where to look."""
+
+    def error(self, message: str) -> NoReturn:
+        nearest = self._nearest(message)
+        hint = f"did you mean {nearest}? " if nearest else ""
+        _tell(UsageError("USAGE", message[:1].upper() + message[1:] + ".", f"{hint}See `{self.prog} --help`."))
+        sys.exit(WRONG_USE)
+
+    def _nearest(self, message: str) -> str | None:
+        """The option or choice that a word of the message comes near to."""
+        said = message.partition("(choose from")[0].split()
+        words = [word.strip("'").partition("=")[0] for word in said if word.startswith(("'", "-"))]
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        for action in self._actions:
+            # a mapping of commands, a tuple of values
+            known += [str(choice) for choice in action.choices or ()]
+        for word in reversed(words):
+            near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+            if near and word not in known:
+                return near[0]
+        return None
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    top = _Parser(
+        prog=PROGRAM,
+        description="Record, replay and prove sports odds: from the answers of The Odds API to analytics-ready tables.",
+        epilog="Exit codes: 0 no difference, 1 a difference or failed check, 2 wrong use, 3 environment or bad recording,"
+        " 130 interrupted.",
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"{PROGRAM} {pipeline.__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command_name", required=True)
+
+    one = _command(commands, "import", _import, "turn answers that you have into a recording")
+    one.add_argument("source", metavar="ARCHIVE_OR_FOLDER", type=Path, help="a folder, a JSON file or a tar archive of answers")
+    one.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new, or holding part of it"
+    )
+    one.add_argument(
+        "--endpoint",
+        metavar="NAME|GLOB=NAME",
+        action="append",
+        default=[],
+        help="the endpoint of all files, or of those whose path matches; repeatable (default: by subfolder)",
+    )
+    one.add_argument("--sport", metavar="KEY", help="the sport that was asked for (default: the answers' own)")
+    one.add_argument("--captured-at", metavar="TIME", help="UTC time of files that bear none, such as 2025-10-09T00:42:48Z")
+    one.add_argument("--odds-format", choices=("american", "decimal"), help="how prices are written (default: inferred)")
+    one.add_argument("--markets", metavar="KEYS", help="market keys that were asked for (default: those the answers show)")
+    one.add_argument("--books", metavar="KEYS", help="bookmaker keys that were asked for (default: those the answers show)")
+    one.add_argument("--regions", metavar="KEYS", help="regions that were asked for; covers their books")
+
+    one = _command(commands, "replay", _replay, "replay a recording in a database of its own, and prove every batch")
+    one.add_argument("recording", metavar="RECORDING", type=Path, nargs="?", help="its folder (default: the bundled one)")
+    _json(one)
+    one.add_argument("--batches", metavar="N", type=_at_least(1), help="only the first N batches")
+    _database_url(one, "the server on which the replay makes its own database")
+    one.add_argument("--keep", action="store_true", help="keep that database, and say where it is")
+    one.add_argument("--order", choices=("recorded", "reversed", "shuffled"), default="recorded", help="order of the batches")
+    one.add_argument("--seed", metavar="S", type=int, default=0, help="of the shuffle (default: 0)")
+    one.add_argument("--step", metavar="N", type=_at_least(0), default=1, help="batches per dbt run; 0 = all at once")
+    one.add_argument("--require-snapshots", action="store_true", help="a state without a snapshot is a difference")
+    one.add_argument("--update", action="store_true", help="write the snapshots, and show what changes")
+
+    one = _command(commands, "load", _load, "load a recording into a standing warehouse")
+    one.add_argument("recording", metavar="DIR", type=Path, help="the recording's folder")
+    _database_url(one)
+    _json(one)
+
+    one = _command(commands, "verify", _verify, "recompute digests and reconciliation of a standing warehouse")
+    _database_url(one)
+    _json(one)
+
+    one = _command(commands, "rebuild", _rebuild, "build silver and gold of a standing warehouse anew from bronze")
+    _database_url(one)
+
+    one = _command(commands, "simulate", _simulate, "record the simulated market: the bundled recording, made anew")
+    one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new or empty")
+
+    database = commands.add_parser("db", help="the database itself", description="The database itself.", allow_abbrev=False)
+    steps = database.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
+    one = _command(steps, "bootstrap", _bootstrap, "make schemas, roles, tables and rights, as far as they are missing")
+    _database_url(one)
+    return top
+
+
+def _command(commands: Any, name: str, run: Command, text: str) -> argparse.ArgumentParser:
+    one: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text[:1].upper() + text[1:] + ".", allow_abbrev=False
+    )
+    one.add_argument("--debug", action="store_true", help="show where an error comes from")
+    one.set_defaults(command=run, parser=one)
+    return one
+
+
+def _json(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--json", action="store_true", help="print one JSON document on stdout, and everything else on stderr")
+
+
+def _database_url(one: argparse.ArgumentParser, text: str = "the warehouse, as its owner") -> None:
+    default = "SPORTS_MARKET_DATABASE_URL, else the embedded server"
+    one.add_argument("--database-url", metavar="URL", help=f"{text} (default: {default})")
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
+        return value
+
+    return number
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    options, left = parser().parse_known_args(arguments)
+    if left:
+        # said by the command's own parser, which knows its options
+        options.parser.error(f"unrecognized arguments: {' '.join(left)}")
+    return options
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def _import(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.recording.importer import ImportOptions, import_recording
+
+    wanted = ImportOptions.parse(
+        endpoints=options.endpoint,
+        sport=options.sport,
+        captured_at=options.captured_at,
+        odds_format=options.odds_format,
+        markets=options.markets,
+        books=options.books,
+        regions=options.regions,
+    )
+    report = import_recording(options.source, options.out, wanted, screen.progress("file"))
+    screen.end_progress()
+    for refused in report.refused:
+        screen.note(f"refused {refused.path}: {refused.reason}")
+    for glob in report.unmatched_globs:
+        screen.note(f"warning: no file matches --endpoint {glob}=…")
+    for line in _import_lines(report, options.out):
+        screen.tell(line)
+    if not report.total.exchanges:
+        return BROKEN
+    return FAILED if report.refused else 0
+
+
+def _import_lines(report: ImportReport, out: Path) -> Iterator[str]:
+    yield f"{'':24}{'files':>8} ={'exchanges':>10} +{'duplicates':>11} +{'refused':>8}"
+    for name, counts in (*report.by_endpoint.items(), ("total", report.total)):
+        yield f"{name:24}{counts.files:>8,}  {counts.exchanges:>10,}  {counts.duplicates:>11,}  {counts.refused:>8,}"
+    for request, odds_format in report.odds_formats.items():
+        yield f"{request}: {odds_format} odds"
+    if report.first_at is not None and report.last_at is not None:
+        times = f"{report.first_at:%Y-%m-%d %H:%M:%S} to {report.last_at:%Y-%m-%d %H:%M:%S} UTC"
+        size = f"{report.body_bytes / 1e6:,.1f} MB of bodies"
+        yield f"{out}: {report.batches:,} batches ({report.batches_written:,} new), {size}, {times}"
+    else:
+        yield "Nothing was imported."
+
+
+def _replay(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
+    from pipeline.recording.store import Recording
+    from pipeline.replay.run import ReplayOptions, replay
+    from pipeline.resources import resource
+
+    wanted = ReplayOptions(
+        batches=options.batches,
+        order=options.order,
+        seed=options.seed,
+        step=options.step,
+        require_snapshots=options.require_snapshots,
+        update=options.update,
+    )
+    wanted.check()
+    recording = options.recording or resource(BUNDLED)
+    # A folder that is no recording is told before a server is started for it.
+    found = Recording.open(recording)
+    screen.note(f"Recording: {recording} ({len(found)} batches)")
+    with (
+        _server(options, screen) as server,
+        _database_of_its_own(server, options.keep, screen) as warehouse,
+        _scratch(options) as scratch,
+    ):
+        screen.progress("batch")(0, min(len(found), options.batches or len(found)))
+        summary = replay(recording, warehouse, _project(options, screen), SystemClock(), wanted, scratch, screen.batch)
+    return screen.end(summary)
+
+
+def _load(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
+    from pipeline.recording.store import Recording
+    from pipeline.replay.load import load_recording
+    from pipeline.warehouse.database import bootstrap
+
+    found = Recording.open(options.recording)
+    with _server(options, screen) as server:
+        warehouse = server.warehouse()
+        bootstrap(warehouse)
+        screen.progress("batch")(0, len(found))
+        summary = load_recording(options.recording, warehouse, _project(options, screen), SystemClock(), screen.batch)
+    return screen.end(summary)
+
+
+def _verify(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.replay.verify import verify
+
+    with _server(options, screen) as server:
+        report = verify(server.warehouse(), _project(options, screen))
+    return screen.end(report)
+
+
+def _rebuild(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.transform.apply import rebuild
+
+    with _server(options, screen) as server:
+        warehouse = server.warehouse()
+        rebuild(warehouse, _project(options, screen))
+    screen.tell(f"Silver and gold of {warehouse.place} were built anew from bronze.")
+    return 0
+
+
+def _bootstrap(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.warehouse.database import bootstrap
+
+    with _server(options, screen) as server:
+        warehouse = server.warehouse()
+        outcome = bootstrap(warehouse)
+    for line in outcome.lines():
+        screen.tell(line)
+    return 0
+
+
+def _simulate(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.collect.simulated import record_simulated
+
+    batches = record_simulated(options.out, screen.progress("batch"))
+    screen.end_progress()
+    screen.tell(f"{options.out}: {batches} batches of the simulated market")
+    return 0
+
+
+# --- what several commands need ----------------------------------------------------------------------------------------
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    settings = Settings.from_env(os.environ)
+    if options.database_url is None:
+        return settings
+    return changed(settings, database_url=options.database_url)
+
+
+def _server(options: argparse.Namespace, screen: Screen) -> Server:
+    from pipeline.warehouse.database import resolve_server
+
+    return resolve_server(_settings(options), screen.note)
+
+
+def _project(options: argparse.Namespace, screen: Screen) -> DbtProject:
+    from pipeline.transform.project import DbtProject
+
+    return DbtProject(_settings(options).state_dir.absolute() / "dbt", screen.note)
+
+
+@contextlib.contextmanager
+def _scratch(options: argparse.Namespace) -> Iterator[Path]:
+    """A folder for what is needed during one run only, on the disk of the state folder."""
+    state_dir = _settings(options).state_dir.absolute()
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=state_dir) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _database_of_its_own(server: Server, keep: bool, screen: Screen) -> Iterator[Warehouse]:
+    """A bootstrapped database, made for this run and dropped after it unless it is to be kept."""
+    from pipeline.warehouse.database import bootstrap
+
+    warehouse = _make_database(server)
+    try:
+        screen.note(f"Database of this run: {warehouse.place}")
+        bootstrap(warehouse)
+        yield warehouse
+    finally:
+        if keep:
+            words = f"host={warehouse.host} port={warehouse.port} dbname={warehouse.dbname} user={warehouse.owner}"
+            screen.note(f"Kept the database of this run: {words}")
+        else:
+            server.drop_database(warehouse)
+
+
+def _make_database(server: Server) -> Warehouse:
+    """A database of a free name: a run that was killed leaves its own behind, and it is not ours to drop."""
+    for number in itertools.count():
+        try:
+            return server.create_database(f"replay_{os.getpid()}_{number}")
+        except WarehouseError as error:
+            if error.code != "DATABASE_EXISTS":
+                raise
+    raise AssertionError("unreachable")
+
+
+class Summary(Protocol):
+    """What a run found."""
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with."""
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON document."""
+
+    def lines(self) -> list[str]:
+        """For people."""
+
+
+class Screen:
+    """Where lines go: results to stdout, notes to stderr, a progress bar to a terminal.
+
+    Args:
+        json_only: nothing but one document may reach stdout; everything else goes to stderr.
+    """
+
+    def __init__(self, json_only: bool) -> None:
+        self._json_only = json_only
+        self._bar: tqdm[NoReturn] | None = None
+        self._stdout = sys.stdout
+
+    def __enter__(self) -> Screen:
+        # A library that prints must not break the document.
+        self._redirect = contextlib.redirect_stdout(sys.stderr) if self._json_only else contextlib.nullcontext()
+        self._redirect.__enter__()
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        self.end_progress()
+        self._redirect.__exit__(*problem)
+
+    def tell(self, line: str) -> None:
+        """A line of the result."""
+        self._write(line, sys.stderr if self._json_only else self._stdout)
+
+    def note(self, line: str) -> None:
+        """A line beside the result."""
+        with contextlib.suppress(OSError):  # nobody may be there to read it
+            self._write(line, sys.stderr)
+
+    def progress(self, unit: str) -> Callable[[int, int | None], None]:
+        """What to call with (done, of how many); draws a bar on a terminal."""
+
+        def show(done: int, total: int | None) -> None:
+            bar = self._open_bar(unit, total) if self._bar is None else self._bar
+            bar.total = total
+            bar.update(done - bar.n)
+
+        return show
+
+    def batch(self, line: BatchLine) -> None:
+        """A batch is done: its line, and the bar."""
+        width = len(str(line.total))
+        text = (
+            f"{line.done:>{width}}/{line.total} {line.batch_id} {line.state:9} {line.outcomes:>7,} outcomes"
+            f" {line.changes:>7,} changes {line.quarantined:>3} quarantined {line.seconds:6.2f} s"
+        )
+        self.tell(text if line.detail is None else f"{text}  {line.detail}")
+        self.progress("batch")(line.done, line.total)
+
+    def end_progress(self) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def end(self, summary: Summary) -> int:
+        """Show what a run found; its exit code."""
+        self.end_progress()
+        for line in summary.lines():
+            self.tell(line)
+        if self._json_only:
+            print(json.dumps(summary.to_json(), indent=2, sort_keys=False), file=self._stdout, flush=True)
+        return summary.exit_code
+
+    def _open_bar(self, unit: str, total: int | None) -> tqdm[NoReturn]:
+        from tqdm import tqdm
+
+        self._bar = tqdm(unit=unit, total=total, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
+        return self._bar
+
+    def _write(self, line: str, file: TextIO) -> None:
+        if self._bar is None:
+            print(line, file=file, flush=True)
+        else:
+            self._bar.write(line, file=file)
+            file.flush()
+
+
+# --- how it ends -----------------------------------------------------------------------------------------------------
+
+
+class _Stop:
+    """Whether somebody asked to stop."""
+
+    asked = False
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[_Stop]:
+    """Ctrl-C and SIGTERM both interrupt, so that what was begun is rolled back and what was made for the run is dropped."""
+    stop = _Stop()
+
+    def interrupt(number: int, frame: object) -> None:
+        stop.asked = True
+        raise KeyboardInterrupt
+
+    try:
+        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread, where signals are somebody else's
+        before = {}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _known(error: Exception) -> SportsMarketError | None:
+    """The error of the house that another one means; None where it is a fault of ours."""
+    if isinstance(error, SportsMarketError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" ({error.filename})" if error.filename else ""
+        return SetupError("DISK_FULL", f"No space is left on the disk{where}.", "Free some space, and run it again.")
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return SetupError("FILE_UNUSABLE", f"{error.filename}: {error.strerror}.", "Check the path and its permissions.")
+    if _is_database_error(error):
+        return _database_error(error)
+    return None
+
+
+def _is_database_error(error: Exception) -> bool:
+    # What was never imported cannot have failed.
+    drivers = (sys.modules.get(name) for name in ("psycopg", "psycopg2"))
+    return any(driver is not None and isinstance(error, driver.Error) for driver in drivers)
+
+
+def _database_error(error: Exception) -> SportsMarketError:
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    text = next(iter(str(error).splitlines()), type(error).__name__)
+    if state == "53100":
+        return SetupError("DISK_FULL", f"The database server's disk is full: {text}", "Free some space, and run it again.")
+    if state is None or state.startswith(("08", "57P")):
+        return WarehouseError("DATABASE_LOST", f"The database went away: {text}", "Check the server, and run it again.")
+    if state == "42501":
+        return WarehouseError(
+            "DATABASE_FORBIDDEN", f"A right is missing in the database: {text}", f"Run `{PROGRAM} db bootstrap` as its owner."
+        )
+    if state in ("42P01", "3F000"):  # no such table, no such schema
+        return WarehouseError(
+            "DATABASE_NOT_READY",
+            f"The database lacks something that a load makes: {text}",
+            f"Load a recording into it first (`{PROGRAM} load DIR`), or name another database.",
+        )
+    return WarehouseError(
+        "DATABASE_ERROR", f"The database refused a statement: {text}", "Run it with --debug to see where, and report it."
+    )
+
+
+def _unknown(error: Exception) -> SportsMarketError:
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" (at {Path(last[0].filename).name}:{last[0].lineno})" if last else ""
+    text = " ".join(str(error).split())
+    return SportsMarketError(
+        "INTERNAL", f"{type(error).__name__}: {text}{where}", "Run the same command with --debug, and report what it shows."
+    )
+
+
+def _tell(error: SportsMarketError) -> int:
+    lines = f"error {error.code}: {error.message}\n  next: {error.next_step}"
+    with contextlib.suppress(OSError):  # nobody is there to read it
+        print(_without_secrets(lines), file=sys.stderr, flush=True)
+    return error.exit_code
+
+
+def _without_secrets(text: str) -> str:
+    """The text without the key and the passwords that the environment or the command line hold."""
+    from urllib.parse import unquote
+
+    from pipeline.odds_api.redaction import redact
+    from pipeline.secret import Secret
+
+    values = {os.environ.get(name, "").strip() for name in ("ODDS_API_KEY", "SPORTS_MARKET_ROLE_PASSWORD")}
+    for place in (os.environ.get("SPORTS_MARKET_DATABASE_URL", ""), *sys.argv[1:]):
+        for found in _PASSWORD.findall(place):
+            values |= {*found, *map(unquote, found)}
+    return redact(text, [Secret(value) for value in values if value])
+
+
+def _drop_output() -> None:
+    """Nobody reads stdout any more: let Python's last flush go nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

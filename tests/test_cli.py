@@ -1,0 +1,513 @@
+"""The command line: what it accepts, what it says, and what it ends with."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+import psycopg2
+import pytest
+
+import pipeline
+from pipeline import cli
+from pipeline.errors import SportsMarketError, UsageError
+from pipeline.recording.store import Recording, content_sha256
+from pipeline.resources import resource
+from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.database import Server
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+README: Final = REPOSITORY / "README.md"
+SECONDS: Final = 240
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of whoever runs the tests, and a folder of the test's own."""
+    for name in [name for name in os.environ if name.startswith(("SPORTS_MARKET_", "ODDS_API_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The command as a user runs it."""
+    return subprocess.run(
+        _command(*arguments), env=_environment(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS
+    )
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pipeline.cli", *arguments]
+
+
+def _environment(extra: dict[str, str] | None) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), **(extra or {})}
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Each command by the words that it is called with."""
+    found: dict[str, argparse.ArgumentParser] = {}
+
+    def walk(prefix: str, parser: argparse.ArgumentParser) -> None:
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, one in action.choices.items():
+                    walk(f"{prefix} {name}".strip(), one)
+        if parser.get_default("command"):
+            found[prefix] = parser
+
+    walk("", cli.parser())
+    return found
+
+
+# --- help and wrong use ----------------------------------------------------------------------------------------------
+
+
+def test_the_commands() -> None:
+    assert set(commands()) == {"import", "replay", "load", "verify", "rebuild", "simulate", "db bootstrap"}
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*name.split(), "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert f"usage: sports-market {name}" in text
+    for action in commands()[name]._actions:
+        assert action.help
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"sports-market {pipeline.__version__}\n"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom pipeline.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=_environment(None), capture_output=True, text=True, check=True)
+    heavy = {"dagster", "dbt", "great_expectations", "psycopg", "psycopg2", "requests", "tqdm", "yaml", "jsonschema_rs"}
+    assert heavy & set(json.loads(done.stderr.replace("'", '"'))) == set()
+
+
+def test_nothing_calls_home_unless_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in cli.QUIET:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GX_ANALYTICS_ENABLED", "true")
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    found = {name: os.environ.get(name) for name in cli.QUIET}
+    assert found == {
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+        "GX_ANALYTICS_ENABLED": "true",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        ([], "See `sports-market --help`"),
+        (["replya"], "did you mean replay?"),
+        (["db"], "See `sports-market db --help`"),
+        (["db", "boostrap"], "did you mean bootstrap?"),
+        (["replay", "--databse-url=x"], "did you mean --database-url?"),
+        (["replay", "--jsn"], "did you mean --json?"),
+        (["replay", "--order", "shufled"], "did you mean shuffled?"),
+        (["replay", "--batches", "0"], "See `sports-market replay --help`"),
+        (["replay", "--batches", "three"], "See `sports-market replay --help`"),
+        (["replay", "--step", "-1"], "See `sports-market replay --help`"),
+        (["replay", "a", "b"], "See `sports-market replay --help`"),
+        (["load"], "See `sports-market load --help`"),
+        (["import", "folder"], "See `sports-market import --help`"),
+        (["verify", "--js"], "did you mean --json?"),
+    ],
+)
+def test_wrong_use_is_told_in_one_message(arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert re.fullmatch(r"error USAGE: .+\n  next: .+\n", shown.err), shown.err
+    assert hint in shown.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["replay", "there", "--update", "--order", "reversed"], "REPLAY_OPTIONS"),
+        (["import", "there", "--out", "o", "--endpoint", "ods"], "UNKNOWN_ENDPOINT"),
+        (["import", "there", "--out", "o", "--captured-at", "noon"], "IMPORT_OPTION_INVALID"),
+        (["import", "there", "--out", "o", "--regions", "moon"], "UNKNOWN_REGION"),
+    ],
+)
+def test_what_cannot_be_meant_ends_in_2(arguments: list[str], code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"error {code}: ")
+
+
+def test_a_broken_setting_ends_in_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SPORTS_MARKET_ROLE_PREFIX", "No Prefix")
+    assert cli.main(["db", "bootstrap"]) == 2
+    assert "error ROLE_PREFIX_INVALID" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["replay", "nowhere"], ["load", "nowhere"]])
+def test_a_missing_recording_is_told_before_anything_is_started(
+    command: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert cli.main(command) == 3
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.startswith("error RECORDING_NOT_FOUND: ") and "nowhere" in shown.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_cannot_be_reached(capsys: pytest.CaptureFixture[str]) -> None:
+    url = "postgresql://someone:s3cretword@127.0.0.1:1/nothing"
+    assert cli.main(["verify", "--database-url", url]) == 3
+    shown = capsys.readouterr()
+    assert "error DATABASE_UNREACHABLE: " in shown.err and "s3cretword" not in shown.err
+
+
+# --- the README ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_the_readme_names_every_command_and_option(name: str) -> None:
+    text = README.read_text(encoding="utf-8")
+    assert f"sports-market {name}" in text
+    options = {option for action in commands()[name]._actions for option in action.option_strings if option.startswith("--")}
+    missing = {option for option in options - {"--help"} if not re.search(rf"{option}\b", text)}
+    assert missing == set()
+
+
+def test_the_readme_names_no_option_that_is_not_there() -> None:
+    text = README.read_text(encoding="utf-8")
+    known = {option for parser in commands().values() for action in parser._actions for option in action.option_strings}
+    lines = [line for line in text.splitlines() if line.lstrip().startswith("sports-market ")]
+    named = {option for line in lines for option in re.findall(r"(?<!\w)--[a-z-]+", line)}
+    assert named - known - {"--version"} == set()
+
+
+def test_the_readme_lists_every_gold_table() -> None:
+    listed = set(re.findall(r"^\| `gold\.(\w+)`", README.read_text(encoding="utf-8"), re.MULTILINE))
+    assert listed == {path.stem for path in (REPOSITORY / "dbt" / "models" / "gold").glob("*.sql")}
+
+
+def test_the_readme_tells_every_exit_code_and_setting() -> None:
+    text = README.read_text(encoding="utf-8")
+    for code in (0, 1, 2, 3, 130):
+        assert re.search(rf"^\| {code} \|", text, re.MULTILINE), code
+    source = (REPOSITORY / "pipeline" / "settings.py").read_text(encoding="utf-8")
+    for name in set(re.findall(r'(?:text|secret)\("([A-Z_]+)"\)', source)):
+        assert f"`{name}`" in text
+
+
+# --- how errors end --------------------------------------------------------------------------------------------------
+
+
+def failing(error: BaseException, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run a command that fails like this."""
+
+    def fail(*_: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_rebuild", fail)
+    return cli.main(["rebuild", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "exit_code"),
+    [
+        (UsageError("SOME_USE", "wrong", "right"), "SOME_USE", 2),
+        (SportsMarketError("SOME", "what", "next"), "SOME", 3),
+        (OSError(errno.ENOSPC, "No space left on device", "/some/file"), "DISK_FULL", 3),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "DISK_FULL", 3),
+        (PermissionError(errno.EACCES, "Permission denied", "/some/file"), "FILE_UNUSABLE", 3),
+        (psycopg.errors.DiskFull("no"), "DISK_FULL", 3),
+        (psycopg.errors.AdminShutdown("bye"), "DATABASE_LOST", 3),
+        (psycopg.OperationalError("the connection is lost"), "DATABASE_LOST", 3),
+        (psycopg.errors.InsufficientPrivilege("no"), "DATABASE_FORBIDDEN", 3),
+        (psycopg.errors.UndefinedTable("no"), "DATABASE_NOT_READY", 3),
+        (psycopg.errors.DivisionByZero("no"), "DATABASE_ERROR", 3),
+        (psycopg2.InterfaceError("connection already closed"), "DATABASE_LOST", 3),
+        (ValueError("of ours"), "INTERNAL", 3),
+        (MemoryError(), "INTERNAL", 3),
+        (KeyboardInterrupt(), "INTERRUPTED", 130),
+    ],
+)
+def test_every_error_is_one_message_and_a_code(
+    error: BaseException, code: str, exit_code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failing(error, monkeypatch) == exit_code
+    shown = capsys.readouterr()
+    assert shown.out == "" and re.fullmatch(rf"error {code}: .+\n  next: .+\n", shown.err), shown.err
+
+
+def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert failing(ValueError("of ours"), monkeypatch, "--debug") == 3
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown and shown.count("error INTERNAL: ValueError: of ours") == 1
+
+
+def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("ODDS_API_KEY", "k3y0fth1s")
+    monkeypatch.setenv("SPORTS_MARKET_ROLE_PASSWORD", "r0lepass")
+    monkeypatch.setenv("SPORTS_MARKET_DATABASE_URL", "postgresql://u:p%40ss@h/d")
+    monkeypatch.setattr(sys, "argv", ["sports-market", "rebuild", "--database-url=host=h password='l1bpq'"])
+    secrets = ("k3y0fth1s", "r0lepass", "p%40ss", "p@ss", "l1bpq")
+    assert failing(ValueError(" ".join(secrets)), monkeypatch, "--debug") == 3
+    shown = capsys.readouterr().err
+    assert [secret for secret in secrets if secret in shown] == []
+
+
+def test_what_a_library_makes_of_an_interrupt_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def swallow(*_: Any) -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise RuntimeError("a library's own words") from None
+        return 0
+
+    monkeypatch.setattr(cli, "_rebuild", swallow)
+    assert cli.main(["rebuild"]) == 130
+    assert capsys.readouterr().err.startswith("error INTERRUPTED: ")
+
+
+def test_signal_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    cli.main(["load", "nowhere"])
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_reader_that_goes_away_is_no_accident(answers: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        _command("import", str(answers), "--out", "recording"),
+        env=_environment(None), stdout=writing, stderr=subprocess.PIPE, text=True, timeout=SECONDS,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_a_progress_bar_on_a_terminal_leaves_the_result_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with cli.Screen(json_only=False) as screen:
+        screen.progress("file")(1, 2)
+        screen.tell("a result")
+        screen.progress("file")(2, 2)
+    assert capsys.readouterr().out == "a result\n"
+    assert " 50%" in terminal.getvalue() and "2/2" in terminal.getvalue()
+
+
+# --- import and simulate ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    folder = tmp_path / "answers"
+    (folder / "odds").mkdir(parents=True)
+    for minute in (10, 20):
+        (folder / "odds" / f"20251009T00{minute}00Z.json").write_text("[]")
+    return folder
+
+
+def test_import(answers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["import", str(answers), "--out", "recording", "--sport", "icehockey_nhl"]) == 0
+    shown = capsys.readouterr()
+    assert re.search(r"^total +2 +2 +0 +0$", shown.out, re.MULTILINE)
+    assert shown.err == ""  # no progress bar where there is no terminal
+    assert len(Recording.open("recording")) == 2
+
+
+def test_a_refused_file_is_named_and_ends_in_1(answers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (answers / "odds" / "undated.json").write_text("[]")
+    assert cli.main(["import", str(answers), "--out", "recording", "--endpoint", "x_*=scores"]) == 1
+    shown = capsys.readouterr()
+    assert re.search(r"^total +3 +2 +0 +1$", shown.out, re.MULTILINE)
+    assert "refused odds/undated.json: it has no capture time" in shown.err
+    assert "no file matches --endpoint x_*" in shown.err
+
+
+def test_an_import_of_nothing_ends_in_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers" / "undated.json").write_text("[]")
+    assert cli.main(["import", "answers", "--out", "recording"]) == 3
+    assert "Nothing was imported." in capsys.readouterr().out
+    assert not (tmp_path / "recording").exists()
+
+
+def test_simulate_makes_the_bundled_recording(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["simulate", "--out", "recording"]) == 0
+    made, bundled = Recording.open("recording"), Recording.open(resource(cli.BUNDLED))
+    assert {batch.batch_id: content_sha256(batch) for batch in made.batches()} == {
+        batch.batch_id: content_sha256(batch) for batch in bundled.batches()
+    }
+
+
+# --- against a server ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server as the command line finds it."""
+
+    server: Server
+    env: dict[str, str]
+
+    def databases(self) -> set[str]:
+        with self.server.home.connect_unchecked(Role.OWNER) as connection:
+            rows = connection.execute("select datname from pg_database where datname like 'replay%'").fetchall()
+        return {name for (name,) in rows}
+
+
+def _url(warehouse: Warehouse) -> str:
+    password = warehouse.password(Role.OWNER)
+    words = {
+        "host": warehouse.host,
+        "port": warehouse.port,
+        "dbname": warehouse.dbname,
+        "user": warehouse.owner,
+        "password": password.reveal() if password else "",
+        **dict(warehouse.parameters),
+    }
+    return psycopg.conninfo.make_conninfo("", **{name: value for name, value in words.items() if value})
+
+
+@pytest.fixture
+def place(server: Server, template: Warehouse, tmp_path: Path) -> Place:
+    """The tests' server; its roles are there since the template was made."""
+    env = {
+        "SPORTS_MARKET_DATABASE_URL": _url(server.home),
+        "SPORTS_MARKET_ROLE_PREFIX": server.home.role_prefix,
+        "SPORTS_MARKET_STATE_DIR": str(tmp_path / "state"),
+    }
+    return Place(server, env)
+
+
+@pytest.fixture
+def two_batches(tmp_path: Path) -> Path:
+    """The first two batches of the bundled recording, without snapshots."""
+    source, target = resource(cli.BUNDLED), tmp_path / "two"
+    (target / "batches").mkdir(parents=True)
+    shutil.copy(source / "recording.json", target)
+    for batch_id in Recording.open(source).batch_ids[:2]:
+        shutil.copytree(source / "batches" / batch_id, target / "batches" / batch_id)
+    return target
+
+
+def test_json_is_one_document_and_nothing_else(place: Place, two_batches: Path, tmp_path: Path) -> None:
+    before = place.databases()
+    done = run("replay", str(two_batches), "--json", env=place.env)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["batches"] == document["new"] == 2
+    assert document["outcomes"]["in_bodies"] == document["outcomes"]["in_silver"] > 0
+    assert "gold.price_history" in document["digests"]
+    assert place.databases() == before
+    assert list((tmp_path / "state").glob("run-*")) == []
+
+
+def test_the_bundled_recording_is_proven_on_this_server(place: Place) -> None:
+    """The snapshots were made on one version of PostgreSQL; this is whichever the tests run on."""
+    done = run("replay", "--json", "--step", "0", "--require-snapshots", env=place.env)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["proven"], document["covered"]) == (1, document["batches"] - 1)
+
+
+def test_keep_leaves_the_database_and_names_it(place: Place, two_batches: Path) -> None:
+    before = place.databases()
+    done = run("replay", str(two_batches), "--batches", "1", "--step", "0", "--require-snapshots", "--keep", env=place.env)
+    (kept,) = place.databases() - before
+    try:
+        assert done.returncode == 1 and f"dbname={kept} " in done.stderr
+        assert re.search(r"^1/1 \S+ new ", done.stdout, re.MULTILINE)
+    finally:
+        with place.server.home.connect_unchecked(Role.OWNER) as connection:
+            connection.execute(f'drop database "{kept}" with (force)'.encode())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_in_130_and_leaves_nothing(place: Place, number: signal.Signals, tmp_path: Path) -> None:
+    before = place.databases()
+    process = subprocess.Popen(
+        _command("replay"), env=_environment(place.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(" 1/")  # in the middle of the second batch
+        time.sleep(0.3)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert err.count("error INTERRUPTED: ") == 1 and "Traceback" not in err
+    assert place.databases() == before
+    assert list((tmp_path / "state").glob("run-*")) == []
+
+
+@pytest.fixture
+def standing(place: Place, empty_database: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
+    for name, value in place.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SPORTS_MARKET_DATABASE_URL", _url(empty_database))
+    yield empty_database
+
+
+def test_a_database_that_was_never_loaded(standing: Warehouse, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["verify", "--json"]) == 3
+    shown = capsys.readouterr()
+    assert shown.out == "" and "error DATABASE_NOT_READY: " in shown.err
+
+
+def test_a_standing_warehouse(standing: Warehouse, two_batches: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["db", "bootstrap"]) == 0
+    assert "Applied 002_bronze.sql." in capsys.readouterr().out
+    assert cli.main(["db", "bootstrap"]) == 0
+    assert "up to date" in capsys.readouterr().out
+
+    assert cli.main(["load", str(two_batches), "--json"]) == 0
+    loaded = json.loads(capsys.readouterr().out)
+    assert (loaded["batches"], loaded["published"], loaded["standing"]) == (2, 2, 0)
+    assert cli.main(["load", str(two_batches), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (again["published"], again["standing"], again["digests"]) == (0, 2, loaded["digests"])
+
+    assert cli.main(["verify", "--json"]) == 0
+    verified = json.loads(capsys.readouterr().out)
+    assert verified["failed_checks"] == 0
+    assert cli.main(["rebuild"]) == 0
+    assert "built anew" in capsys.readouterr().out
+    assert cli.main(["verify", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == verified
