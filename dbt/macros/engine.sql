@@ -26,6 +26,12 @@ left join lateral (
 {% macro to_time(text) %}{{ return(adapter.dispatch('to_time', 'sports_market')(text)) }}{% endmacro %}
 {% macro default__to_time(text) -%}cast({{ text }} as timestamptz){%- endmacro %}
 
-{#- Whole seconds from one time to another, cut toward minus infinity. -#}
+{#- Whole seconds from one time to another, cut toward minus infinity; what is longer than an integer holds (68 years) is as long as one. -#}
 {% macro seconds_between(earlier, later) %}{{ return(adapter.dispatch('seconds_between', 'sports_market')(earlier, later)) }}{% endmacro %}
-{% macro default__seconds_between(earlier, later) -%}cast(floor(extract(epoch from ({{ later }} - {{ earlier }}))) as integer){%- endmacro %}
+{% macro default__seconds_between(earlier, later) -%}
+case
+    -- least and greatest would take a null for no limit
+    when {{ later }} - {{ earlier }} is not null
+        then cast(greatest(-2147483648, least(2147483647, floor(extract(epoch from ({{ later }} - {{ earlier }}))))) as integer)
+end
+{%- endmacro %}

@@ -12,3 +12,11 @@ end
 {% macro nth_of_others(ordered, position, n) -%}
 ({{ ordered }})[{{ n }} + case when {{ position }} <= {{ n }} then 1 else 0 end]
 {%- endmacro %}
+
+
+{#- The median of an ordered array; null where it is empty. -#}
+{% macro median_of(ordered) -%}
+(
+    (({{ ordered }})[(cardinality({{ ordered }}) + 1) / 2] + ({{ ordered }})[(cardinality({{ ordered }}) + 2) / 2]) / 2
+)
+{%- endmacro %}

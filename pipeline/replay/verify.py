@@ -29,11 +29,16 @@ RECONCILIATIONS: Final = {
         left join ops.ledger as ledger on ledger.exchange_id = quotes.exchange_id
         where ledger.applied is distinct from true
     """,
-    # the prices that silver saw, one per series and moment, are the observations that gold's rows count
+    # the prices that silver saw, one per series and moment (and time), are the observations that gold's rows count
     "every_quote_in_price_history": """
         select coalesce(seen.series_id, told.series_id)
         from (
-            select series_id, line_rank, count(distinct moment_at) as times from silver.quotes group by series_id, line_rank
+            select series_id, line_rank, count(distinct last_at) as times
+            from (
+                select series_id, line_rank, moment_at, max(captured_at) as last_at
+                from silver.quotes group by series_id, line_rank, moment_at
+            ) as moments
+            group by series_id, line_rank
         ) as seen
         full join (
             select series_id, line_rank, sum(observations) as times from gold.price_history_now group by series_id, line_rank

@@ -190,6 +190,10 @@ def _run(
 
 
 def _make_relations(session: Session, warehouse: Warehouse, project: DbtProject) -> None:
+    # A view goes with the table that is made anew under it, and dbt would not notice: its list of relations is older.
+    for node in project.manifest().nodes.values():
+        if str(node.resource_type) == "model" and node.config.materialized == "view":
+            _execute(session, f'drop view if exists "{node.schema}"."{node.alias}" cascade')
     results = _run(session, warehouse, project, "build", WHOLE_SELECTION)
     broken = [result for result in results if not result.ok]
     if broken:

@@ -19,7 +19,7 @@ class GoldTable:
     Attributes:
         name: with its schema, e.g. ``gold.price_history``.
         key: columns that identify a row.
-        scope_key: the column by which its digest is kept in parts; empty for views, which are digested whole.
+        scope_key: the column by which its digest is kept in parts; empty for views, of which nothing is kept.
     """
 
     name: str
@@ -42,6 +42,17 @@ TABLES: Final = (
     GoldTable("gold.best_price", ("line_id", "valid_from"), "event_id"),
     GoldTable("gold.results", ("event_id",), "event_id"),
 )
+
+VIEWS: Final = (
+    GoldTable("gold.price_history_now", ("series_id", "line_rank", "valid_from")),
+    GoldTable("gold.event_duplicates", ("event_id", "other_event_id")),
+    GoldTable("gold.current_odds", ("series_id", "line_rank")),
+    GoldTable("gold.openings", ("series_id",)),
+    GoldTable("gold.market_openings", ("event_id", "market_key", "description", "line_point", "outcome_name")),
+    GoldTable("gold.closings", ("series_id",)),
+)
+# Every view has it. No digest is kept by it; it only keeps the text that is hashed at once small.
+VIEW_SCOPE: Final = "event_id"
 
 
 class Session(Protocol):
@@ -89,20 +100,31 @@ def recomputed_digests(session: Session) -> dict[str, str]:
     digests = {}
     with session.cursor() as cursor:
         for table in TABLES:
-            cursor.execute(
-                "select encode(sha256(convert_to(coalesce(string_agg("
-                "scope_key || ' ' || row_count || ' ' || digest, E'\\n' order by scope_key), ''), 'UTF8')), 'hex')"
-                f" from ({_scoped(table, '')}) as parts"
-            )
-            digests[table.name] = f"sha256:{cursor.fetchall()[0][0]}"
+            digests[table.name] = _whole(cursor, table)
     return digests
+
+
+def view_digests(session: Session) -> dict[str, str]:
+    """Digest of each view, ``sha256:…``: computed from all its rows, built like a stored table's from a digest per event."""
+    with session.cursor() as cursor:
+        return {view.name: _whole(cursor, view) for view in VIEWS}
+
+
+def _whole(cursor: Any, table: GoldTable) -> str:
+    cursor.execute(
+        "select encode(sha256(convert_to(coalesce(string_agg("
+        "scope_key || ' ' || row_count || ' ' || digest, E'\\n' order by scope_key), ''), 'UTF8')), 'hex')"
+        f" from ({_scoped(table, '')}) as parts"
+    )
+    return f"sha256:{cursor.fetchall()[0][0]}"
 
 
 def _scoped(table: GoldTable, where: str) -> str:
     """A query of (table_name, scope_key, row_count, digest) per scope."""
+    scope = table.scope_key or VIEW_SCOPE
     order = ", ".join(f"t.{column}" for column in table.key)
     return (
-        f"select '{table.name}' as table_name, t.{table.scope_key} as scope_key, count(*) as row_count,"
+        f"select '{table.name}' as table_name, t.{scope} as scope_key, count(*) as row_count,"
         f" encode(sha256(convert_to(string_agg(t::text, E'\\n' order by {order}), 'UTF8')), 'hex') as digest"
-        f" from {table.name} as t {where} group by t.{table.scope_key}"
+        f" from {table.name} as t {where} group by t.{scope}"
     )

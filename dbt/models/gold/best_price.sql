@@ -16,7 +16,7 @@ quoted as materialized (
         history.series_id, history.line_rank, history.event_id, history.sport_key, history.bookmaker_key, history.market_key,
         history.description, history.line_point,
         -- market, description and line point in one, without nulls
-        concat_ws('|', history.market_key, coalesce(history.description, ''), coalesce(cast(history.line_point as text), '')) as line_key,
+        concat_ws('|', history.market_key, coalesce('=' || history.description, ''), coalesce(cast(history.line_point as text), '')) as line_key,
         history.outcome_name, history.outcome_side, history.price_decimal,
         history.phase_as_known, history.valid_from, history.valid_to
     from touched
@@ -222,7 +222,7 @@ held as (
         best.*,
         case
             when count(*) over one_line = case outcome_set when 'three_way' then 3 when 'field' then -1 else 2 end
-                then cast(1 - 1 / sum(1 / best_price_decimal) over one_line as numeric(12, 10))
+                then cast(1 - 1 / sum(1 / best_price_decimal) over one_line as numeric(16, 10))
         end as best_hold
     from best
     window one_line as (partition by at, event_id, line_key, outcome_set)
@@ -253,7 +253,7 @@ lines as (
     union
     select
         line_id, event_id,
-        concat_ws('|', market_key, coalesce(description, ''), coalesce(cast(line_point as text), '')) as line_key,
+        concat_ws('|', market_key, coalesce('=' || description, ''), coalesce(cast(line_point as text), '')) as line_key,
         market_key, description, line_point
     from reaching_in
 ),

@@ -41,11 +41,17 @@ moments as (
     select
         event_id,
         sport_key,
-        moment_at,
         bool_or(is_shown) as is_listed,
         coalesce(min(captured_at) filter (where is_shown), max(captured_at)) as captured_at
     from answers
     group by event_id, sport_key, moment_at
+),
+
+-- two moments may have their answers at one time: one that shows it is enough
+points as (
+    select event_id, sport_key, captured_at, bool_or(is_listed) as is_listed
+    from moments
+    group by event_id, sport_key, captured_at
 ),
 
 reaching_in as (
@@ -64,9 +70,9 @@ reaching_in as (
 ),
 
 timeline as (
-    select event_id, sport_key, moment_at, captured_at, is_listed, false as reaches_in from moments
+    select event_id, sport_key, captured_at, is_listed, false as reaches_in from points
     union all
-    select event_id, sport_key, null as moment_at, valid_from as captured_at, true as is_listed, true as reaches_in from reaching_in
+    select event_id, sport_key, valid_from as captured_at, true as is_listed, true as reaches_in from reaching_in
 ),
 
 compared as (
@@ -74,14 +80,14 @@ compared as (
         timeline.*,
         is_listed is distinct from coalesce(lag(is_listed) over one_event, false) as is_change
     from timeline
-    window one_event as (partition by event_id order by captured_at, moment_at nulls first)
+    window one_event as (partition by event_id order by captured_at)
 ),
 
 numbered as (
     select
         compared.*,
         count(*) filter (where is_change) over (
-            partition by event_id order by captured_at, moment_at nulls first rows between unbounded preceding and current row
+            partition by event_id order by captured_at rows between unbounded preceding and current row
         ) as stretch_no
     from compared
 ),
@@ -121,7 +127,7 @@ select
 from ended
 left join touched on touched.event_id = ended.event_id and ended.reaches_in and ended.valid_to is not null
 left join lateral (
-    select count(*) as observations, max(first_at) as last_seen_at
+    select count(distinct first_at) as observations, max(first_at) as last_seen_at
     from (
         select min(s.captured_at) as first_at
         from {{ ref('event_sightings') }} as s

@@ -105,36 +105,39 @@ reaching_in as materialized (
     where standing.valid_from < touched.tail_from
 ),
 
--- a change of format is no change of price: where formats mix, compare with the last quote before the tail, whatever its format
-mixed_formats as (
-    select event_id
-    from (
-        select event_id, odds_format from observed
-        union
-        select event_id, odds_format from reaching_in
-    ) as formats
-    group by event_id
-    having count(*) > 1
-),
-
+-- A change of format is no change of price: what comes is compared with the last quote before the tail, whatever its format,
+-- and not with the row's first one.
 last_before as (
     select
         reaching_in.*,
-        coalesce(last_quote.price_native, reaching_in.price_native) as last_price_native,
-        coalesce(last_quote.price_decimal, reaching_in.price_decimal) as last_price_decimal,
-        coalesce(last_quote.odds_format, reaching_in.odds_format) as last_odds_format
+        last_quote.price_native as last_price_native,
+        last_quote.price_decimal as last_price_decimal,
+        last_quote.odds_format as last_odds_format
     from reaching_in
-    left join mixed_formats on mixed_formats.event_id = reaching_in.event_id
-    left join lateral (
+    cross join lateral (
         select q.price_native, q.price_decimal, q.odds_format
         from {{ ref('quotes') }} as q
-        where q.event_id = mixed_formats.event_id
+        where q.event_id = reaching_in.event_id
             and q.series_id = reaching_in.series_id
             and q.line_rank = reaching_in.line_rank
-            and q.captured_at < reaching_in.tail_from
-        order by q.captured_at desc, q.place, q.exchange_id
+            and q.captured_at = (
+                select max(latest.captured_at)
+                from {{ ref('quotes') }} as latest
+                where latest.event_id = reaching_in.event_id
+                    and latest.series_id = reaching_in.series_id
+                    and latest.line_rank = reaching_in.line_rank
+                    and latest.captured_at < reaching_in.tail_from
+            )
+        order by
+            q.moment_at desc, q.place,
+            (
+                select s.body_sha256
+                from {{ ref('event_sightings') }} as s
+                where s.exchange_id = q.exchange_id and s.event_id = q.event_id
+            ),
+            q.exchange_id
         limit 1
-    ) as last_quote on true
+    ) as last_quote
 ),
 
 series as materialized (
@@ -190,7 +193,7 @@ absent as (
     where observed.series_id is null
 ),
 
-timeline as (
+told as (
     select
         series_id, line_rank, event_id, moment_at, captured_at, true as is_present, false as reaches_in, cast(null as text) as absence,
         sport_key, bookmaker_key, market_key, description, outcome_name, outcome_side, price_side, point, line_point,
@@ -216,6 +219,13 @@ timeline as (
     from last_before
 ),
 
+-- Two moments may have their answers at one time: one that shows the line is enough, then the later moment speaks.
+timeline as (
+    select distinct on (series_id, line_rank, captured_at) told.*
+    from told
+    order by series_id, line_rank, captured_at, is_present desc, moment_at desc
+),
+
 compared as (
     select
         timeline.*,
@@ -226,7 +236,7 @@ compared as (
         lag(point) over one_series as was_point,
         lag(phase_as_known) over one_series as was_phase
     from timeline
-    window one_series as (partition by series_id, line_rank order by captured_at, moment_at nulls first)
+    window one_series as (partition by series_id, line_rank order by captured_at)
 ),
 
 -- at most one of these is true of a row that begins a stretch, in this order
@@ -254,7 +264,7 @@ numbered as (
     select
         judged.*,
         count(beginning) over (
-            partition by series_id, line_rank order by captured_at, moment_at nulls first
+            partition by series_id, line_rank order by captured_at
             rows between unbounded preceding and current row
         ) as stretch_no
     from judged
@@ -301,15 +311,19 @@ present as materialized (
         stretches.observations_in_tail + coalesce(earlier.observations, 0) as seen_times
     from stretches
     left join lateral (
-        select count(distinct q.moment_at) as observations, max(q.captured_at) as last_seen_at
-        from {{ ref('quotes') }} as q
-        where stretches.reaches_in
-            and stretches.valid_to is not null
-            and q.event_id = stretches.event_id
-            and q.series_id = stretches.series_id
-            and q.line_rank = stretches.line_rank
-            and q.captured_at >= stretches.captured_at
-            and q.captured_at < stretches.tail_from
+        select count(distinct moments.last_at) as observations, max(moments.last_at) as last_seen_at
+        from (
+            select max(q.captured_at) as last_at
+            from {{ ref('quotes') }} as q
+            where stretches.reaches_in
+                and stretches.valid_to is not null
+                and q.event_id = stretches.event_id
+                and q.series_id = stretches.series_id
+                and q.line_rank = stretches.line_rank
+                and q.captured_at >= stretches.captured_at
+                and q.captured_at < stretches.tail_from
+            group by q.moment_at
+        ) as moments
     ) as earlier on true
     where stretches.is_present
 ),
@@ -362,4 +376,3 @@ left join lateral (
     order by h.valid_from desc
     limit 1
 ) as earlier_row on true
-where followed.valid_to is null or followed.valid_to > followed.captured_at

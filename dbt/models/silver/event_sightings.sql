@@ -19,7 +19,7 @@ with_books as (
         exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
         commence_time, home_team, away_team, has_outrights,
         coalesce(
-            jsonb_object_agg(bookmaker_key, bookmaker_title order by bookmaker_key) filter (where bookmaker_key is not null), '{}'
+            jsonb_object_agg(bookmaker_key, bookmaker_title order by bookmaker_key, bookmaker_title) filter (where bookmaker_key is not null), '{}'
         ) as books,
         coalesce(
             array_agg(distinct bookmaker_key || '|' || market_key) filter (where market_key is not null), '{}'
@@ -35,7 +35,7 @@ market_lists as (
         exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
         commence_time, home_team, away_team, has_outrights,
         coalesce(
-            jsonb_object_agg(bookmaker_key, bookmaker_title order by bookmaker_key) filter (where bookmaker_key is not null), '{}'
+            jsonb_object_agg(bookmaker_key, bookmaker_title order by bookmaker_key, bookmaker_title) filter (where bookmaker_key is not null), '{}'
         ) as books
     from {{ ref('stg_event_markets') }}
     group by

@@ -31,7 +31,6 @@ outcomes as materialized (
     where outcome_name is not null
 ),
 
--- the exact key first, then the longest prefix
 markets as materialized (
     select
         shown.market_key,
@@ -40,14 +39,7 @@ markets as materialized (
         rule.is_point_in_key,
         rule.price_side
     from (select distinct market_key from outcomes) as shown
-    cross join lateral (
-        select rules.family, rules.period, rules.is_point_in_key, rules.price_side
-        from {{ ref('market_rules') }} as rules
-        where rules.market_key = shown.market_key
-            or (rules.is_prefix and starts_with(shown.market_key, coalesce(rules.market_key, '')))
-        order by coalesce(rules.market_key = shown.market_key and not rules.is_prefix, false) desc, length(coalesce(rules.market_key, '')) desc
-        limit 1
-    ) as rule
+    cross join lateral {{ market_rule('shown.market_key') }} as rule
 ),
 
 sports as materialized (
@@ -82,6 +74,7 @@ priced as (
         {{ price_decimal('outcomes.price_native', 'outcomes.odds_format') }} as price_decimal,
         {{ implied_probability('outcomes.price_native', 'outcomes.odds_format') }} as implied_probability,
         case
+            when markets.family in ('h2h', 'h2h_lay') then null
             when markets.family <> 'spreads' then outcomes.point
             when outcomes.outcome_side = 'home' then outcomes.point
             when outcomes.outcome_side = 'away' then -outcomes.point
@@ -111,7 +104,7 @@ in_sets as (
         count(*) filter (where outcome_side = 'no') over one_set as noes,
         count(*) filter (where price_decimal is null or price_decimal <= 1) over one_set as unpriced,
         min(price_decimal) over one_set as lowest_price,
-        cast(sum(implied_probability) over one_set as numeric(14, 10)) as overround
+        cast(sum(implied_probability) over one_set as numeric(18, 10)) as overround
     from priced
     window one_set as (partition by exchange_id, event_id, bookmaker_key, market_key, description, line_point, duplicate_no)
 ),

@@ -1,0 +1,177 @@
+{{ config(materialized='view') }}
+-- Every series that the newest covering answer shows, and whether its quote is one to act on.
+select
+    quoted.event_id,
+    quoted.sport_key,
+    odds.series_id,
+    odds.line_rank,
+    odds.bookmaker_key,
+    odds.operator_group,
+    odds.market_key,
+    odds.description,
+    odds.outcome_name,
+    odds.outcome_side,
+    odds.point,
+    odds.line_point,
+    odds.price_native,
+    odds.odds_format,
+    odds.price_decimal,
+    odds.implied_probability,
+    odds.valid_from,
+    odds.captured_at,
+    odds.quote_at,
+    odds.quote_age_seconds,
+    odds.phase,
+    odds.outcome_set,
+    odds.overround,
+    odds.is_complete,
+    odds.is_outlier,
+    odds.reason is null as is_usable,
+    odds.reason
+from (
+    select distinct h.event_id, h.sport_key
+    from {{ ref('price_history') }} as h
+    where h.valid_to is null and h.price_side = 'back'
+) as quoted
+cross join lateral (
+    with newest as (
+        select
+            open_row.series_id, open_row.line_rank, open_row.bookmaker_key, open_row.market_key, open_row.description,
+            open_row.outcome_name, open_row.outcome_side, open_row.valid_from, open_row.phase_as_known as phase,
+            quote.point, quote.line_point, quote.price_native, quote.odds_format, quote.price_decimal,
+            quote.implied_probability, quote.captured_at, quote.quote_at, quote.outcome_set, quote.is_complete as has_all_outcomes,
+            quote.overround, quote.problem,
+            case when quote.last_update is not null then {{ seconds_between('quote.quote_at', 'quote.captured_at') }} end
+                as quote_age_seconds,
+            concat_ws(
+                '|', open_row.market_key, coalesce('=' || open_row.description, ''), coalesce(cast(quote.line_point as text), ''),
+                quote.outcome_set
+            ) as line_key
+        from {{ ref('price_history') }} as open_row
+        cross join lateral (
+            select q.*
+            from {{ ref('quotes') }} as q
+            where q.event_id = open_row.event_id
+                and q.series_id = open_row.series_id
+                and q.line_rank = open_row.line_rank
+            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
+            limit 1
+        ) as quote
+        where open_row.event_id = quoted.event_id
+            and open_row.sport_key = quoted.sport_key
+            and open_row.valid_to is null
+            and open_row.price_side = 'back'
+    ),
+
+    profiled as (
+        select
+            newest.*,
+            coalesce(profile.operator_group, newest.bookmaker_key) as operator_group,
+            coalesce(profile.price_kind, 'back_fixed') as price_kind
+        from newest
+        left join {{ ref('book_profile') }} as profile
+            on profile.bookmaker_key = newest.bookmaker_key
+            and newest.captured_at >= coalesce(profile.valid_from, '-infinity')
+            and newest.captured_at < coalesce(profile.valid_to, 'infinity')
+    ),
+
+    -- a field is complete when a book quotes nearly all the runners that any book quotes
+    book_fields as (
+        select line_key, bookmaker_key, array_agg(distinct outcome_name) as runners
+        from profiled
+        where outcome_set = 'field' and problem is null and price_kind in ('back_fixed', 'back_net')
+        group by line_key, bookmaker_key
+    ),
+
+    fields as (
+        select book_fields.line_key, count(distinct runner.outcome_name) as runners
+        from book_fields
+        cross join lateral unnest(book_fields.runners) as runner (outcome_name)
+        group by book_fields.line_key
+    ),
+
+    completed as (
+        select
+            profiled.*,
+            case
+                when profiled.outcome_set = 'field'
+                    then coalesce(
+                        cast(cardinality(book_fields.runners) as numeric) / fields.runners >= {{ parameter('field_coverage_min') }},
+                        false
+                    )
+                else profiled.has_all_outcomes
+            end as is_complete
+        from profiled
+        left join fields on fields.line_key = profiled.line_key
+        left join book_fields
+            on book_fields.line_key = profiled.line_key and book_fields.bookmaker_key = profiled.bookmaker_key
+    ),
+
+    judged as (
+        select
+            completed.*,
+            case
+                when problem is not null then problem
+                when price_kind not in ('back_fixed', 'back_net') then 'price_kind'
+                when not is_complete then 'incomplete'
+                when outcome_set = 'field' and overround > {{ parameter('field_overround_max') }} then 'overround_too_high'
+            end as set_reason
+        from completed
+    ),
+
+    -- one voice per operator group: its lowest margin; a book that shows an outcome twice speaks with the first
+    voices as (
+        select distinct on (line_key, outcome_name, operator_group)
+            line_key, outcome_name, operator_group,
+            cast(implied_probability / overround as numeric(12, 10)) as fair_probability
+        from judged
+        where set_reason is null
+        order by line_key, outcome_name, operator_group, overround, bookmaker_key, line_rank
+    ),
+
+    ranked_voices as (
+        select
+            voices.*,
+            cast(row_number() over (
+                partition by line_key, outcome_name order by fair_probability, operator_group
+            ) as integer) as position,
+            array_agg(fair_probability) over (
+                partition by line_key, outcome_name
+                order by fair_probability, operator_group
+                rows between unbounded preceding and unbounded following
+            ) as ordered_probabilities
+        from voices
+    ),
+
+    compared as (
+        select
+            judged.*,
+            case
+                when set_reason is null
+                    then cardinality(ranked_voices.ordered_probabilities) - 1 >= {{ parameter('outlier_min_groups') }}
+                        and abs(
+                            cast(judged.implied_probability / judged.overround as numeric(12, 10))
+                            - {{ median_of_others('ranked_voices.ordered_probabilities', 'ranked_voices.position') }}
+                        ) > case
+                            when judged.phase = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
+                        end
+            end as is_outlier
+        from judged
+        left join ranked_voices
+            on ranked_voices.line_key = judged.line_key
+            and ranked_voices.outcome_name = judged.outcome_name
+            and ranked_voices.operator_group = judged.operator_group
+    )
+
+    select
+        compared.*,
+        case
+            when set_reason is not null then set_reason
+            when quote_age_seconds is null then 'age_unknown'
+            when quote_age_seconds > case
+                when phase = 'pre' then {{ parameter('usable_age_pre_seconds') }} else {{ parameter('usable_age_in_play_seconds') }}
+            end then 'too_old'
+            when is_outlier then 'outlier'
+        end as reason
+    from compared
+) as odds

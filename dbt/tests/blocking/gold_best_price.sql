@@ -1,0 +1,127 @@
+-- gold.best_price, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
+with touched as materialized (
+    select event_id, tail_from from {{ source('ops', 'touched_events') }}
+),
+
+tail as materialized (
+    select reaching.*, touched.tail_from
+    from touched
+    cross join lateral (
+        select b.* from {{ ref('best_price') }} as b where b.event_id = touched.event_id and b.valid_to is null
+        union all
+        select b.* from {{ ref('best_price') }} as b where b.event_id = touched.event_id and b.valid_to >= touched.tail_from
+    ) as reaching
+),
+
+markets as materialized (
+    select shown.market_key, rule.family, rule.is_point_in_key
+    from (select distinct market_key from tail) as shown
+    cross join lateral {{ market_rule('shown.market_key') }} as rule
+),
+
+-- of the touched events, those that events has
+events as materialized (
+    select found.event_id
+    from touched
+    cross join lateral (
+        select e.event_id from {{ ref('events') }} as e where e.event_id = touched.event_id offset 0
+    ) as found
+),
+
+chained as materialized (
+    select
+        tail.*,
+        lag(tail.valid_from) over one_line as began_before,
+        lag(tail.valid_to) over one_line as ended_before,
+        events.event_id is not null as has_event
+    from tail
+    left join events on events.event_id = tail.event_id
+    window one_line as (partition by tail.line_id order by tail.valid_from)
+),
+
+-- the hold that the open rows of a line give, where every outcome has one
+held as (
+    select
+        event_id, market_key, description, line_point, outcome_set,
+        case
+            when count(*) = case outcome_set when 'three_way' then 3 when 'field' then -1 else 2 end
+                then cast(1 - 1 / sum(1 / best_price_decimal) as numeric(16, 10))
+        end as hold,
+        array_agg(distinct best_hold) as best_holds
+    from tail
+    where valid_to is null
+    group by event_id, market_key, description, line_point, outcome_set
+),
+
+-- each book of a row that began in the tail: does it have that price there?
+offers as materialized (
+    select
+        tail.line_id, tail.event_id, tail.line_point, tail.outcome_name, tail.best_price_decimal, tail.valid_from, book.bookmaker_key,
+        cast({{ dbt_utils.generate_surrogate_key([
+            'tail.event_id', 'book.bookmaker_key', 'tail.market_key', 'tail.description', 'tail.outcome_name',
+            "case when not markets.is_point_in_key then null when markets.family = 'spreads' and tail.outcome_side = 'away' then -tail.line_point else tail.line_point end"
+        ]) }} as uuid) as series_id
+    from tail
+    join markets on markets.market_key = tail.market_key
+    cross join lateral unnest(tail.books) as book (bookmaker_key)
+    where tail.valid_from >= tail.tail_from
+)
+
+select
+    'best_price: ' || rules.rule as rule,
+    concat_ws(' ', c.event_id, c.line_id, c.valid_from) as key,
+    cast(to_jsonb(c) as text) as detail
+from chained as c
+cross join lateral (
+    values
+    (
+        'line_id is the hash of the line and outcome',
+        c.line_id = cast({{ dbt_utils.generate_surrogate_key(
+            ['c.event_id', 'c.market_key', 'c.description', 'c.line_point', 'c.outcome_set', 'c.outcome_name']
+        ) }} as uuid)
+    ),
+    ('valid_from is before valid_to', coalesce(c.valid_from < c.valid_to, true)),
+    ('rows of a line do not overlap, and at most one is open', c.began_before is null or coalesce(c.ended_before <= c.valid_from, false)),
+    ('the best price is above 1 and above the runner-up', c.best_price_decimal > 1 and coalesce(c.best_price_decimal > c.runner_up_price_decimal, true)),
+    ('books are sorted and each stands once', c.books = array(select distinct book.key from unnest(c.books) as book (key) order by book.key)),
+    ('there is a book, and no fewer are counted', cardinality(c.books) >= 1 and c.book_count >= cardinality(c.books)),
+    ('there is a runner-up where more books count than offer the best', (c.runner_up_price_decimal is not null) = (c.book_count > cardinality(c.books))),
+    ('outcome_set is a product', c.outcome_set in ('two_way', 'three_way', 'yes_no', 'field')),
+    ('its event is in events', c.has_event)
+) as rules (rule, holds)
+where rules.holds is not true
+
+union all
+
+select
+    'best_price: best_hold follows from the best prices of the line',
+    concat_ws(' ', h.event_id, h.market_key, h.description, h.line_point, h.outcome_set),
+    cast(to_jsonb(h) as text)
+from held as h
+where h.best_holds is distinct from array[h.hold]
+
+union all
+
+select
+    'best_price: every book has that price then',
+    concat_ws(' ', o.event_id, o.line_id, o.valid_from, o.bookmaker_key),
+    cast(to_jsonb(o) as text)
+from offers as o
+left join {{ ref('book_profile') }} as profile
+    on profile.bookmaker_key = o.bookmaker_key
+    and o.valid_from >= coalesce(profile.valid_from, '-infinity')
+    and o.valid_from < coalesce(profile.valid_to, 'infinity')
+where not exists (
+    select 1
+    from {{ ref('price_history') }} as h
+    where h.series_id = o.series_id
+        and h.price_side = 'back'
+        and h.valid_from <= o.valid_from
+        and (h.valid_to is null or h.valid_to > o.valid_from)
+        and h.line_point is not distinct from o.line_point
+        and o.best_price_decimal = cast(
+            case when profile.price_kind = 'back_net' then 1 + (h.price_decimal - 1) * (1 - profile.commission) else h.price_decimal end
+            as numeric(14, 8)
+        )
+    offset 0
+)
