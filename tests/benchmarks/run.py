@@ -1,0 +1,297 @@
+"""What a replay costs: CPU of Python and PostgreSQL, buffers, memory; as ratios within one run, since machines are noisy.
+
+    python tests/benchmarks/run.py [--batches N] [--history SMALL LARGE] [--json]
+
+It imports the recorded NFL week where the recordings are (SPORTS_MARKET_RECORDED), else it uses the bundled recording, and
+says which. It prints each figure with its limit, and ends with 1 where a limit is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.bronze.load import load_batch
+from pipeline.clock import SystemClock, to_iso
+from pipeline.collect.collector import collect_again
+from pipeline.recording.importer import ImportOptions, import_recording
+from pipeline.recording.model import Batch
+from pipeline.recording.store import Recording, RecordingWriter
+from pipeline.resources import resource as packaged
+from pipeline.settings import Settings
+from pipeline.transform.apply import apply_batches, prepare
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.database import Server, bootstrap, resolve_server
+from pipeline.warehouse.digest import stored_digests
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RECORDED = Path(os.environ.get("SPORTS_MARKET_RECORDED") or REPOSITORY.parent / "shared" / "recorded")
+
+CPU_PER_BATCH_LIMIT = 2.0
+HISTORY_LIMIT = 1.2
+COPY_LIMIT = 0.5
+MEMORY_LIMIT_MB = 600
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure with its limit."""
+
+    name: str
+    value: float
+    limit: float
+    at_most: bool
+    detail: str
+
+    @property
+    def ok(self) -> bool:
+        return self.value <= self.limit if self.at_most else self.value >= self.limit
+
+
+class PostgresCpu:
+    """CPU seconds of an embedded server, its finished children included."""
+
+    def __init__(self, server: Server) -> None:
+        assert server.embedded is not None
+        self.postmaster = int((server.embedded.data_dir / "postmaster.pid").read_text().split()[0])
+
+    def seconds(self) -> float:
+        total = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rsplit(")", 1)[1].split()
+            except OSError:  # it has just ended
+                continue
+            if int(stat.parent.name) == self.postmaster:
+                total += sum(int(value) for value in fields[11:15])
+            elif int(fields[1]) == self.postmaster:
+                total += int(fields[11]) + int(fields[12])
+        return total / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some batches cost, each."""
+
+    python: float
+    postgres: float
+    buffers: float
+
+    @property
+    def cpu(self) -> float:
+        return self.python + self.postgres
+
+
+class Bench:
+    def __init__(self, server: Server, work: Path, say: Any) -> None:
+        self.server = server
+        self.work = work
+        self.say = say
+        self.clock = SystemClock()
+        self.project = DbtProject(work / "dbt", lambda line: None)
+        self.postgres = PostgresCpu(server)
+        self.made = 0
+
+    def database(self) -> Warehouse:
+        self.made += 1
+        warehouse = self.server.create_database(f"bench_{os.getpid()}_{self.made}")
+        bootstrap(warehouse)
+        prepare(warehouse, self.project)
+        return warehouse
+
+    def load(self, warehouse: Warehouse, batches: Iterator[Batch], step: int) -> None:
+        """Load and apply, without measuring."""
+        with warehouse.connect(Role.INGESTER) as ingester:
+            chunk: list[str] = []
+            for number, batch in enumerate(batches, start=1):
+                load_batch(ingester, batch, self.clock)
+                chunk.append(batch.batch_id)
+                if len(chunk) == step:
+                    self._apply(warehouse, chunk)
+                    chunk = []
+                    self.say(f"  {number} batches of history")
+            if chunk:
+                self._apply(warehouse, chunk)
+
+    def _apply(self, warehouse: Warehouse, chunk: list[str]) -> None:
+        applied = apply_batches(warehouse, self.project, chunk, self.clock)
+        if not applied.published:
+            raise SystemExit(f"a check failed: {applied.failed[0]}")
+
+    def cost(self, warehouse: Warehouse, batches: list[Batch]) -> Cost:
+        """Collect again, load, transform, check and digest, one batch at a time."""
+        with warehouse.connect(Role.OWNER, autocommit=True) as owner:
+            owner.execute("vacuum analyze")
+        scratch = self.work / f"scratch{self.made}_{len(list(self.work.iterdir()))}"
+        writer = RecordingWriter(scratch, durable=False)
+        buffers, python, postgres = self._buffers(warehouse), time.process_time(), self.postgres.seconds()
+        with warehouse.connect(Role.INGESTER) as ingester:
+            for batch in batches:
+                again = collect_again(batch, writer)
+                load_batch(ingester, again, self.clock)
+                applied = apply_batches(warehouse, self.project, [again.batch_id], self.clock, before_commit=stored_digests)
+                if not applied.published:
+                    raise SystemExit(f"a check failed: {applied.failed[0]}")
+        count = len(batches)
+        return Cost(
+            (time.process_time() - python) / count,
+            (self.postgres.seconds() - postgres) / count,
+            (self._buffers(warehouse) - buffers) / count,
+        )
+
+    def _buffers(self, warehouse: Warehouse) -> int:
+        with warehouse.connect(Role.OWNER, autocommit=True) as owner:
+            owner.execute("select pg_stat_force_next_flush()")
+            row = owner.execute(
+                "select blks_hit + blks_read from pg_stat_database where datname = current_database()"
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def shifted(batch: Batch, weeks: int) -> Batch:
+    """The same batch some weeks later, with event ids of its own."""
+    by = dt.timedelta(weeks=weeks)
+
+    def later(match: re.Match[bytes]) -> bytes:
+        return to_iso(dt.datetime.fromisoformat(match[0].decode()) + by).encode()
+
+    def renamed(match: re.Match[bytes]) -> bytes:
+        return match[1] + hashlib.md5(match[2] + str(weeks).encode()).hexdigest().encode() + b'"'
+
+    exchanges = []
+    for exchange in batch.exchanges:
+        body = exchange.body
+        if body is not None:
+            body = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", later, body)
+            body = re.sub(rb'("id":\s*")([0-9a-f]{32})"', renamed, body)
+        exchanges.append(replace(exchange, body=body, captured_at=exchange.captured_at + by))
+    at = batch.scheduled_at + by
+    return Batch(batch.plan.batch_id(at), at, batch.plan, batch.source, tuple(exchanges))
+
+
+def history(recording: Recording, count: int) -> Iterator[Batch]:
+    """``count`` batches: the recording again and again, each time some weeks later."""
+    ids = recording.batch_ids
+    for number in range(count):
+        yield shifted(recording.read(ids[number % len(ids)]), 3 * (number // len(ids)))
+
+
+def bronze_against_copy(bench: Bench, batches: list[Batch]) -> Figure:
+    """The rate at which bronze takes answers in, judged and booked, against a plain COPY into the same column types."""
+    bodies = [(e.sha256, len(e.body), e.body, e.body.decode()) for b in batches for e in b.exchanges if e.body is not None]
+    unique = list({body[0]: body for body in bodies}.values())
+    size = sum(body[1] for body in unique)
+    ratios = []
+    for _ in range(3):
+        warehouse = bench.database()
+        with warehouse.connect(Role.INGESTER) as ingester:
+            started = time.perf_counter()
+            for batch in batches:
+                load_batch(ingester, batch, bench.clock)
+            loading = time.perf_counter() - started
+        with warehouse.connect(Role.OWNER) as owner:
+            owner.execute(
+                "create table bronze.copied (body_sha256 text primary key, byte_count int, body bytea, document jsonb)"
+            )
+            started = time.perf_counter()
+            with owner.cursor().copy("copy bronze.copied from stdin") as copy:
+                for row in unique:
+                    copy.write_row(row)
+            owner.commit()
+            copying = time.perf_counter() - started
+        bench.server.drop_database(warehouse)
+        ratios.append(copying / loading)
+        bench.say(f"  bronze {size / loading / 1e6:.0f} MB/s, COPY {size / copying / 1e6:.0f} MB/s")
+    return Figure("bronze_against_copy", sorted(ratios)[1], COPY_LIMIT, False, "rate of the load / rate of COPY, median of 3")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batches", type=int, default=20, help="batches whose cost is measured (default 20)")
+    parser.add_argument("--history", type=int, nargs=2, default=(40, 400), metavar=("SMALL", "LARGE"), help="earlier batches")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    arguments = parser.parse_args()
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="sm-bench-", dir="/tmp") as folder:
+        work = Path(folder)
+        archive = RECORDED / "nfl_week6_2025.tar.xz"
+        if archive.is_file():
+            import_recording(archive, work / "nfl", ImportOptions.parse(endpoints=["odds"]))
+            recording = Recording.open(work / "nfl")
+        else:
+            recording = Recording.open(packaged("fixtures/recordings/simulated"))
+        say(f"recording: {recording.name}, {len(recording)} batches")
+        with resolve_server(Settings(state_dir=work / "state"), lambda line: None) as server:
+            figures = measure(Bench(server, work, say), recording, arguments.batches, *arguments.history)
+    for figure in figures:
+        sign = "≤" if figure.at_most else "≥"
+        say(f"{'ok  ' if figure.ok else 'FAIL'} {figure.name} {figure.value:.2f} ({sign} {figure.limit}) {figure.detail}")
+    if arguments.json:
+        print(json.dumps({figure.name: figure.value for figure in figures}, indent=1))
+    return 0 if all(figure.ok for figure in figures) else 1
+
+
+def measure(bench: Bench, recording: Recording, count: int, small: int, large: int) -> list[Figure]:
+    """All figures of one run."""
+    # the batches to measure follow both histories alike: a week of the recording that neither of them holds
+    measured = [
+        shifted(recording.read(batch_id), 3 * (1 + large // len(recording))) for batch_id in recording.batch_ids[:count]
+    ]
+    costs = {}
+    for size in (small, large):
+        warehouse = bench.database()
+        bench.load(warehouse, history(recording, size), step=min(20, size))
+        costs[size] = bench.cost(warehouse, measured)
+        found = costs[size]
+        bench.say(
+            f"after {size}: {found.cpu:.2f} s of CPU a batch (Python {found.python:.2f}, PostgreSQL {found.postgres:.2f}),"
+            f" {found.buffers:,.0f} buffers"
+        )
+        bench.server.drop_database(warehouse)
+    few, many = costs[small], costs[large]
+    return [
+        Figure(
+            "cpu_seconds_per_batch",
+            many.cpu,
+            CPU_PER_BATCH_LIMIT,
+            True,
+            f"Python {many.python:.2f} + PostgreSQL {many.postgres:.2f}",
+        ),
+        Figure("cpu_with_history", many.cpu / few.cpu, HISTORY_LIMIT, True, f"after {large} / after {small} earlier batches"),
+        Figure(
+            "buffers_with_history",
+            many.buffers / few.buffers,
+            HISTORY_LIMIT,
+            True,
+            f"after {large} / after {small} earlier batches",
+        ),
+        bronze_against_copy(bench, [recording.read(batch_id) for batch_id in recording.batch_ids[:count]]),
+        Figure(
+            "python_memory_mb",
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            MEMORY_LIMIT_MB,
+            True,
+            "peak of this process",
+        ),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

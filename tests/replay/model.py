@@ -1,0 +1,863 @@
+"""Gold in plain Python, written from the definitions and not from the SQL: what a slow and simple reader would compute.
+
+It takes a set of batches and walks them whole: no ledger, no increments, no floats. Times are compared as datetimes,
+numbers as Decimals of gold's scales, and rows are dictionaries keyed by what identifies a row to a person (surrogate keys
+are left out). Where the definitions leave something open, the choice stands in a comment beside the code that makes it.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import itertools
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from fractions import Fraction
+from functools import cache
+from statistics import median
+from typing import Any
+
+from pipeline.bronze.load import is_answer
+from pipeline.contracts.answers import judge
+from pipeline.recording.model import Batch, Coverage, Exchange, exchange_id
+from pipeline.resources import resource
+
+Time = dt.datetime
+Row = dict[str, Any]
+Table = dict[tuple[Any, ...], Row]
+
+LISTING_ENDPOINTS = ("events", "odds", "event_odds", "event_markets", "historical_events", "historical_odds", "historical_event_odds")
+ODDS_ENDPOINTS = ("odds", "event_odds", "historical_odds", "historical_event_odds")
+# at one time the kinds of answers are read in this order, scores last; a historical answer is of the kind it is the history of
+SOURCE_RANKS = {"events": 1, "odds": 2, "event_odds": 3, "event_markets": 4, "scores": 5}
+HOUR = dt.timedelta(hours=1)
+
+
+def rounded(value: Fraction | Decimal | int, places: int) -> Decimal:
+    """Half away from zero, as numeric columns do."""
+    with localcontext() as context:
+        context.prec = 60
+        exact = Decimal(value.numerator) / Decimal(value.denominator) if isinstance(value, Fraction) else Decimal(value)
+        return exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+
+
+def parse_time(text: str) -> Time:
+    return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+
+
+# --- what the seeds say ---------------------------------------------------------------------------------------------------
+
+
+@cache
+def _seed(name: str) -> tuple[Mapping[str, str], ...]:
+    with (resource("dbt") / "seeds" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return tuple(csv.DictReader(file))
+
+
+@cache
+def parameter(name: str) -> Decimal:
+    return next(Decimal(row["value"]) for row in _seed("parameters") if row["name"] == name)
+
+
+@cache
+def market_rule(market: str) -> Mapping[str, str]:
+    exact = [row for row in _seed("market_rules") if row["is_prefix"] == "false" and row["market_key"] == market]
+    if exact:
+        return exact[0]
+    prefixes = [row for row in _seed("market_rules") if row["is_prefix"] == "true" and market.startswith(row["market_key"])]
+    return max(prefixes, key=lambda row: len(row["market_key"]))
+
+
+@cache
+def sport_rule(sport: str) -> Mapping[str, str]:
+    return max((row for row in _seed("sport_rules") if sport.startswith(row["sport_prefix"])), key=lambda row: len(row["sport_prefix"]))
+
+
+def book_profile(book: str) -> tuple[str, str, Decimal]:
+    """Operator group, kind of price, commission. An unknown book is its own group with fixed back prices."""
+    for row in _seed("book_profile"):
+        if row["bookmaker_key"] == book:
+            assert not row["valid_from"] and not row["valid_to"]
+            return row["operator_group"], row["price_kind"], Decimal(row["commission"])
+    return book, "back_fixed", Decimal(0)
+
+
+# --- answers --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An admitted answer, opened."""
+
+    exchange_id: uuid.UUID
+    endpoint: str
+    moment: Time
+    captured_at: Time
+    place: int
+    sha256: str
+    coverage: Coverage
+    odds_format: str
+    document: Any
+    events: tuple[Mapping[str, Any], ...]
+
+    @property
+    def kind(self) -> str:
+        return self.endpoint.removeprefix("historical_")
+
+    @property
+    def last_first(self) -> tuple[Any, ...]:
+        """Sorts the newest first; of one time the smallest place, then hash."""
+        return (-self.captured_at.timestamp(), self.place, self.sha256, self.exchange_id)
+
+    def event(self, event_id: str) -> Mapping[str, Any] | None:
+        return next((event for event in self.events if event["id"] == event_id), None)
+
+    def covers(self, event_id: str, sport: str) -> bool:
+        """Whether its request asked about an event: its whole sport, or this event by name, or whatever it shows."""
+        asked = self.coverage
+        if asked.events is None:
+            return asked.sport == sport
+        named = event_id in asked.events or self.event(event_id) is not None
+        return named and asked.sport in (None, sport)
+
+
+def is_admitted(exchange: Exchange) -> bool:
+    return is_answer(exchange) and judge(exchange).verdict != "quarantined"
+
+
+def open_answers(batches: Iterable[Batch], admitted: Callable[[Exchange], bool] = is_admitted) -> list[Answer]:
+    answers = []
+    for batch in batches:
+        for exchange in batch.exchanges:
+            if not is_answer(exchange) or not admitted(exchange):
+                continue
+            assert exchange.body is not None and exchange.sha256 is not None
+            document = json.loads(exchange.body, parse_float=Decimal, parse_int=Decimal)
+            if exchange.request.endpoint.startswith("historical_"):
+                document = document["data"]
+            events: tuple[Any, ...] = ()
+            if exchange.request.endpoint not in ("sports", "participants"):
+                events = (document,) if isinstance(document, dict) else tuple(document)
+            answers.append(
+                Answer(
+                    exchange_id(batch.batch_id, exchange.place, exchange.attempt),
+                    exchange.request.endpoint,
+                    batch.scheduled_at,
+                    exchange.captured_at,
+                    exchange.place,
+                    exchange.sha256,
+                    exchange.coverage,
+                    exchange.request.param("oddsFormat") or "decimal",
+                    document,
+                    events,
+                )
+            )
+    return answers
+
+
+# --- quotes: what one answer alone tells ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Quote:
+    """One outcome of one answer."""
+
+    answer: Answer
+    event_id: str
+    sport: str
+    book: str
+    market: str
+    description: str | None
+    name: str
+    side: str
+    point: Decimal | None
+    line_point: Decimal | None
+    native: Decimal
+    last_update: Time | None
+    price_decimal: Decimal
+    implied: Decimal
+    duplicate_no: int = 1
+    rank: int = 1
+    outcome_set: str = "other"
+    is_complete: bool = False
+    overround: Decimal = Decimal(0)
+    is_broken: bool = True
+    first_side_fair: Fraction | None = None
+
+    @property
+    def series(self) -> tuple[Any, ...]:
+        point_in_key = market_rule(self.market)["is_point_in_key"] == "true"
+        return (self.event_id, self.book, self.market, self.description, self.name, self.point if point_in_key else None, self.rank)
+
+    @property
+    def line(self) -> tuple[Any, ...]:
+        return (self.event_id, self.market, self.description, self.line_point)
+
+    @property
+    def quote_at(self) -> Time:
+        return min(self.answer.captured_at, self.last_update) if self.last_update else self.answer.captured_at
+
+
+def american(a: Decimal) -> tuple[Fraction, Fraction]:
+    value = Fraction(a)
+    if value > 0:
+        return 1 + value / 100, Fraction(100) / (value + 100)
+    return 1 + 100 / abs(value), abs(value) / (abs(value) + 100)
+
+
+def _side(name: str, event: Mapping[str, Any]) -> str:
+    if name == event["home_team"]:
+        return "home"
+    if name == event["away_team"]:
+        return "away"
+    return {"Draw": "draw", "Over": "over", "Under": "under", "Yes": "yes", "No": "no"}.get(name, "runner")
+
+
+def quotes_of(answer: Answer) -> list[Quote]:
+    if answer.endpoint not in ODDS_ENDPOINTS:
+        return []
+    quotes = []
+    for event in answer.events:
+        for book in event["bookmakers"]:
+            for market in book["markets"]:
+                told = market.get("last_update") or book.get("last_update")
+                for outcome in market["outcomes"]:
+                    quotes.append(_quote(answer, event, book["key"], market["key"], outcome, parse_time(told) if told else None))
+    _number_duplicates(quotes)
+    sets = defaultdict(list)
+    for quote in quotes:
+        sets[(quote.event_id, quote.book, quote.market, quote.description, quote.line_point, quote.duplicate_no)].append(quote)
+    for members in sets.values():
+        _judge_set(members)
+    _rank_lines(quotes)
+    return quotes
+
+
+def _quote(answer: Answer, event: Mapping[str, Any], book: str, market: str, outcome: Mapping[str, Any], told: Time | None) -> Quote:
+    native = rounded(outcome["price"], 8)
+    point = None if outcome.get("point") is None else rounded(outcome["point"], 3)
+    if answer.odds_format == "american":
+        price, implied = american(native)
+    else:
+        price, implied = Fraction(native), 1 / Fraction(native)
+    side = _side(outcome["name"], event)
+    line_point = point
+    if market_rule(market)["family"] == "spreads":
+        line_point = {"home": point, "away": None if point is None else -point}.get(side)
+    return Quote(
+        answer, event["id"], event["sport_key"], book, market, outcome.get("description"), outcome["name"], side, point,
+        line_point, native, told, rounded(price, 8), rounded(implied, 10),
+    )  # fmt: skip
+
+
+def _number_duplicates(quotes: Sequence[Quote]) -> None:
+    """The very same outcome of a book again belongs to a second set: the pairs are taken in the order in which they stand."""
+    seen: dict[tuple[Any, ...], int] = defaultdict(int)
+    for quote in quotes:
+        key = (quote.event_id, quote.book, quote.market, quote.description, quote.name, quote.point)
+        seen[key] += 1
+        quote.duplicate_no = seen[key]
+
+
+def _judge_set(members: Sequence[Quote]) -> None:
+    first = members[0]
+    rule, sport = market_rule(first.market), sport_rule(first.sport)
+    sides = sorted(quote.side for quote in members)
+    kinds = set(sides)
+    if rule["family"] in ("outrights", "outrights_lay"):
+        kind = "field"
+    elif "draw" in kinds and kinds <= {"home", "away", "draw"}:
+        kind = "three_way"
+    elif kinds <= {"home", "away"} or kinds <= {"over", "under"}:
+        kind = "two_way"
+    elif kinds <= {"yes", "no"}:
+        kind = "yes_no"
+    else:
+        kind = "other"
+    expected = 2
+    if rule["family"] in ("h2h", "h2h_lay"):
+        expected = 3 if first.market.startswith("h2h_3_way") else int(sport["h2h_outcomes"])
+    priced = all(quote.price_decimal > 1 for quote in members)
+    whole = {
+        "three_way": sides == ["away", "draw", "home"],
+        "two_way": expected == 2 and sides in (["away", "home"], ["over", "under"]),
+        "yes_no": sides == ["no", "yes"],
+    }.get(kind, False)
+    total = rounded(sum((quote.implied for quote in members), Decimal(0)), 10)
+    lay = rule["price_side"] == "lay"
+    broken = (
+        kind == "other"
+        or (kind == "two_way" and expected == 3)
+        or not priced
+        or min(quote.price_decimal for quote in members) <= Decimal("1.001")
+        or (kind != "field" and not whole)
+        or (kind != "field" and not lay and not parameter("overround_min") <= total <= parameter("overround_max"))
+        # the range of a whole game says nothing of a part of it
+        or (
+            rule["family"] == "totals"
+            and rule["period"] == "full_game"
+            and not lay
+            and first.line_point is not None
+            and not Decimal(sport["total_min"]) <= first.line_point <= Decimal(sport["total_max"])
+        )
+    )
+    is_complete = priced and whole
+    leader = min(members, key=lambda quote: (quote.side not in ("home", "over", "yes"), quote.name))
+    for quote in members:
+        quote.outcome_set = kind
+        quote.is_complete = is_complete
+        quote.overround = total
+        quote.is_broken = broken
+        quote.first_side_fair = Fraction(leader.implied) / Fraction(total) if is_complete else None
+
+
+def _rank_lines(quotes: Sequence[Quote]) -> None:
+    """Where a book shows a name twice in one market, all rows stay: the main line first."""
+    nothing = Fraction(10**9)  # what is unknown comes last
+    groups = defaultdict(list)
+    for place, quote in enumerate(quotes):
+        quote.rank = 1
+        groups[quote.series].append((place, quote))
+    for group in groups.values():
+        group.sort(
+            key=lambda item: (
+                not item[1].is_complete,
+                nothing if item[1].first_side_fair is None else abs(item[1].first_side_fair - Fraction(1, 2)),
+                item[1].overround,
+                nothing if item[1].line_point is None else abs(item[1].line_point),
+                nothing if item[1].line_point is None else item[1].line_point,
+                item[1].duplicate_no,
+                item[0],
+            )
+        )
+        for rank, (_, quote) in enumerate(group, start=1):
+            quote.rank = rank
+
+
+# --- the model ------------------------------------------------------------------------------------------------------------
+
+
+class Gold:
+    """All of gold's stored tables, computed from a set of batches."""
+
+    def __init__(self, batches: Iterable[Batch], admitted: Callable[[Exchange], bool] = is_admitted) -> None:
+        self.answers = sorted(open_answers(batches, admitted), key=lambda a: (a.captured_at, a.moment, a.place, a.exchange_id))
+        self.sport_of: dict[str, str] = {}
+        self.shown: dict[str, list[Answer]] = defaultdict(list)
+        for answer in self.answers:
+            for event in answer.events:
+                self.sport_of[event["id"]] = event["sport_key"]
+                self.shown[event["id"]].append(answer)
+        self.quotes: dict[tuple[Any, ...], list[Quote]] = defaultdict(list)
+        for answer in self.answers:
+            for quote in quotes_of(answer):
+                self.quotes[quote.series].append(quote)
+        self._by_sport: dict[str | None, list[Answer]] = defaultdict(list)
+        for answer in self.answers:
+            self._by_sport[answer.coverage.sport].append(answer)
+        self._covering: dict[str, list[Answer]] = {}
+        self.start_changes = {event_id: self._walk_start(event_id) for event_id in self.shown}
+
+    def tables(self) -> dict[str, Table]:
+        listings = self.listing_intervals()
+        results = self.results()
+        history = self.price_history()
+        return {
+            "gold.sports": self.sports(),
+            "gold.bookmakers": self.bookmakers(),
+            "gold.events": self.events(listings, results),
+            "gold.event_start_changes": self.event_start_changes(),
+            "gold.event_listing_intervals": listings,
+            "gold.price_history": history,
+            "gold.best_price": self.best_price(history),
+            "gold.results": results,
+        }
+
+    @property
+    def outcome_count(self) -> int:
+        return sum(map(len, self.quotes.values()))
+
+    # starts
+
+    def _walk_start(self, event_id: str) -> list[Row]:
+        told = sorted(
+            self.shown[event_id], key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id)
+        )
+        said: dict[str, Time] = {}
+        believed: Time | None = None
+        walk = []
+        for answer in told:
+            event = answer.event(event_id)
+            assert event is not None
+            start, at = parse_time(event["commence_time"]), answer.captured_at
+            repeated = said.get(answer.kind) == start
+            said[answer.kind] = start
+            # a source that tells first what others told before changes nothing
+            if repeated or start == believed:
+                continue
+            if believed is None:
+                accepted = True
+            elif at < believed:
+                accepted = start >= at - HOUR
+            else:
+                accepted = believed - HOUR / 4 <= start <= believed + 4 * HOUR
+            after = start if accepted else believed
+            walk.append(
+                {
+                    "event_id": event_id, "exchange_id": answer.exchange_id, "sport_key": event["sport_key"], "captured_at": at,
+                    "source_rank": SOURCE_RANKS[answer.kind], "place": answer.place, "old_start": believed, "new_start": start,
+                    "accepted": accepted, "start_as_known": after,
+                }
+            )  # fmt: skip
+            believed = after
+        return walk
+
+    def start_known(self, event_id: str, at: Time) -> Time:
+        """The start believed at a time, by all that was captured until then."""
+        known: Time = [change for change in self.start_changes[event_id] if change["captured_at"] <= at][-1]["start_as_known"]
+        return known
+
+    def phase(self, event_id: str, at: Time) -> str:
+        return "pre" if self.start_known(event_id, at) > at else "in_play"
+
+    def event_start_changes(self) -> Table:
+        return {(row["event_id"], row["exchange_id"]): row for walk in self.start_changes.values() for row in walk}
+
+    # coverage
+
+    def covering(self, event_id: str) -> list[Answer]:
+        """The answers whose request asked about an event. One that asked for a window of starts asked about the events that it
+        shows, and about those whose start, as last heard of before it, lies in the window."""
+        if event_id not in self._covering:
+            sport = self.sport_of[event_id]
+            self._covering[event_id] = [
+                answer
+                for answer in (*self._by_sport[sport], *self._by_sport[None])
+                if answer.covers(event_id, sport) and (answer.event(event_id) is not None or self._in_window(answer, event_id))
+            ]
+        return self._covering[event_id]
+
+    def _in_window(self, answer: Answer, event_id: str) -> bool:
+        asked = answer.coverage
+        if asked.commence_from is None and asked.commence_to is None:
+            return True
+        heard = [a for a in self.shown[event_id] if a.captured_at < answer.captured_at]
+        if not heard:
+            return False
+        newest = max(heard, key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id)).event(event_id)
+        assert newest is not None
+        start = parse_time(newest["commence_time"])
+        return (asked.commence_from is None or start >= asked.commence_from) and (
+            asked.commence_to is None or start <= asked.commence_to
+        )
+
+    # listings
+
+    def listing_intervals(self) -> Table:
+        rows: Table = {}
+        for event_id in self.shown:
+            moments: dict[Time, list[Answer]] = defaultdict(list)
+            for answer in self.covering(event_id):
+                if answer.endpoint in LISTING_ENDPOINTS:
+                    moments[answer.moment].append(answer)
+            points: dict[Time, bool] = {}
+            for answers in moments.values():
+                showing = [a.captured_at for a in answers if a.event(event_id) is not None]
+                at = min(showing) if showing else max(a.captured_at for a in answers)
+                # two moments may have their answers at one time: one that shows it is enough
+                points[at] = points.get(at, False) or bool(showing)
+            for listed, group in itertools.groupby(sorted(points.items()), key=lambda point: point[1]):
+                times = [at for at, _ in group]
+                if not listed:
+                    continue
+                ends = min((at for at in points if at > times[-1]), default=None)
+                rows[(event_id, times[0])] = {
+                    "event_id": event_id,
+                    "sport_key": self.sport_of[event_id],
+                    "valid_from": times[0],
+                    "last_seen_at": times[-1] if ends else None,
+                    "valid_to": ends,
+                    "observations": len(times) if ends else None,
+                }
+        return rows
+
+    # prices
+
+    def price_history(self) -> Table:
+        rows: Table = {}
+        for series, quotes in self.quotes.items():
+            for row in self._stretches(series, quotes):
+                rows[(*series, row["valid_from"])] = row
+        return rows
+
+    def _points(self, series: tuple[Any, ...], quotes: Sequence[Quote]) -> list[tuple[Time, Quote | None, str | None]]:
+        """What each moment says of a series: its price, or why it is absent; one word per time."""
+        event_id, book, market = series[:3]
+        by_moment: dict[Time, list[Quote]] = defaultdict(list)
+        for quote in quotes:
+            by_moment[quote.answer.moment].append(quote)
+        words: dict[Time, tuple[bool, Time, Quote | None, str | None]] = {}
+
+        def say(at: Time, moment: Time, quote: Quote | None, absence: str | None) -> None:
+            # of two moments whose answers came at one time one that shows it is enough, then the later one speaks
+            word = (quote is not None, moment, quote, absence)
+            if at not in words or words[at][:2] < word[:2]:
+                words[at] = word
+
+        for moment, told in by_moment.items():
+            chosen = min(told, key=lambda quote: quote.answer.last_first)
+            say(chosen.answer.captured_at, moment, chosen, None)
+        asked: dict[Time, list[Answer]] = defaultdict(list)
+        for answer in self.covering(event_id):
+            if market in answer.coverage.markets and book in answer.coverage.books:
+                asked[answer.moment].append(answer)
+        for moment, answers in asked.items():
+            if moment not in by_moment:
+                say(max(a.captured_at for a in answers), moment, None, _absence(answers, event_id, book, market))
+        return [(at, quote, absence) for at, (_, _, quote, absence) in sorted(words.items(), key=lambda item: item[0])]
+
+    def _stretches(self, series: tuple[Any, ...], quotes: Sequence[Quote]) -> Iterator[Row]:
+        points = self._points(series, quotes)
+        open_row: Row | None = None
+        last: Quote | None = None
+        last_seen: Time | None = None
+        for at, quote, absence in points:
+            if quote is None:
+                if open_row is not None:
+                    yield _closed(open_row, last_seen, at, str(absence))
+                    open_row = None
+                continue
+            phase = self.phase(series[0], at)
+            if open_row is not None:
+                assert last is not None
+                reason = None
+                if _price_changed(last, quote):
+                    reason = "changed"
+                elif phase != open_row["phase_as_known"]:
+                    reason = "phase"
+                if reason:
+                    yield _closed(open_row, last_seen, at, reason)
+                    open_row = None
+            if open_row is None:
+                open_row = _row(quote, phase, at, last_seen)
+            open_row["observations"] += 1
+            last, last_seen = quote, at
+        if open_row is not None:
+            yield {**open_row, "observations": None}
+
+    # best price
+
+    def best_price(self, history: Table) -> Table:
+        lines: dict[tuple[Any, ...], list[tuple[tuple[Any, ...], Row]]] = defaultdict(list)
+        for key, row in history.items():
+            if row["price_side"] == "back":
+                lines[(row["event_id"], row["market_key"], row["description"], row["line_point"])].append((key[:-1], row))
+        rows: Table = {}
+        for line, members in lines.items():
+            times = sorted({at for _, row in members for at in (row["valid_from"], row["valid_to"]) if at is not None})
+            standing: dict[tuple[str, str], Row] = {}
+            for at in times:
+                offers = self._best_at(at, members)
+                for outcome in sorted(standing.keys() | offers.keys()):
+                    old, new = standing.get(outcome), offers.get(outcome)
+                    if old is not None and new is not None and all(old[c] == new[c] for c in _BEST_VALUES):
+                        continue
+                    if old is not None:
+                        old["valid_to"] = at
+                        del standing[outcome]
+                    if new is not None:
+                        standing[outcome] = rows[(*line, *outcome, at)] = new
+        return rows
+
+    def _last_word(self, series: tuple[Any, ...], at: Time) -> Quote:
+        """What the last answer up to a time says of a quote's set."""
+        until = [quote for quote in self.quotes[series] if quote.answer.captured_at <= at]
+        return min(until, key=lambda q: (-q.answer.captured_at.timestamp(), q.answer.place, q.answer.exchange_id))
+
+    def _best_at(self, at: Time, members: Sequence[tuple[tuple[Any, ...], Row]]) -> dict[tuple[str, str], Row]:
+        quoted = []
+        for series, row in members:
+            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
+                word = self._last_word(series, at)
+                group, kind, commission = book_profile(row["bookmaker_key"])
+                if word.is_broken or kind not in ("back_fixed", "back_net"):
+                    continue
+                net = row["price_decimal"]
+                if kind == "back_net":
+                    net = rounded(1 + (net - 1) * (1 - commission), 8)
+                quoted.append((row, word, group, net))
+        quoted = self._complete(quoted)
+        by_outcome: dict[tuple[str, str], dict[str, tuple[Row, Quote, str, Decimal]]] = defaultdict(dict)
+        for item in sorted(quoted, key=lambda item: item[0]["line_rank"]):
+            # a book that shows an outcome twice speaks with the first
+            by_outcome[(item[1].outcome_set, item[0]["outcome_name"])].setdefault(item[0]["bookmaker_key"], item)
+        found: dict[tuple[str, str], Row] = {}
+        for (kind, name), books in by_outcome.items():
+            usable = _without_outliers(list(books.values()))
+            if not usable:
+                continue
+            best = max(item[3] for item in usable)
+            first = usable[0][0]
+            holders = [item for item in usable if item[3] == best]
+            below = [item[3] for item in usable if item[3] < best]
+            age = at - max(item[1].quote_at for item in holders)
+            found[(kind, name)] = {
+                "event_id": first["event_id"],
+                "sport_key": first["sport_key"],
+                "market_key": first["market_key"],
+                "description": first["description"],
+                "line_point": first["line_point"],
+                "outcome_set": kind,
+                "outcome_name": name,
+                "outcome_side": first["outcome_side"],
+                "valid_from": at,
+                "valid_to": None,
+                "best_price_decimal": best,
+                "books": tuple(sorted(item[0]["bookmaker_key"] for item in holders)),
+                "runner_up_price_decimal": max(below, default=None),
+                "book_count": len(usable),
+                "best_hold": None,
+                "age_at_open_seconds": min(max(age // dt.timedelta(seconds=1), -(2**31)), 2**31 - 1),
+            }
+        for kind, count in (("three_way", 3), ("two_way", 2), ("yes_no", 2)):
+            offers = [row for (of, _), row in found.items() if of == kind]
+            if len(offers) == count:
+                total = sum((1 / Fraction(row["best_price_decimal"]) for row in offers), Fraction(0))
+                for row in offers:
+                    row["best_hold"] = rounded(1 - 1 / total, 10)
+        return found
+
+    def _complete(self, quoted: list[tuple[Row, Quote, str, Decimal]]) -> list[tuple[Row, Quote, str, Decimal]]:
+        """Complete sets only; a field is complete when its book quotes nearly all runners that any book quotes."""
+        runners = {row["outcome_name"] for row, word, _, _ in quoted if word.outcome_set == "field"}
+        by_book: dict[str, set[str]] = defaultdict(set)
+        for row, word, _, _ in quoted:
+            if word.outcome_set == "field":
+                by_book[row["bookmaker_key"]].add(row["outcome_name"])
+        return [
+            item
+            for item in quoted
+            if item[1].is_complete
+            or (
+                item[1].outcome_set == "field"
+                and Fraction(len(by_book[item[0]["bookmaker_key"]]), len(runners)) >= Fraction(parameter("field_coverage_min"))
+                and item[1].overround <= parameter("field_overround_max")
+            )
+        ]
+
+    # events, results, sports, books
+
+    def results(self) -> Table:
+        rows: Table = {}
+        for event_id, answers in self.shown.items():
+            told = [(a, e) for a in answers if a.endpoint == "scores" and (e := a.event(event_id)) is not None]
+            if not told:
+                continue
+            newest, event = min(told, key=lambda item: item[0].last_first)
+            home, away = _scores(event)
+            before = [(a, e) for a, e in told if a.captured_at < newest.captured_at]
+            other = [a.captured_at for a, e in before if _scores(e) != (home, away)]
+            running = [a.captured_at for a, e in before if not e["completed"]]
+
+            def since(last_other: list[Time], told: list[tuple[Answer, Any]] = told) -> Time:
+                return min(a.captured_at for a, _ in told if not last_other or a.captured_at > max(last_other))
+
+            problem = None
+            if event["home_team"] is None or event["away_team"] is None:
+                problem = "no_teams"
+            elif event["completed"] and (home is None or away is None):
+                problem = "score_missing"
+            elif any(text is not None and _number(text) is None for text in (home, away)):
+                problem = "score_not_numeric"
+            rows[(event_id,)] = {
+                "event_id": event_id,
+                "sport_key": event["sport_key"],
+                "home_team": event["home_team"],
+                "away_team": event["away_team"],
+                "completed": event["completed"],
+                "home_score": _number(home),
+                "away_score": _number(away),
+                "score_since": since(other),
+                "completed_since": since(running) if event["completed"] else None,
+                "problem": problem,
+            }
+        return rows
+
+    def events(self, listings: Table, results: Table) -> Table:
+        rows: Table = {}
+        for event_id, answers in self.shown.items():
+            order = sorted(answers, key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id))
+            first, last = order[0].event(event_id), order[-1].event(event_id)
+            assert first is not None and last is not None
+            walk = self.start_changes[event_id]
+            start = walk[-1]["start_as_known"]
+            intervals = [row for key, row in listings.items() if key[0] == event_id]
+            is_listed = any(row["valid_to"] is None for row in intervals)
+            if (event_id,) in results and results[(event_id,)]["completed"]:
+                status = "completed"
+            elif is_listed or not intervals:
+                status = "started" if order[-1].captured_at >= start else "listed"
+            else:
+                status = "withdrawn_before_start" if max(row["valid_to"] for row in intervals) < start else "gone"
+            rows[(event_id,)] = {
+                "event_id": event_id,
+                "sport_key": last["sport_key"],
+                "home_team": last["home_team"],
+                "away_team": last["away_team"],
+                "has_outrights": any(
+                    bool((a.event(event_id) or {}).get("has_outrights")) for a in answers if a.endpoint != "scores"
+                ),
+                "commence_time_first": parse_time(first["commence_time"]),
+                "commence_time_latest": parse_time(last["commence_time"]),
+                "start_at": start,
+                "start_is_suspect": any(not change["accepted"] for change in walk),
+                "start_change_count": sum(change["accepted"] and change["old_start"] is not None for change in walk),
+                "first_seen_at": order[0].captured_at,
+                "last_seen_at": None if is_listed else max((row["last_seen_at"] for row in intervals), default=None),
+                "seen_in_play": any(a.captured_at >= start and a.endpoint != "scores" for a in answers),
+                "status": status,
+            }
+        return rows
+
+    def bookmakers(self) -> Table:
+        told: dict[str, list[tuple[Answer, str]]] = defaultdict(list)
+        for answer in self.answers:
+            titles: dict[str, set[str]] = defaultdict(set)
+            for event in answer.events:
+                of_event: dict[str, str] = {}
+                for book in event.get("bookmakers", ()):
+                    of_event[book["key"]] = max(of_event.get(book["key"], ""), book["title"])
+                for book, title in of_event.items():
+                    titles[book].add(title)
+            for book, found in titles.items():
+                told[book].append((answer, min(found)))
+        return {
+            (book,): {
+                "bookmaker_key": book,
+                "title": min(sightings, key=lambda item: item[0].last_first)[1],
+                "first_seen_at": min(answer.captured_at for answer, _ in sightings),
+            }
+            for book, sightings in told.items()
+        }
+
+    def sports(self) -> Table:
+        catalogue: dict[str, list[tuple[Answer, Any]]] = defaultdict(list)
+        of_events: dict[str, list[tuple[Answer, str]]] = defaultdict(list)
+        for answer in self.answers:
+            if answer.endpoint == "sports":
+                for sport in answer.document:
+                    catalogue[sport["key"]].append((answer, sport))
+            titles: dict[str, set[str]] = defaultdict(set)
+            for event in answer.events:
+                titles[event["sport_key"]].add(event["sport_title"])
+            for key, found in titles.items():
+                of_events[key].append((answer, min(found)))
+        rows: Table = {}
+        for key in catalogue.keys() | of_events.keys():
+            listed = min(catalogue[key], key=lambda item: item[0].last_first) if catalogue[key] else None
+            carried = min(of_events[key], key=lambda item: item[0].last_first) if of_events[key] else None
+            by_catalogue = listed is not None and (carried is None or listed[0].captured_at >= carried[0].captured_at)
+            rows[(key,)] = {
+                "sport_key": key,
+                "title": listed[1]["title"] if by_catalogue and listed else carried[1] if carried else None,
+                "sport_group": listed[1].get("group") if listed else None,
+                "has_outrights": listed[1].get("has_outrights") if listed else None,
+                "first_seen_at": min(answer.captured_at for answer, _ in (*catalogue[key], *of_events[key])),
+            }
+        return rows
+
+
+_BEST_VALUES = ("best_price_decimal", "books", "runner_up_price_decimal", "book_count", "best_hold")
+
+
+def _price_changed(before: Quote, after: Quote) -> bool:
+    """Another point or price. Two formats of one price differ by their rounding, which is no change."""
+    if before.point != after.point:
+        return True
+    if before.answer.odds_format == after.answer.odds_format:
+        return before.native != after.native
+    # decimal odds are cut to cents, american ones to whole numbers
+    tolerance = Decimal("0.006") + Decimal("0.0005") * before.price_decimal**2
+    return abs(after.price_decimal - before.price_decimal) > tolerance
+
+
+def _absence(answers: Sequence[Answer], event_id: str, book: str, market: str) -> str:
+    """The broadest thing that none of the answers shows."""
+    events = [event for answer in answers if (event := answer.event(event_id)) is not None]
+    if not events:
+        return "event_absent"
+    books = [shown for event in events for shown in event.get("bookmakers", ()) if shown["key"] == book]
+    if not books:
+        return "book_absent"
+    if not any(shown["key"] == market for holder in books for shown in holder["markets"]):
+        return "market_absent"
+    return "outcome_absent"
+
+
+def _row(quote: Quote, phase: str, at: Time, last_seen: Time | None) -> Row:
+    return {
+        "event_id": quote.event_id,
+        "line_rank": quote.rank,
+        "sport_key": quote.sport,
+        "bookmaker_key": quote.book,
+        "market_key": quote.market,
+        "description": quote.description,
+        "outcome_name": quote.name,
+        "outcome_side": quote.side,
+        "price_side": market_rule(quote.market)["price_side"],
+        "point": quote.point,
+        "line_point": quote.line_point,
+        "price_native": quote.native,
+        "odds_format": quote.answer.odds_format,
+        "price_decimal": quote.price_decimal,
+        "implied_probability": quote.implied,
+        "phase_as_known": phase,
+        "valid_from": at,
+        "last_seen_at": None,
+        "valid_to": None,
+        "end_reason": "open",
+        "prev_seen_at": last_seen,
+        "observations": 0,
+    }
+
+
+def _closed(row: Row, last_seen: Time | None, at: Time, reason: str) -> Row:
+    return {**row, "last_seen_at": last_seen, "valid_to": at, "end_reason": reason}
+
+
+def _without_outliers(offers: Sequence[tuple[Row, Quote, str, Decimal]]) -> list[tuple[Row, Quote, str, Decimal]]:
+    """Without those that lie far from the median of the other operator groups; a group's lowest margin speaks for it."""
+
+    def fair(item: tuple[Row, Quote, str, Decimal]) -> Decimal:
+        return rounded(Fraction(item[1].implied) / Fraction(item[1].overround), 10)
+
+    voices: dict[str, tuple[Row, Quote, str, Decimal]] = {}
+    for item in sorted(offers, key=lambda item: (item[1].overround, item[0]["bookmaker_key"])):
+        voices.setdefault(item[2], item)
+    kept = []
+    for item in offers:
+        others = [Fraction(fair(voice)) for group, voice in voices.items() if group != item[2]]
+        limit = parameter("outlier_pre" if item[0]["phase_as_known"] == "pre" else "outlier_in_play")
+        if len(others) >= parameter("outlier_min_groups") and abs(Fraction(fair(item)) - median(others)) > Fraction(limit):
+            continue
+        kept.append(item)
+    return kept
+
+
+def _scores(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The texts of the home and the away score, by name; the last of a name that stands twice."""
+    by_name = {score["name"]: score["score"] for score in event["scores"] or ()}
+    return by_name.get(event["home_team"]), by_name.get(event["away_team"])
+
+
+def _number(text: str | None) -> Decimal | None:
+    """A plain number; anything else stays text only."""
+    whole, _, cents = (text or "").partition(".")
+    plain = whole.isascii() and whole.isdecimal() and len(whole) <= 6
+    if text is None or not plain or ("." in text and not (cents.isascii() and cents.isdecimal() and len(cents) <= 2)):
+        return None
+    return rounded(Decimal(text), 2)

@@ -1,0 +1,65 @@
+"""On real recordings SQL and the model agree: slices spread over each, long gaps and play included."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.recording.importer import ImportOptions, import_recording
+from pipeline.recording.model import Batch
+from pipeline.recording.store import Recording
+from pipeline.transform.project import DbtProject
+from tests.replay.model import Gold
+from tests.replay.support import Databases, assert_model_agrees, digests, take
+from tests.replay.transcript import Transcript
+
+pytestmark = pytest.mark.recorded
+
+# which of its files (by time), and what an import must be told
+SLICES: dict[str, tuple[Sequence[int], dict[str, Any]]] = {
+    # far apart, and close together while games are on
+    "nfl_week6_2025": ((*range(0, 415, 42), *range(368, 408, 3)), {"endpoints": ["odds"]}),
+    # two matches are played from the 330th to the 350th file
+    "worldcup_quarterfinals_2026": ((*range(0, 428, 30), *range(328, 353)), {"endpoints": ["odds"]}),
+    "nba_historical_2023": ((*range(0, 60, 3), *range(250, 290, 2)), {}),
+    "nfl_decimal_repeats_2023": (range(21), {"endpoints": ["odds"]}),
+    "nhl_four_endpoints_2025": (range(22), {}),
+    "outrights_and_lay_2021": (range(7), {"captured_at": "2021-11-11T12:00:00Z"}),
+    "nba_player_props_2024": (range(3), {"captured_at": "2024-02-22T20:00:00Z"}),
+    "ncaaf_odds_and_scores_2026": (range(2), {}),
+}
+PLAYED = ("nfl_week6_2025", "worldcup_quarterfinals_2026")
+
+
+def batches_of(archive: Path, places: Sequence[int], declared: dict[str, Any], folder: Path) -> list[Batch]:
+    """The batches of some of an archive's files, which are taken in order of their names, so of their times."""
+    with tarfile.open(archive) as source:
+        files = sorted((m for m in source.getmembers() if m.isfile() and m.name.endswith(".json")), key=lambda m: Path(m.name).name)
+        chosen = [files[place] for place in sorted(set(places))]
+        source.extractall(folder / "answers", members=chosen, filter="data")
+    import_recording(folder / "answers", folder / "recording", ImportOptions.parse(**declared))
+    return list(Recording.open(folder / "recording").batches())
+
+
+@pytest.mark.parametrize("name", SLICES)
+def test_sql_and_model_agree(
+    name: str,
+    recorded_dir: Path,
+    tmp_path: Path,
+    databases: Databases,
+    project: DbtProject,
+    transcript: Transcript,
+) -> None:
+    batches = batches_of(recorded_dir / f"{name}.tar.xz", *SLICES[name], tmp_path)
+    model = Gold(batches)
+    assert model.outcome_count > 0
+    if name in PLAYED:
+        assert {row["phase_as_known"] for row in model.price_history().values()} == {"pre", "in_play"}
+    with databases() as warehouse, transcript.instead_of_dbt():
+        take(warehouse, project, batches)
+        assert_model_agrees(warehouse, model)
+        digests(warehouse)

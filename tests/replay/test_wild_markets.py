@@ -1,0 +1,66 @@
+"""Generated markets: SQL and the model agree, and gold depends on the set of answers, not on how they came."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from pipeline.recording.model import Batch
+from pipeline.transform.project import DbtProject
+from tests.replay import wild
+from tests.replay.model import Gold
+from tests.replay.support import Databases, assert_model_agrees, differences, digests, read_gold, take
+from tests.replay.transcript import Transcript
+
+# each one is a market of its own, taken in three times over
+EXAMPLES = int(os.environ.get("SPORTS_MARKET_EXAMPLES") or 8)
+
+
+def describe(batches: Sequence[Batch]) -> str:
+    return "\n".join(
+        f"{batch.batch_id} {exchange.place} {exchange.captured_at:%H:%M:%S.%f} {exchange.status} {exchange.request.text}"
+        for batch in batches
+        for exchange in batch.exchanges
+    )
+
+
+@settings(
+    max_examples=EXAMPLES,
+    derandomize="SPORTS_MARKET_EXAMPLES" not in os.environ,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+@given(script=wild.scripts, seed=st.integers(0, 9))
+def test_a_wild_market_is_the_same_in_the_model_and_in_any_order(
+    script: list[wild.Poll], seed: int, databases: Databases, project: DbtProject, transcript: Transcript
+) -> None:
+    batches = wild.batches_of(script)
+    note(describe(batches))
+    model = Gold(batches).tables()
+    shuffled = list(batches)
+    random.Random(seed).shuffle(shuffled)
+    ways = {"recorded": (batches, 1), "shuffled": (shuffled, 1), "reversed by threes": (batches[::-1], 3), "in one go": (shuffled, 0)}
+    golden = {}
+    with transcript.instead_of_dbt():
+        for way, (order, step) in ways.items():
+            with databases() as warehouse:
+                take(warehouse, project, order, step=step)
+                lines = differences(read_gold(warehouse), model)
+                assert not lines, "\n".join([f"{way}: SQL and the model differ", *lines])
+                golden[way] = digests(warehouse)
+    assert len({tuple(sorted(found.items())) for found in golden.values()}) == 1, golden
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_wild_market_through_dbt(seed: int, databases: Databases, project: DbtProject) -> None:
+    batches = wild.market_of(seed)
+    with databases() as warehouse:
+        take(warehouse, project, batches[::2] + batches[1::2], step=2)
+        assert_model_agrees(warehouse, Gold(batches))
+        digests(warehouse)

@@ -1,0 +1,359 @@
+"""Small wild markets, as batches: a world that changes between answers, and requests that look at parts of it.
+
+The world is never asked for more than it holds, so a script that shrinks stays a market; each answer keeps to the
+contract. What is wild are the changes, the requests' coverage, and the times at which answers come.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from pipeline.clock import UTC, to_iso
+from pipeline.odds_api.errors import Failure
+from pipeline.odds_api.request import ApiRequest
+from pipeline.recording.coverage import coverage_of
+from pipeline.recording.model import Batch, Exchange, PlanIdentity
+
+NOON: Final = dt.datetime(2026, 1, 10, 12, tzinfo=UTC)
+STEP: Final = dt.timedelta(minutes=5)
+SECOND: Final = dt.timedelta(seconds=1)
+MINUTE: Final = dt.timedelta(minutes=1)
+
+SPORTS: Final = ("basketball_nba", "soccer_epl")
+EVENT_IDS: Final = tuple(f"{number:032x}" for number in (0xA1, 0xA2, 0xB1))
+SPORT_OF: Final = dict(zip(EVENT_IDS, ("basketball_nba", "basketball_nba", "soccer_epl"), strict=True))
+TEAMS: Final = dict(zip(EVENT_IDS, (("Hawks", "Bulls"), ("Bulls", "Suns"), ("Leeds", "Ajax")), strict=True))
+# two of one operator group, an exchange, a name that no seed knows
+BOOKS: Final = ("pinnacle", "betonlineag", "lowvig", "betfair_ex_uk", "newbook")
+MARKETS: Final = ("h2h", "totals", "spreads", "player_points")
+PRICES: Final = (-110, 100, 101, 150, 152, -250, 900, -1205, -100000)
+POINTS: Final = ("215.5", "216", "3")
+STARTS: Final = tuple(dt.timedelta(minutes=m) for m in (7, 60, -1, -30, -80, 20, 400, 12))
+
+
+@dataclass
+class World:
+    """What there is to be seen at one time."""
+
+    start: dict[str, dt.datetime] = field(default_factory=dict)
+    hidden: set[tuple[str, ...]] = field(default_factory=set)
+    price: dict[tuple[str, ...], int] = field(default_factory=dict)
+    point: dict[tuple[str, ...], str] = field(default_factory=dict)
+    second_line: set[tuple[str, ...]] = field(default_factory=set)
+    doubled: set[tuple[str, ...]] = field(default_factory=set)
+    score: dict[str, tuple[str | None, str | None, bool]] = field(default_factory=dict)
+
+    def shows(self, *key: str) -> bool:
+        """Whether neither the thing nor what holds it is hidden."""
+        return not any(key[:length] in self.hidden for length in range(1, len(key) + 1))
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of the world: which knob, and where it is turned."""
+
+    knob: str
+    event: int
+    book: int
+    market: int
+    value: int
+
+    def turn(self, world: World, now: dt.datetime) -> None:
+        event, book, market = EVENT_IDS[self.event], BOOKS[self.book], MARKETS[self.market]
+        if self.knob == "event":
+            world.hidden ^= {(event,)}
+        elif self.knob == "book":
+            world.hidden ^= {(event, book)}
+        elif self.knob == "market":
+            world.hidden ^= {(event, book, market)}
+        elif self.knob == "outcome":
+            world.hidden ^= {(event, book, market, str(self.value % 3))}
+        elif self.knob == "price":
+            world.price[(event, book, market, str(self.value % 2))] = PRICES[self.value % len(PRICES)]
+        elif self.knob == "point":
+            world.point[(event, book, market)] = POINTS[self.value % len(POINTS)]
+        elif self.knob == "second line":
+            world.second_line ^= {(event, book, market)}
+        elif self.knob == "doubled":
+            world.doubled ^= {(event, book, market)}
+        elif self.knob == "start":
+            world.start[event] = now.replace(microsecond=0) + STARTS[self.value % len(STARTS)]
+        elif self.knob == "score":
+            world.score[event] = ((None, None, False), ("1", "0", False), ("1", "1", False), ("2", "1", True), ("x", None, True))[
+                self.value % 5
+            ]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One request of a batch, after some changes of the world, and when its answer comes."""
+
+    changes: tuple[Change, ...]
+    endpoint: str
+    event: int
+    books: int
+    markets: int
+    american: bool
+    window: int
+    lag: dt.timedelta
+    untold: int
+
+    def exchange(self, world: World, place: int, at: dt.datetime) -> Exchange:
+        sport, event = SPORT_OF[EVENT_IDS[self.event]], EVENT_IDS[self.event]
+        params: dict[str, str] = {}
+        endpoint = self.endpoint
+        if endpoint == "upcoming":
+            endpoint, sport = "odds", "upcoming"
+        if "odds" in endpoint:
+            params["bookmakers"] = ",".join(_subset(BOOKS, self.books))
+            params["markets"] = ",".join(_subset(MARKETS, self.markets))
+            params["oddsFormat"] = "american" if self.american else "decimal"
+        if endpoint in ("odds", "events") and sport != "upcoming":
+            if self.window == 1:
+                params["commenceTimeFrom"] = to_iso(at.replace(microsecond=0) + 5 * MINUTE)
+            elif self.window == 2:
+                params["commenceTimeTo"] = to_iso(at.replace(microsecond=0) + 30 * MINUTE)
+            elif self.window == 3:
+                params["eventIds"] = event
+        if endpoint.startswith("historical_"):
+            params["date"] = to_iso(at.replace(microsecond=0))
+        has_event = endpoint in ("event_odds", "event_markets", "historical_event_odds")
+        request = ApiRequest.of(endpoint, sport=sport, event_id=event if has_event else None, params=params)
+        return self._answered(world, request, place, at)
+
+    def _answered(self, world: World, request: ApiRequest, place: int, at: dt.datetime) -> Exchange:
+        coverage = coverage_of(request)
+        shown: list[Any] = []
+        for event_id in EVENT_IDS:
+            asked_sport = request.sport in ("upcoming", SPORT_OF[event_id])
+            asked_event = not coverage.events or event_id in coverage.events
+            start = world.start[event_id]
+            in_window = (coverage.commence_from is None or start >= coverage.commence_from) and (
+                coverage.commence_to is None or start <= coverage.commence_to
+            )
+            if world.shows(event_id) and asked_sport and asked_event and in_window:
+                shown.append(self._event(world, request, event_id, at))
+        if request.event_id is not None:
+            if not shown:
+                failure = Failure("EVENT_NOT_FOUND", "Event not found")
+                return Exchange(place, 1, request, coverage, at, 404, body=b'{"error_code": "EVENT_NOT_FOUND"}', failure=failure)
+            document: Any = shown[0]
+        else:
+            document = shown
+        if request.endpoint.startswith("historical_"):
+            document = {"timestamp": to_iso(at.replace(microsecond=0)), "data": document}
+        return Exchange(place, 1, request, coverage, at, 200, body=json.dumps(document).encode())
+
+    def _event(self, world: World, request: ApiRequest, event_id: str, at: dt.datetime) -> dict[str, Any]:
+        home, away = TEAMS[event_id]
+        event: dict[str, Any] = {
+            "id": event_id,
+            "sport_key": SPORT_OF[event_id],
+            "sport_title": SPORT_OF[event_id].upper(),
+            "commence_time": to_iso(world.start[event_id]),
+            "home_team": home,
+            "away_team": away,
+        }
+        if request.endpoint == "scores":
+            home_score, away_score, completed = world.score.get(event_id, (None, None, False))
+            told = [{"name": n, "score": s} for n, s in ((away, away_score), (home, home_score)) if s is not None]
+            event |= {"completed": completed, "scores": told or None, "last_update": None}
+        elif request.endpoint == "event_markets":
+            event["bookmakers"] = [
+                {"key": book, "title": book.title(), "markets": [{"key": market} for market in MARKETS if world.shows(event_id, book, market)]}
+                for book in BOOKS
+                if world.shows(event_id, book)
+            ]
+        elif "odds" in request.endpoint:
+            event["bookmakers"] = [
+                self._book(world, request, event_id, book, at)
+                for book in (request.param("bookmakers") or "").split(",")
+                if world.shows(event_id, book)
+            ]
+        return event
+
+    def _book(self, world: World, request: ApiRequest, event_id: str, book: str, at: dt.datetime) -> dict[str, Any]:
+        markets = []
+        for market in (request.param("markets") or "").split(","):
+            if world.shows(event_id, book, market):
+                outcomes = self._outcomes(world, event_id, book, market)
+                markets.append({"key": market, "last_update": to_iso(at.replace(microsecond=0) - 20 * SECOND), "outcomes": outcomes})
+                if market == "h2h" and book.startswith("betfair"):
+                    markets.append({"key": "h2h_lay", "outcomes": outcomes[:1]})
+        if self.untold == 1:
+            for told in markets:
+                told.pop("last_update", None)
+        shown = {"key": book, "title": book.title(), "markets": markets}
+        if request.endpoint != "event_odds":
+            shown["last_update"] = to_iso(at.replace(microsecond=0) - (10 - 15 * self.untold) * SECOND)
+        return shown
+
+    def _outcomes(self, world: World, event_id: str, book: str, market: str) -> list[dict[str, Any]]:
+        home, away = TEAMS[event_id]
+        points = [Decimal(world.point.get((event_id, book, market), POINTS[0]))]
+        if (event_id, book, market) in world.second_line and market != "h2h":
+            points.append(points[0] + 2)
+        outcomes: list[dict[str, Any]] = []
+        names = {"h2h": (home, away, "Draw"), "spreads": (home, away)}.get(market, ("Over", "Under"))
+        for number, point in enumerate(points):
+            for index, name in enumerate(names):
+                if name == "Draw" and SPORT_OF[event_id] != "soccer_epl":
+                    continue
+                if not world.shows(event_id, book, market, str(index)):
+                    continue
+                american = world.price.get((event_id, book, market, str(index % 2)), PRICES[(index + BOOKS.index(book)) % 3])
+                if name == "Draw":
+                    american = 300
+                outcome: dict[str, Any] = {"name": name, "price": self._price(american + 5 * number * (1 if american > 0 else -1))}
+                if market == "player_points":
+                    outcome["description"] = "Ann Lee"
+                if market != "h2h":
+                    spread = point - 215 if index == 0 else 215 - point
+                    outcome["point"] = float(spread if market == "spreads" else point)
+                outcomes.append(outcome)
+        if (event_id, book, market) in world.doubled and outcomes:
+            outcomes.append({**outcomes[0], "price": self._price(140)})
+        return outcomes
+
+    def _price(self, american: int) -> float | int:
+        if self.american:
+            return american
+        exact = 1 + (Decimal(american) / 100 if american > 0 else Decimal(100) / -american)
+        return max(float(exact.quantize(Decimal("0.01"), rounding=ROUND_HALF_UP)), 1.0)
+
+
+def _subset(items: Sequence[str], bits: int) -> list[str]:
+    """The items whose bits are set; all of them for 0."""
+    return [item for number, item in enumerate(items) if bits >> number & 1] or list(items)
+
+
+@dataclass(frozen=True)
+class Poll:
+    """One batch: how many steps after the one before it is due, of which plan, and its requests."""
+
+    steps: int
+    plan: int
+    delay: dt.timedelta
+    looks: tuple[Look, ...]
+
+
+# What is drawn from; what stands more than once comes more often. Most of it is about the first event and the first books,
+# so that the same lines are asked for again and again, and change in between.
+KNOBS: Final = (
+    "price", "price", "price", "point", "point", "book", "book", "event", "market", "outcome", "outcome", "start", "second line",
+    "second line", "doubled", "score",
+)  # fmt: skip
+ENDPOINTS: Final = (
+    "odds", "odds", "odds", "odds", "odds", "event_odds", "event_odds", "events", "scores", "historical_odds",
+    "historical_events", "upcoming", "event_markets", "historical_event_odds",
+)  # fmt: skip
+EVENTS_DRAWN: Final = (0, 0, 0, 1, 2)
+BOOKS_TURNED: Final = (0, 0, 0, 1, 1, 2, 3, 4)
+MARKETS_TURNED: Final = (0, 1, 1, 2, 3)
+BOOKS_ASKED: Final = (0, 0, 0, 0, 0, 1, 2, 11, 24)
+MARKETS_ASKED: Final = (0, 0, 0, 0, 1, 2, 3, 9)
+AMERICAN: Final = (True, True, True, False)
+WINDOWS: Final = (0, 0, 0, 0, 0, 1, 2, 3)
+# answers of one batch come together, one after the other, or so late that other batches come between
+LAGS: Final = (2 * SECOND, 2 * SECOND, 0 * SECOND, SECOND / 2, 5 * MINUTE, 6 * MINUTE)
+# 5 minutes: the very time of the next moment
+DELAYS: Final = (0 * SECOND, 0 * SECOND, 0 * SECOND, SECOND, 5 * MINUTE, 11 * MINUTE)
+STEPS: Final = (1, 1, 1, 0, 2)
+UNTOLD: Final = (0, 0, 1)
+VALUES: Final = range(9)
+PLANS: Final = range(2)
+MOST_CHANGES: Final = 6
+MOST_LOOKS: Final = 3
+FEWEST_POLLS: Final = 3
+MOST_POLLS: Final = 9
+
+changes = st.builds(
+    Change,
+    st.sampled_from(KNOBS),
+    st.sampled_from(EVENTS_DRAWN),
+    st.sampled_from(BOOKS_TURNED),
+    st.sampled_from(MARKETS_TURNED),
+    st.sampled_from(VALUES),
+)
+looks = st.builds(
+    Look,
+    changes=st.lists(changes, max_size=MOST_CHANGES).map(tuple),
+    endpoint=st.sampled_from(ENDPOINTS),
+    event=st.sampled_from(EVENTS_DRAWN),
+    books=st.sampled_from(BOOKS_ASKED),
+    markets=st.sampled_from(MARKETS_ASKED),
+    american=st.sampled_from(AMERICAN),
+    window=st.sampled_from(WINDOWS),
+    lag=st.sampled_from(LAGS),
+    untold=st.sampled_from(UNTOLD),
+)
+polls = st.builds(
+    Poll,
+    steps=st.sampled_from(STEPS),
+    plan=st.sampled_from(PLANS),
+    delay=st.sampled_from(DELAYS),
+    looks=st.lists(looks, min_size=1, max_size=MOST_LOOKS).map(tuple),
+)
+scripts = st.lists(polls, min_size=FEWEST_POLLS, max_size=MOST_POLLS)
+
+
+def batches_of(script: Sequence[Poll]) -> list[Batch]:
+    """The batches of a script, in order of their ids; a batch whose id came before is left out.
+
+    The world changes as the script goes on; what is seen late was late in coming, and tells of the world as it was asked.
+    """
+    world = World(start={event: NOON + delta for event, delta in zip(EVENT_IDS, (12 * MINUTE, 90 * MINUTE, 25 * MINUTE), strict=True)})
+    made: dict[str, Batch] = {}
+    step = 0
+    for poll in script:
+        step += poll.steps
+        scheduled = NOON + step * STEP
+        plan = PlanIdentity({"kind": "wild", "plan": poll.plan})
+        at = scheduled + poll.delay
+        exchanges = []
+        for place, look in enumerate(poll.looks):
+            for change in look.changes:
+                change.turn(world, at)
+            at += look.lag if place else 0 * SECOND
+            exchanges.append(look.exchange(world, place, at))
+        batch = Batch(plan.batch_id(scheduled), scheduled, plan, "simulated", tuple(exchanges))
+        made.setdefault(batch.batch_id, batch)
+    return [made[batch_id] for batch_id in sorted(made)]
+
+
+def without(batch: Batch, places: frozenset[int]) -> Batch:
+    """The batch as if the answers at these places had failed."""
+    failure = Failure("TIMEOUT", "No answer in time.")
+    return replace(
+        batch,
+        exchanges=tuple(
+            replace(exchange, status=None, headers=(), body=None, failure=failure) if exchange.place in places else exchange
+            for exchange in batch.exchanges
+        ),
+    )
+
+
+def market_of(seed: int) -> list[Batch]:
+    """One large market, drawn by chance that is fixed by the seed."""
+    draw = random.Random(seed)
+
+    def change() -> Change:
+        return Change(*(draw.choice(values) for values in (KNOBS, EVENTS_DRAWN, BOOKS_TURNED, MARKETS_TURNED, VALUES)))
+
+    def look() -> Look:
+        asked = (ENDPOINTS, EVENTS_DRAWN, BOOKS_ASKED, MARKETS_ASKED, AMERICAN, WINDOWS, LAGS, UNTOLD)
+        return Look(tuple(change() for _ in range(draw.randint(0, MOST_CHANGES))), *(draw.choice(values) for values in asked))
+
+    def poll() -> Poll:
+        looks = tuple(look() for _ in range(draw.randint(1, MOST_LOOKS)))
+        return Poll(draw.choice(STEPS), draw.choice(PLANS), draw.choice(DELAYS), looks)
+
+    return batches_of([poll() for _ in range(MOST_POLLS)])
