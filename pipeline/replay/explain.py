@@ -8,10 +8,11 @@ from itertools import islice
 from typing import Any, Final
 
 from pipeline.replay.snapshots import Key, Row, Snapshot, expected_rows, found_rows, table_named
-from pipeline.warehouse.digest import GoldTable, Session
+from pipeline.warehouse.digest import TABLES, GoldTable, Session
 
 ROWS_PER_TABLE: Final = 5
 MISSING: Final = "no row"
+ABOUT: Final = frozenset(("event_id", "bookmaker_key", "market_key", "outcome_name", "home_team", "away_team"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Difference:
         batch_id: the batch after which the state differs.
         table: e.g. ``gold.price_history``; for views only the digests are compared.
         key: column → value, what identifies the row; for a digest empty.
+        about: column → value, what tells a person which row it is, where the key does not.
         column: the column, or ``*`` for the whole row, or ``digest``.
         expected, found: values as JSON has them; ``no row`` where the row is missing.
     """
@@ -32,6 +34,7 @@ class Difference:
     column: str
     expected: Any
     found: Any
+    about: tuple[tuple[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the summary."""
@@ -39,6 +42,7 @@ class Difference:
             "batch_id": self.batch_id,
             "table": self.table,
             "key": dict(self.key),
+            "about": dict(self.about),
             "column": self.column,
             "expected": self.expected,
             "found": self.found,
@@ -46,7 +50,7 @@ class Difference:
 
     def line(self) -> str:
         """One line for people."""
-        key = " ".join(f"{name}={value}" for name, value in self.key)
+        key = " ".join(f"{name}={value}" for name, value in (*self.about, *self.key))
         return f"{self.batch_id} {self.table} [{key}] {self.column}: expected {self.expected}, found {self.found}"
 
 
@@ -60,7 +64,10 @@ def explain(session: Session, snapshots: Sequence[Snapshot], digests: dict[str, 
     """
     wanted = snapshots[-1]
     found: list[Difference] = []
-    for name in sorted(wanted.digests.keys() | digests.keys()):
+    order = [table.name for table in TABLES]  # what others are computed from comes first
+    for name in sorted(
+        wanted.digests.keys() | digests.keys(), key=lambda name: (order.index(name) if name in order else -1, name)
+    ):
         if wanted.digests.get(name) == digests.get(name):
             continue
         if name not in wanted.digests or name not in digests:
@@ -79,9 +86,10 @@ def _cells(batch_id: str, table: GoldTable, expected: dict[Key, Row], found: dic
     for key in sorted(expected.keys() | found.keys(), key=lambda values: tuple(map(str, values))):
         named = tuple(zip(table.key, key, strict=True))
         wanted, given = expected.get(key), found.get(key)
+        about = tuple((column, value) for column, value in (wanted or given or {}).items() if column in ABOUT - set(table.key))
         if wanted is None or given is None:
-            yield Difference(batch_id, table.name, named, "*", wanted or MISSING, given or MISSING)
+            yield Difference(batch_id, table.name, named, "*", wanted or MISSING, given or MISSING, about)
             continue
         for column in sorted(wanted.keys() | given.keys()):
             if wanted.get(column) != given.get(column):
-                yield Difference(batch_id, table.name, named, column, wanted.get(column), given.get(column))
+                yield Difference(batch_id, table.name, named, column, wanted.get(column), given.get(column), about)
