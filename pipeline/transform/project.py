@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,8 +30,6 @@ LEAN_FLAGS: Final = (
     "--no-populate-cache",
     "--no-partial-parse",
 )  # fmt: skip
-
-STAND_IN_MARK: Final = "stand-in.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +197,13 @@ def install_packages(project: Path, packages_dir: Path, say: Say) -> None:
     source = from_hub if (from_hub / "dbt_project.yml").is_file() else project / "stand_in" / "dbt_utils"
     if source != from_hub:
         say("dbt_utils: the project's stand-in (run `dbt deps` in dbt/ to use the package itself)")
+    if _contents(installed) == _contents(source):  # another process may be reading it
+        return
     temporary = packages_dir.with_name(f"{packages_dir.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(source, temporary / "dbt_utils")
-    shutil.rmtree(installed, ignore_errors=True)
     packages_dir.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(installed, ignore_errors=True)
     try:
         (temporary / "dbt_utils").rename(installed)
     except OSError:
@@ -213,6 +212,5 @@ def install_packages(project: Path, packages_dir: Path, say: Say) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
 
 
-def python_version() -> str:
-    """``3.11``."""
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
