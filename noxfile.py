@@ -35,7 +35,8 @@ def replay(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests; ``-- tests/test_cli.py -k help`` runs some."""
     _install(session, "requirements-dev.txt")
-    session.run("python", "-m", "pytest", *session.posargs)
+    # each worker has a server of its own
+    session.run("python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", *session.posargs)
 
 
 @nox.session
@@ -53,6 +54,13 @@ def bench(session: nox.Session) -> None:
     """Speed and memory, as ratios within one run."""
     _install(session, "requirements-dev.txt")
     session.run("python", "tests/benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """The mutation score: every rule of the contracts fires on what is broken, and on nothing good."""
+    _install(session, "requirements.txt")
+    session.run("python", "-m", "pipeline.contracts.mutations")
 
 
 @nox.session

@@ -111,6 +111,10 @@ def template(server: Server) -> Iterator[Warehouse]:
     finally:
         server.drop_database(made)
     with server.home.connect_unchecked(Role.OWNER) as connection:
+        # a fixture that failed half-way left its database, and the roles cannot go before it
+        left = connection.execute("select datname from pg_database where starts_with(datname, %s)", [made.dbname]).fetchall()
+        for (name,) in left:
+            connection.execute(f'drop database "{name}" with (force)'.encode())
         for role in PIPELINE_ROLES:
             connection.execute(f"drop role {made.user(role)}".encode())
 
@@ -157,7 +161,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
 
 
 @pytest.fixture(scope="session")
-def prepared_template(server: Server, template: Warehouse, clone_names: Iterator[str], project: DbtProject) -> Iterator[Warehouse]:
+def prepared_template(
+    server: Server, template: Warehouse, clone_names: Iterator[str], project: DbtProject
+) -> Iterator[Warehouse]:
     """A bootstrapped database with silver's and gold's relations and seeds, and no batch. Clone it; never connect to it."""
     from pipeline.transform.apply import prepare
 

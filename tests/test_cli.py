@@ -78,7 +78,8 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 
 def test_the_commands() -> None:
-    assert set(commands()) == {"import", "replay", "load", "verify", "rebuild", "simulate", "db bootstrap"}
+    ours = {"import", "replay", "load", "verify", "rebuild", "simulate", "db bootstrap"}
+    assert set(commands()) == ours | {"contracts check", "contracts run", "contracts docs"}
 
 
 @pytest.mark.parametrize("name", sorted(commands()))
@@ -326,7 +327,7 @@ def test_a_progress_bar_on_a_terminal_leaves_the_result_alone(
         screen.tell("a result")
         screen.progress("file")(2, 2)
     assert capsys.readouterr().out == "a result\n"
-    assert " 50%" in terminal.getvalue() and "2/2" in terminal.getvalue()
+    assert " 50%" in terminal.getvalue() and "1/2" in terminal.getvalue()
 
 
 # --- import and simulate ---------------------------------------------------------------------------------------------

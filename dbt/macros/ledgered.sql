@@ -8,6 +8,7 @@
   config:
     row_key    columns that identify a row
     scope      SQL condition over alias `t` that picks, through an index, the rows that may change
+    when_made  statements that follow the table's making, such as partial indexes
     scope_key  column that names the event (or the row itself); set for gold, whose differences are noted
   In a full refresh the table is made anew from the model's contract, and prepare_run makes every answer pending and every
   event touched from the beginning: the same statement then fills it.
@@ -36,6 +37,9 @@
             create table {{ target }} {{ get_table_columns_and_constraints() }}
         {%- endcall -%}
         {%- do create_indexes(target) -%}
+        {%- for made in config.get('when_made', []) -%}
+            {%- call statement('made') -%}{{ made }}{%- endcall -%}
+        {%- endfor -%}
     {%- endif -%}
 
     {%- if config.get('hash_joins', false) %}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 
 from pipeline.clock import Clock
@@ -15,7 +16,7 @@ from pipeline.errors import WarehouseError
 from pipeline.transform.fingerprints import fingerprints, stored_fingerprints, write_fingerprints
 from pipeline.transform.one_transaction import one_transaction
 from pipeline.transform.project import DbtProject, NodeResult
-from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.connect import SESSION_SETTINGS, Role, Warehouse
 from pipeline.warehouse.digest import refresh_event_digests
 
 # Stored models and the tests that block a batch; views, seeds and whole-table tests have no part in it.
@@ -25,6 +26,8 @@ WHOLE_SELECTION: Final = ("--full-refresh", "--exclude", "resource_type:test", "
 BLOCKING_TESTS: Final = ("--select", "tag:blocking")
 # Any number will do, as long as every transformation of a database takes the same lock.
 TRANSFORM_LOCK: Final = 7_305_001
+# Of what broke a check, so many rows are told.
+ROWS_SHOWN: Final = 3
 
 Session: TypeAlias = psycopg2.extensions.connection
 
@@ -73,6 +76,12 @@ def transformer_session(warehouse: Warehouse) -> Iterator[Session]:
         pass
     session = psycopg2.connect(warehouse.conninfo(Role.TRANSFORMER))
     try:
+        # libpq lets PGTZ and PGDATESTYLE of the environment win over the connection string
+        session.autocommit = True
+        with session.cursor() as cursor:
+            for name, value in SESSION_SETTINGS.items():
+                cursor.execute("select set_config(%s, %s, false)", [name.lower(), value])
+        session.autocommit = False
         with session.cursor() as cursor:
             cursor.execute("set work_mem = '64MB'")
             cursor.execute("select pg_advisory_xact_lock(%s)", [TRANSFORM_LOCK])
@@ -114,9 +123,11 @@ def rebuild(warehouse: Warehouse, project: DbtProject) -> None:
     Readers wait while it swaps the tables, and see the old rows or the new ones.
 
     Raises:
-        WarehouseError: ``REBUILD_FAILED``: a model or a check failed; everything is as it was.
+        WarehouseError: ``REBUILD_FAILED``: a model or a check failed; ``WAREHOUSE_BUSY``: readers never left the tables alone.
+            Everything is as it was.
     """
     with transformer_session(warehouse) as session:
+        _lock_out_readers(session, warehouse)
         _execute(session, "delete from ops.run_batches")
         _make_relations(session, warehouse, project)
         checks = _checks(_run(session, warehouse, project, "test", BLOCKING_TESTS), session)
@@ -171,7 +182,7 @@ def apply_batches(
 
 def run_tests(session: Session, warehouse: Warehouse, project: DbtProject, selection: Sequence[str]) -> tuple[CheckResult, ...]:
     """Run dbt tests on what a session sees."""
-    return _dbt_checks(_run(session, warehouse, project, "test", selection))
+    return _dbt_checks(_run(session, warehouse, project, "test", selection), session)
 
 
 def count_changes(session: Session) -> int:
@@ -204,10 +215,53 @@ def _make_relations(session: Session, warehouse: Warehouse, project: DbtProject)
         )
 
 
-def _dbt_checks(results: Sequence[NodeResult]) -> tuple[CheckResult, ...]:
+def _lock_out_readers(session: Session, warehouse: Warehouse) -> None:
+    """Take every relation of silver and gold at once, before any of them is made anew.
+
+    Taken one after the other, as dbt comes to them, a reader of two tables would hold one and wait for the other: a deadlock.
+    So none is waited for while others are held.
+    """
+    try:
+        _execute(
+            session,
+            """
+            do $$
+            declare
+                wanted text := (
+                    select string_agg(format('%I.%I', schemaname, relname), ', ' order by schemaname, relname)
+                    from (
+                        select schemaname, viewname as relname from pg_views
+                        union all
+                        select schemaname, tablename from pg_tables
+                    ) as relations
+                    where schemaname in ('silver', 'gold')
+                );
+            begin
+                for attempt in 1..1200 loop
+                    begin
+                        execute 'lock table ' || wanted || ' in access exclusive mode nowait';
+                        return;
+                    exception when lock_not_available then
+                        if attempt = 1200 then raise; end if;
+                        perform pg_sleep(0.05);
+                    end;
+                end loop;
+            end
+            $$
+            """,
+        )
+    except psycopg2.errors.LockNotAvailable:
+        raise WarehouseError(
+            "WAREHOUSE_BUSY",
+            f"For more than a minute there was always somebody reading in {warehouse.place}.",
+            "Nothing was changed. Wait for long queries to end, and run it again.",
+        ) from None
+
+
+def _dbt_checks(results: Sequence[NodeResult], session: Session) -> tuple[CheckResult, ...]:
     """The checks among dbt's results. A model that failed is a failed check too; what failed only because of it is left out."""
     checks = tuple(
-        CheckResult(result.name, result.ok, result.failures or (0 if result.ok else 1), result.message)
+        CheckResult(result.name, result.ok, result.failures or (0 if result.ok else 1), _broken_rows(session, result))
         for result in results
         if result.resource_type == "test" or not result.ok
     )
@@ -219,9 +273,19 @@ def _dbt_checks(results: Sequence[NodeResult]) -> tuple[CheckResult, ...]:
     return causes if any(not check.ok for check in causes) else checks
 
 
+def _broken_rows(session: Session, result: NodeResult) -> str | None:
+    """What a check that failed found: its first rows, which are still there to be looked at; else dbt's own message."""
+    if result.status != "fail" or result.sql is None:
+        return result.message
+    with session.cursor() as cursor:
+        cursor.execute(f"select to_jsonb(broken) - 'detail' from ({result.sql}) as broken limit {ROWS_SHOWN}")
+        rows = ["; ".join(str(value) for value in row.values()) for (row,) in cursor.fetchall()]
+    return f"{' | '.join(rows)} ({result.failures} rows)"
+
+
 def _checks(results: Sequence[NodeResult], session: Session) -> tuple[CheckResult, ...]:
     """The checks of dbt, and ours."""
-    checks = list(_dbt_checks(results))
+    checks = list(_dbt_checks(results, session))
     if all(result.ok for result in results if result.resource_type == "model"):
         checks.append(_outcomes_reconcile(session))
     return tuple(checks)

@@ -43,6 +43,7 @@ class NodeResult:
         status: dbt's word: ``success``, ``pass``, ``fail``, ``error``, ``skipped``, ``warn``.
         failures: failing rows of a test, else None.
         message: dbt's message, if any.
+        sql: the query that was run, where dbt compiled one.
     """
 
     unique_id: str
@@ -51,6 +52,7 @@ class NodeResult:
     status: str
     failures: int | None
     message: str | None
+    sql: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -184,6 +186,7 @@ def _node_results(results: Iterable[Any]) -> Iterator[NodeResult]:
             status=str(item.status),
             failures=item.failures,
             message=item.message,
+            sql=getattr(item.node, "compiled_code", None),
         )
 
 

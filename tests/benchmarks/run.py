@@ -26,6 +26,7 @@ from typing import Any
 from pipeline.bronze.load import load_batch
 from pipeline.clock import SystemClock, to_iso
 from pipeline.collect.collector import collect_again
+from pipeline.contracts.answers import judge
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording, RecordingWriter
@@ -44,6 +45,7 @@ CPU_PER_BATCH_LIMIT = 2.0
 HISTORY_LIMIT = 1.2
 COPY_LIMIT = 0.5
 MEMORY_LIMIT_MB = 600
+VALIDATION_LIMIT_MB = 20
 
 
 @dataclass(frozen=True)
@@ -183,10 +185,10 @@ def shifted(batch: Batch, weeks: int) -> Batch:
     return Batch(batch.plan.batch_id(at), at, batch.plan, batch.source, tuple(exchanges))
 
 
-def history(recording: Recording, count: int) -> Iterator[Batch]:
-    """``count`` batches: the recording again and again, each time some weeks later."""
+def timeline(recording: Recording, first: int, count: int) -> Iterator[Batch]:
+    """Batches ``first`` to ``first + count`` of a recording that is played again and again, each time some weeks later."""
     ids = recording.batch_ids
-    for number in range(count):
+    for number in range(first, first + count):
         yield shifted(recording.read(ids[number % len(ids)]), 3 * (number // len(ids)))
 
 
@@ -217,6 +219,19 @@ def bronze_against_copy(bench: Bench, batches: list[Batch]) -> Figure:
         ratios.append(copying / loading)
         bench.say(f"  bronze {size / loading / 1e6:.0f} MB/s, COPY {size / copying / 1e6:.0f} MB/s")
     return Figure("bronze_against_copy", sorted(ratios)[1], COPY_LIMIT, False, "rate of the load / rate of COPY, median of 3")
+
+
+def validation_rate(batches: list[Batch]) -> Figure:
+    """How many megabytes of answers are judged in a second of CPU on one core, every rule included."""
+    exchanges = [exchange for batch in batches for exchange in batch.exchanges if exchange.status == 200]
+    size = sum(len(exchange.body or b"") for exchange in exchanges)
+    rates = []
+    for _ in range(3):
+        started = time.process_time()
+        for exchange in exchanges:
+            judge(exchange)
+        rates.append(size / (time.process_time() - started) / 1e6)
+    return Figure("validation_mb_per_second", sorted(rates)[1], VALIDATION_LIMIT_MB, False, "answers judged, median of 3")
 
 
 def main() -> int:
@@ -250,14 +265,13 @@ def main() -> int:
 
 def measure(bench: Bench, recording: Recording, count: int, small: int, large: int) -> list[Figure]:
     """All figures of one run."""
-    # the batches to measure follow both histories alike: a week of the recording that neither of them holds
-    measured = [
-        shifted(recording.read(batch_id), 3 * (1 + large // len(recording))) for batch_id in recording.batch_ids[:count]
-    ]
+    # the same batches after a short and a long past, of which the newest part is the same: what differs is what lies behind it
+    start = len(recording) * -(-(large + count) // len(recording)) - count
+    measured = list(timeline(recording, start, count))
     costs = {}
     for size in (small, large):
         warehouse = bench.database()
-        bench.load(warehouse, history(recording, size), step=min(20, size))
+        bench.load(warehouse, timeline(recording, start - size, size), step=min(50, size))
         costs[size] = bench.cost(warehouse, measured)
         found = costs[size]
         bench.say(
@@ -282,6 +296,7 @@ def measure(bench: Bench, recording: Recording, count: int, small: int, large: i
             True,
             f"after {large} / after {small} earlier batches",
         ),
+        validation_rate(measured),
         bronze_against_copy(bench, [recording.read(batch_id) for batch_id in recording.batch_ids[:count]]),
         Figure(
             "python_memory_mb",

@@ -17,6 +17,7 @@ from pipeline.bronze.verdicts import release, withdraw
 from pipeline.clock import UTC
 from pipeline.contracts.answers import Judgement, judge
 from pipeline.errors import ConflictError, UsageError
+from pipeline.odds_api.errors import Failure
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import Recording, RecordingWriter, content_sha256
 from pipeline.transform.apply import apply_batches
@@ -60,7 +61,7 @@ def test_even_the_owner_does_not_change_it_by_mistake(warehouse: Warehouse) -> N
         for table, column in COLUMNS.items():
             for change in CHANGES:
                 # TRUNCATE ... CASCADE may meet another table's trigger first
-                with pytest.raises(psycopg.errors.InsufficientPrivilege, match="bronze is append-only: [A-Z]+ on bronze"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege, match=r"bronze is append-only: [A-Z]+ on bronze"):
                     connection.execute(change.format(table=table, column=column).encode())
 
 
@@ -78,8 +79,10 @@ def test_bodies_are_stored_byte_for_byte(warehouse: Warehouse) -> None:
     batch = with_exchange(BATCH, 0, body=odd)
     loaded(warehouse, batch)
     with warehouse.connect(Role.TRANSFORMER) as connection:
-        found = dict(connection.execute("select body_sha256, body from bronze.bodies").fetchall())
-        wrong = connection.execute("select count(*) from bronze.bodies where encode(sha256(body), 'hex') <> body_sha256").fetchone()
+        found: dict[str | None, bytes] = dict(connection.execute("select body_sha256, body from bronze.bodies").fetchall())
+        wrong = connection.execute(
+            "select count(*) from bronze.bodies where encode(sha256(body), 'hex') <> body_sha256"
+        ).fetchone()
     assert found == {exchange.sha256: exchange.body for exchange in batch.exchanges if exchange.body is not None}
     assert found[batch.exchanges[0].sha256] == odd
     assert wrong == (0,)
@@ -90,7 +93,9 @@ def test_bodies_are_stored_byte_for_byte(warehouse: Warehouse) -> None:
 OTHERS: dict[str, Callable[[Batch], Batch]] = {
     "other bytes": lambda batch: with_exchange(batch, 0, body=(batch.exchanges[0].body or b"") + b" "),
     "other coverage": lambda batch: with_exchange(batch, 0, coverage=replace(batch.exchanges[0].coverage, books=("fanduel",))),
-    "other time": lambda batch: with_exchange(batch, 0, captured_at=batch.exchanges[0].captured_at + dt.timedelta(microseconds=1)),
+    "other time": lambda batch: with_exchange(
+        batch, 0, captured_at=batch.exchanges[0].captured_at + dt.timedelta(microseconds=1)
+    ),
     "an exchange less": lambda batch: replace(batch, exchanges=batch.exchanges[:-1]),
     "a failure instead": lambda batch: wild.without(batch, frozenset({0})),
 }
@@ -129,7 +134,14 @@ def counts(warehouse: Warehouse) -> list[int]:
     with warehouse.connect(Role.OWNER) as connection:
         return [
             int(row[0])
-            for table in ("bronze.batches", "bronze.exchanges", "bronze.bodies", "ops.verdicts", "ops.ledger", "ops.batch_states")
+            for table in (
+                "bronze.batches",
+                "bronze.exchanges",
+                "bronze.bodies",
+                "ops.verdicts",
+                "ops.ledger",
+                "ops.batch_states",
+            )
             for row in connection.execute(f"select count(*) from {table}".encode())
         ]
 
@@ -156,9 +168,7 @@ HOSTILE = {
 
 
 def test_what_postgres_cannot_hold_is_quarantined_and_the_batch_goes_on(prepared: Warehouse, project: DbtProject) -> None:
-    hostile = [
-        replace(BATCH.exchanges[0], place=100 + number, body=body) for number, body in enumerate(HOSTILE.values())
-    ]
+    hostile = [replace(BATCH.exchanges[0], place=100 + number, body=body) for number, body in enumerate(HOSTILE.values())]
     batch = replace(BATCH, exchanges=(*BATCH.exchanges, *hostile))
     done = loaded(prepared, batch)
     assert done.quarantined == len(HOSTILE)
@@ -206,8 +216,10 @@ def test_what_only_postgres_refuses_is_quarantined_too(
 def test_bytes_that_came_with_a_failure_first_are_admitted_as_an_answer(warehouse: Warehouse) -> None:
     """The same bytes are one body. Whether it is JSON must not depend on what they came with first."""
     answer = BATCH.exchanges[0]
-    failed = with_exchange(BATCH, 0, status=500, failure=wild.Failure("HTTP_500", "no"))
-    later = replace(BATCH, batch_id=BATCH.plan.batch_id(BATCH.scheduled_at + wild.STEP), scheduled_at=BATCH.scheduled_at + wild.STEP)
+    failed = with_exchange(BATCH, 0, status=500, failure=Failure("HTTP_500", "no"))
+    later = replace(
+        BATCH, batch_id=BATCH.plan.batch_id(BATCH.scheduled_at + wild.STEP), scheduled_at=BATCH.scheduled_at + wild.STEP
+    )
     assert answer.failure is None
     loaded(warehouse, failed)
     assert loaded(warehouse, later).quarantined == 0
@@ -229,7 +241,8 @@ def test_verdicts_are_appended_and_the_last_one_counts(warehouse: Warehouse) -> 
         with pytest.raises(UsageError, match="ANSWER_UNKNOWN"):
             withdraw(ingester, exchange_id("20260101T000000Z-000000000000", 0, 1), "what?", CLOCK)
         found = ingester.execute(
-            "select verdict_no, verdict, reason, decided_at from ops.verdicts where exchange_id = %s order by verdict_no", [answer]
+            "select verdict_no, verdict, reason, decided_at from ops.verdicts where exchange_id = %s order by verdict_no",
+            [answer],
         ).fetchall()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             ingester.execute("update ops.verdicts set verdict = 'accepted'")

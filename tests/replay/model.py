@@ -30,7 +30,15 @@ Time = dt.datetime
 Row = dict[str, Any]
 Table = dict[tuple[Any, ...], Row]
 
-LISTING_ENDPOINTS = ("events", "odds", "event_odds", "event_markets", "historical_events", "historical_odds", "historical_event_odds")
+LISTING_ENDPOINTS = (
+    "events",
+    "odds",
+    "event_odds",
+    "event_markets",
+    "historical_events",
+    "historical_odds",
+    "historical_event_odds",
+)
 ODDS_ENDPOINTS = ("odds", "event_odds", "historical_odds", "historical_event_odds")
 # at one time the kinds of answers are read in this order, scores last; a historical answer is of the kind it is the history of
 SOURCE_RANKS = {"events": 1, "odds": 2, "event_odds": 3, "event_markets": 4, "scores": 5}
@@ -74,7 +82,9 @@ def market_rule(market: str) -> Mapping[str, str]:
 
 @cache
 def sport_rule(sport: str) -> Mapping[str, str]:
-    return max((row for row in _seed("sport_rules") if sport.startswith(row["sport_prefix"])), key=lambda row: len(row["sport_prefix"]))
+    return max(
+        (row for row in _seed("sport_rules") if sport.startswith(row["sport_prefix"])), key=lambda row: len(row["sport_prefix"])
+    )
 
 
 def book_profile(book: str) -> tuple[str, str, Decimal]:
@@ -191,7 +201,15 @@ class Quote:
     @property
     def series(self) -> tuple[Any, ...]:
         point_in_key = market_rule(self.market)["is_point_in_key"] == "true"
-        return (self.event_id, self.book, self.market, self.description, self.name, self.point if point_in_key else None, self.rank)
+        return (
+            self.event_id,
+            self.book,
+            self.market,
+            self.description,
+            self.name,
+            self.point if point_in_key else None,
+            self.rank,
+        )
 
     @property
     def line(self) -> tuple[Any, ...]:
@@ -226,7 +244,9 @@ def quotes_of(answer: Answer) -> list[Quote]:
             for market in book["markets"]:
                 told = market.get("last_update") or book.get("last_update")
                 for outcome in market["outcomes"]:
-                    quotes.append(_quote(answer, event, book["key"], market["key"], outcome, parse_time(told) if told else None))
+                    quotes.append(
+                        _quote(answer, event, book["key"], market["key"], outcome, parse_time(told) if told else None)
+                    )
     _number_duplicates(quotes)
     sets = defaultdict(list)
     for quote in quotes:
@@ -237,7 +257,9 @@ def quotes_of(answer: Answer) -> list[Quote]:
     return quotes
 
 
-def _quote(answer: Answer, event: Mapping[str, Any], book: str, market: str, outcome: Mapping[str, Any], told: Time | None) -> Quote:
+def _quote(
+    answer: Answer, event: Mapping[str, Any], book: str, market: str, outcome: Mapping[str, Any], told: Time | None
+) -> Quote:
     native = rounded(outcome["price"], 8)
     point = None if outcome.get("point") is None else rounded(outcome["point"], 3)
     if answer.odds_format == "american":
@@ -384,9 +406,7 @@ class Gold:
     # starts
 
     def _walk_start(self, event_id: str) -> list[Row]:
-        told = sorted(
-            self.shown[event_id], key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id)
-        )
+        told = sorted(self.shown[event_id], key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id))
         said: dict[str, Time] = {}
         believed: Time | None = None
         walk = []

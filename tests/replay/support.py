@@ -93,7 +93,10 @@ def read_gold(warehouse: Warehouse) -> dict[str, Table]:
             columns = [column.name for column in cursor.description]
             rows: Table = {}
             for values in cursor:
-                row = {name: tuple(value) if isinstance(value, list) else value for name, value in zip(columns, values, strict=True)}
+                row = {
+                    name: tuple(value) if isinstance(value, list) else value
+                    for name, value in zip(columns, values, strict=True)
+                }
                 key = tuple(_key_value(row, name) for name in KEYS[table.name])
                 assert key not in rows, f"{table.name} has two rows {key}"
                 rows[key] = {name: value for name, value in row.items() if name not in SURROGATES}

@@ -38,7 +38,9 @@ PLAYED = ("nfl_week6_2025", "worldcup_quarterfinals_2026")
 def batches_of(archive: Path, places: Sequence[int], declared: dict[str, Any], folder: Path) -> list[Batch]:
     """The batches of some of an archive's files, which are taken in order of their names, so of their times."""
     with tarfile.open(archive) as source:
-        files = sorted((m for m in source.getmembers() if m.isfile() and m.name.endswith(".json")), key=lambda m: Path(m.name).name)
+        files = sorted(
+            (m for m in source.getmembers() if m.isfile() and m.name.endswith(".json")), key=lambda m: Path(m.name).name
+        )
         chosen = [files[place] for place in sorted(set(places))]
         source.extractall(folder / "answers", members=chosen, filter="data")
     import_recording(folder / "answers", folder / "recording", ImportOptions.parse(**declared))

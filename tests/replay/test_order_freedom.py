@@ -170,7 +170,9 @@ def test_all_withdrawn_leaves_nothing(prepared: Warehouse, project: DbtProject, 
 # --- from nothing ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_rebuild_is_the_same(golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript) -> None:
+def test_a_rebuild_is_the_same(
+    golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
+) -> None:
     withdrawn = answers_of(BATCHES, 4)
     with transcript.instead_of_dbt():
         take(prepared, project, BATCHES, step=3)

@@ -36,7 +36,7 @@ BOOKS: Final = ("pinnacle", "betonlineag", "lowvig", "betfair_ex_uk", "newbook")
 MARKETS: Final = ("h2h", "totals", "spreads", "player_points")
 PRICES: Final = (-110, 100, 101, 150, 152, -250, 900, -1205, -100000)
 POINTS: Final = ("215.5", "216", "3")
-STARTS: Final = tuple(dt.timedelta(minutes=m) for m in (7, 60, -1, -30, -80, 20, 400, 12))
+STARTS: Final = tuple(dt.timedelta(minutes=m) for m in (7, 60, -1, -30, -80, 20, 400, 12, 290))
 
 
 @dataclass
@@ -87,9 +87,13 @@ class Change:
         elif self.knob == "start":
             world.start[event] = now.replace(microsecond=0) + STARTS[self.value % len(STARTS)]
         elif self.knob == "score":
-            world.score[event] = ((None, None, False), ("1", "0", False), ("1", "1", False), ("2", "1", True), ("x", None, True))[
-                self.value % 5
-            ]
+            world.score[event] = (
+                (None, None, False),
+                ("1", "0", False),
+                ("1", "1", False),
+                ("2", "1", True),
+                ("x", None, True),
+            )[self.value % 5]
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,9 @@ class Look:
         if request.event_id is not None:
             if not shown:
                 failure = Failure("EVENT_NOT_FOUND", "Event not found")
-                return Exchange(place, 1, request, coverage, at, 404, body=b'{"error_code": "EVENT_NOT_FOUND"}', failure=failure)
+                return Exchange(
+                    place, 1, request, coverage, at, 404, body=b'{"error_code": "EVENT_NOT_FOUND"}', failure=failure
+                )
             document: Any = shown[0]
         else:
             document = shown
@@ -168,7 +174,11 @@ class Look:
             event |= {"completed": completed, "scores": told or None, "last_update": None}
         elif request.endpoint == "event_markets":
             event["bookmakers"] = [
-                {"key": book, "title": book.title(), "markets": [{"key": market} for market in MARKETS if world.shows(event_id, book, market)]}
+                {
+                    "key": book,
+                    "title": book.title(),
+                    "markets": [{"key": market} for market in MARKETS if world.shows(event_id, book, market)],
+                }
                 for book in BOOKS
                 if world.shows(event_id, book)
             ]
@@ -185,7 +195,9 @@ class Look:
         for market in (request.param("markets") or "").split(","):
             if world.shows(event_id, book, market):
                 outcomes = self._outcomes(world, event_id, book, market)
-                markets.append({"key": market, "last_update": to_iso(at.replace(microsecond=0) - 20 * SECOND), "outcomes": outcomes})
+                markets.append(
+                    {"key": market, "last_update": to_iso(at.replace(microsecond=0) - 20 * SECOND), "outcomes": outcomes}
+                )
                 if market == "h2h" and book.startswith("betfair"):
                     markets.append({"key": "h2h_lay", "outcomes": outcomes[:1]})
         if self.untold == 1:
@@ -212,7 +224,10 @@ class Look:
                 american = world.price.get((event_id, book, market, str(index % 2)), PRICES[(index + BOOKS.index(book)) % 3])
                 if name == "Draw":
                     american = 300
-                outcome: dict[str, Any] = {"name": name, "price": self._price(american + 5 * number * (1 if american > 0 else -1))}
+                outcome: dict[str, Any] = {
+                    "name": name,
+                    "price": self._price(american + 5 * number * (1 if american > 0 else -1)),
+                }
                 if market == "player_points":
                     outcome["description"] = "Ann Lee"
                 if market != "h2h":
@@ -248,8 +263,8 @@ class Poll:
 # What is drawn from; what stands more than once comes more often. Most of it is about the first event and the first books,
 # so that the same lines are asked for again and again, and change in between.
 KNOBS: Final = (
-    "price", "price", "price", "point", "point", "book", "book", "event", "market", "outcome", "outcome", "start", "second line",
-    "second line", "doubled", "score",
+    "price", "price", "price", "point", "point", "book", "book", "event", "market", "outcome", "outcome", "start",
+    "second line", "second line", "doubled", "score",
 )  # fmt: skip
 ENDPOINTS: Final = (
     "odds", "odds", "odds", "odds", "odds", "event_odds", "event_odds", "events", "scores", "historical_odds",
@@ -310,7 +325,9 @@ def batches_of(script: Sequence[Poll]) -> list[Batch]:
 
     The world changes as the script goes on; what is seen late was late in coming, and tells of the world as it was asked.
     """
-    world = World(start={event: NOON + delta for event, delta in zip(EVENT_IDS, (12 * MINUTE, 90 * MINUTE, 25 * MINUTE), strict=True)})
+    world = World(
+        start={event: NOON + delta for event, delta in zip(EVENT_IDS, (12 * MINUTE, 90 * MINUTE, 25 * MINUTE), strict=True)}
+    )
     made: dict[str, Batch] = {}
     step = 0
     for poll in script:
@@ -346,14 +363,80 @@ def market_of(seed: int) -> list[Batch]:
     draw = random.Random(seed)
 
     def change() -> Change:
-        return Change(*(draw.choice(values) for values in (KNOBS, EVENTS_DRAWN, BOOKS_TURNED, MARKETS_TURNED, VALUES)))
+        turned = (EVENTS_DRAWN, BOOKS_TURNED, MARKETS_TURNED, VALUES)
+        return Change(draw.choice(KNOBS), *(draw.choice(values) for values in turned))
 
     def look() -> Look:
-        asked = (ENDPOINTS, EVENTS_DRAWN, BOOKS_ASKED, MARKETS_ASKED, AMERICAN, WINDOWS, LAGS, UNTOLD)
-        return Look(tuple(change() for _ in range(draw.randint(0, MOST_CHANGES))), *(draw.choice(values) for values in asked))
+        return Look(
+            changes=tuple(change() for _ in range(draw.randint(0, MOST_CHANGES))),
+            endpoint=draw.choice(ENDPOINTS),
+            event=draw.choice(EVENTS_DRAWN),
+            books=draw.choice(BOOKS_ASKED),
+            markets=draw.choice(MARKETS_ASKED),
+            american=draw.choice(AMERICAN),
+            window=draw.choice(WINDOWS),
+            lag=draw.choice(LAGS),
+            untold=draw.choice(UNTOLD),
+        )
 
     def poll() -> Poll:
         looks = tuple(look() for _ in range(draw.randint(1, MOST_LOOKS)))
         return Poll(draw.choice(STEPS), draw.choice(PLANS), draw.choice(DELAYS), looks)
 
     return batches_of([poll() for _ in range(MOST_POLLS)])
+
+
+def ask(endpoint: str, *turned: Change, lag: dt.timedelta = 2 * SECOND, window: int = 0, american: bool = True) -> Look:
+    """A request for all there is of the first event's sport, after some changes."""
+    return Look(turned, endpoint, 0, 0, 0, american, window, lag, 0)
+
+
+def due(*looks: Look, delay: dt.timedelta = 0 * SECOND, steps: int = 1) -> Poll:
+    """The next batch."""
+    return Poll(steps, 0, delay, looks)
+
+
+def turn(knob: str, value: int = 0, *, book: int = 0, market: int = 0) -> Change:
+    """A change of the first event."""
+    return Change(knob, 0, book, market, value)
+
+
+# What chance finds too seldom.
+DIRECTED: Final[dict[str, tuple[Poll, ...]]] = {
+    "scores between listings, then gone": (
+        due(ask("odds")), due(ask("scores")), due(ask("odds")), due(ask("scores")), due(ask("odds", turn("event"))),
+        due(ask("scores")), due(ask("odds", turn("event"))),
+    ),
+    # the first event starts 12 minutes after noon; the values are places in STARTS
+    "a schedule more than an hour back, a start more than four hours late": (
+        due(ask("odds")), due(ask("odds", turn("start", 4))), due(ask("odds", turn("start", 3))), due(ask("odds")),
+        due(ask("odds", turn("start", 8))), due(ask("events", turn("start", 6))), due(ask("odds", turn("start", 0))),
+    ),
+    "one book of five far off, then near again": (
+        due(ask("odds")),
+        due(ask("odds", turn("price", 6), turn("price", 7))),
+        due(ask("odds", turn("price", 6, book=4), turn("price", 7, book=4))),
+        due(ask("odds", turn("price", 0), turn("price", 1))),
+        due(ask("odds", turn("price", 3, book=3), turn("price", 5, book=1))),
+    ),
+    "a line that comes back at the same price": (
+        due(ask("odds")), due(ask("odds", turn("book"))), due(ask("odds", turn("book"))), due(ask("odds", turn("outcome"))),
+        due(ask("odds", turn("outcome"))), due(ask("odds", turn("market"))), due(ask("odds", turn("market"))),
+    ),
+    "gone as it starts": (due(ask("odds", turn("start", 5))), due(ask("odds", turn("event")), steps=4), due(ask("odds"))),
+    "scores that disagree at one time": (
+        due(ask("scores", turn("score", 1))), due(ask("scores"), ask("scores", turn("score", 2), lag=0 * SECOND)),
+        due(ask("scores", turn("score", 3)), ask("scores", turn("score", 1), lag=0 * SECOND)), due(ask("scores", turn("score", 4))),
+    ),
+    "two moments at one time": (
+        due(ask("odds"), delay=5 * MINUTE), due(ask("odds")), due(ask("odds", turn("price", 6)), delay=5 * MINUTE),
+        due(ask("odds", turn("price", 3))), due(ask("odds", turn("event")), delay=5 * MINUTE), due(ask("odds", turn("event"))),
+        due(ask("odds"), delay=5 * MINUTE), due(ask("odds", turn("book"))),
+    ),
+    "two requests of a batch that disagree, and a batch that comes late": (
+        due(ask("odds"), ask("event_odds", turn("price", 3)), delay=6 * MINUTE),
+        due(ask("odds", turn("price", 4)), ask("odds", turn("book"), lag=0 * SECOND)),
+        due(ask("event_odds", turn("book"), turn("event")), delay=11 * MINUTE),
+        due(ask("odds", turn("event"))),
+    ),
+}  # fmt: skip

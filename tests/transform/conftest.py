@@ -48,7 +48,9 @@ def book(key: str, markets: Mapping[str, Sequence[Outcome]], updated: float | No
         "key": key,
         "title": key.title(),
         **stamp,
-        "markets": [{"key": market, **stamp, "outcomes": [_outcome(*each) for each in outcomes]} for market, outcomes in markets.items()],
+        "markets": [
+            {"key": market, **stamp, "outcomes": [_outcome(*each) for each in outcomes]} for market, outcomes in markets.items()
+        ],
     }
 
 

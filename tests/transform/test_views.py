@@ -32,8 +32,8 @@ def test_current_odds_has_the_newest_answer_and_its_age(market: Any) -> None:
     market.publish()
 
     found = market.rows(
-        "select captured_at, quote_at, quote_age_seconds, phase, outcome_set, overround, is_complete, is_outlier, is_usable, valid_from"
-        " from gold.current_odds where outcome_name = 'Home'"
+        "select captured_at, quote_at, quote_age_seconds, phase, outcome_set, overround, is_complete, is_outlier, is_usable,"
+        " valid_from from gold.current_odds where outcome_name = 'Home'"
     )
 
     # 2 / 1.91, the implied probabilities being rounded to 10 places before they are added
@@ -74,7 +74,9 @@ def test_in_play_a_quote_ages_faster(market: Any) -> None:
     market.load(10, market.odds(market.game("e", 5, [two_way(market, "fanduel", 1.91, 1.91, 8)])))
     market.publish()
 
-    assert market.rows("select distinct phase, quote_age_seconds, reason from gold.current_odds") == [("in_play", 120, "too_old")]
+    assert market.rows("select distinct phase, quote_age_seconds, reason from gold.current_odds") == [
+        ("in_play", 120, "too_old")
+    ]
 
 
 def test_an_outlier_is_told_by_three_other_groups_and_one_voice_each(market: Any) -> None:
@@ -87,7 +89,9 @@ def test_an_outlier_is_told_by_three_other_groups_and_one_voice_each(market: Any
     market.load(11, market.event_odds(market.game("few", 600, [*even[1:], lowvig, odd])))
     market.publish()
 
-    assert {key for key, reason in usability(market, f"event_id = '{market.id_of('enough')}'").items() if reason == "outlier"} == {
+    assert {
+        key for key, reason in usability(market, f"event_id = '{market.id_of('enough')}'").items() if reason == "outlier"
+    } == {
         ("betmgm", "Home"),
         ("betmgm", "Away"),
     }
@@ -165,7 +169,9 @@ def test_price_history_now_fills_what_open_rows_leave_null(market: Any) -> None:
 def test_a_row_that_closes_keeps_what_the_view_told(market: Any) -> None:
     h2h = two_way(market, "fanduel", 1.9, 1.9, None)
     # one moment with two answers counts once
-    market.load(0, market.odds(market.game("e", 600, [h2h]), minute=0), market.event_odds(market.game("e", 600, [h2h]), minute=0.5))
+    market.load(
+        0, market.odds(market.game("e", 600, [h2h]), minute=0), market.event_odds(market.game("e", 600, [h2h]), minute=0.5)
+    )
     market.load(10, market.odds(market.game("e", 600, [h2h])))
     market.publish()
     query = "select series_id, last_seen_at, observations from gold.price_history_now order by 1"
@@ -187,7 +193,9 @@ def test_what_was_there_at_the_first_look_has_no_opening(market: Any) -> None:
     early, late = two_way(market, "fanduel", 1.9, 1.9, None), two_way(market, "betmgm", 1.8, 2.0, None)
     named = market.book("fanduel", {"h2h": [("X", 1.9), ("Y", 1.9)]})
     market.load(0, market.odds(market.game("old", 600, [early]), **asked))
-    market.load(10, market.odds(market.game("old", 600, [early, late]), market.game("new", 900, [named], home="X", away="Y"), **asked))
+    market.load(
+        10, market.odds(market.game("old", 600, [early, late]), market.game("new", 900, [named], home="X", away="Y"), **asked)
+    )
     market.publish()
 
     found = market.rows(
@@ -203,7 +211,10 @@ def test_what_was_there_at_the_first_look_has_no_opening(market: Any) -> None:
 
 
 def test_an_answer_covers_only_what_it_asked_for(market: Any) -> None:
-    both = [two_way(market, "fanduel", 1.9, 1.9, None), market.book("fanduel", {"totals": [("Over", 1.9, 40), ("Under", 1.9, 40)]})]
+    both = [
+        two_way(market, "fanduel", 1.9, 1.9, None),
+        market.book("fanduel", {"totals": [("Over", 1.9, 40), ("Under", 1.9, 40)]}),
+    ]
     h2h, totals = both
     merged = {**h2h, "markets": [*h2h["markets"], *totals["markets"]]}
     # another market, another window, another event: none of them looked for the totals of e
@@ -213,7 +224,9 @@ def test_an_answer_covers_only_what_it_asked_for(market: Any) -> None:
     market.load(10, market.odds(market.game("e", 600, [merged])))
     market.publish()
 
-    censored = f"select distinct market_key, is_left_censored from gold.openings where event_id = '{market.id_of('e')}' order by 1"
+    censored = (
+        f"select distinct market_key, is_left_censored from gold.openings where event_id = '{market.id_of('e')}' order by 1"
+    )
     assert market.rows(censored) == [("h2h", True), ("totals", True)]
 
     # an answer that comes late shows that the totals were not there
@@ -279,12 +292,14 @@ def test_a_sharp_book_that_was_there_at_the_first_look_opens_nothing(market: Any
     market.load(10, market.odds(market.game("e", 600, [sharp, line("fanduel", -3), line("betmgm", -3.5)]), **asked))
     # the third group comes to -3 by moving its line
     market.load(20, market.odds(market.game("e", 600, [sharp, line("fanduel", -3), line("betmgm", -3)]), **asked))
-    market.load(30, market.odds(market.game("e", 600, [sharp, line("fanduel", -3), line("betmgm", -3), line("betus", -3)]), **asked))
+    market.load(
+        30, market.odds(market.game("e", 600, [sharp, line("fanduel", -3), line("betmgm", -3), line("betus", -3)]), **asked)
+    )
     market.publish()
 
     found = market.rows(
-        "select outcome_name, line_point, opening_basis, operator_groups, bookmaker_key, probability, first_seen_at, is_left_censored"
-        " from gold.market_openings order by 1"
+        "select outcome_name, line_point, opening_basis, operator_groups, bookmaker_key, probability, first_seen_at,"
+        " is_left_censored from gold.market_openings order by 1"
     )
 
     groups = ["betmgm", "fanduel", "pinnacle"]
@@ -298,7 +313,8 @@ def test_a_sharp_book_that_was_there_at_the_first_look_opens_nothing(market: Any
 
 def closing(market: Any, where: str = "outcome_name = 'Home'") -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = market.rows(
-        f"select bookmaker_key, price_decimal, quote_at, closing_age_seconds, close_status from gold.closings where {where} order by 1"
+        f"select bookmaker_key, price_decimal, quote_at, closing_age_seconds, close_status"
+        f" from gold.closings where {where} order by 1"
     )
     return rows
 
@@ -381,8 +397,8 @@ def test_a_suspect_start_leaves_the_closing_provisional(market: Any) -> None:
 def pairs(market: Any) -> list[tuple[Any, ...]]:
     names = {market.id_of(name): name for name in ("first", "second", "far", "a", "b")}
     rows = market.rows(
-        "select event_id, other_event_id, kind, is_swapped, start_gap_seconds, both_listed_from, replaced_after_seconds, is_same_event"
-        " from gold.event_duplicates"
+        "select event_id, other_event_id, kind, is_swapped, start_gap_seconds, both_listed_from,"
+        " replaced_after_seconds, is_same_event from gold.event_duplicates"
     )
     return sorted((names[one], names[other], *rest) for one, other, *rest in rows)
 
@@ -398,7 +414,7 @@ def test_two_ids_of_the_same_teams_are_a_pair(market: Any) -> None:
 
     at = market.at
     assert pairs(market) == [
-        tuple([*sorted(["far", "second"], key=market.id_of), "both_listed", True, 121 * 60, at(10), None, False]),
+        (*sorted(["far", "second"], key=market.id_of), "both_listed", True, 121 * 60, at(10), None, False),
         ("first", "second", "both_listed", True, 240 * 60, at(10), None, False),
     ]
 
@@ -425,7 +441,10 @@ def test_an_override_tells_that_two_ids_are_one_game(market: Any) -> None:
     market.load(0, market.events(market.game("a", 600, None), market.game("b", 600, None)))
     market.publish()
     with market.warehouse.connect(Role.TRANSFORMER) as connection:
-        connection.execute("insert into silver.event_override (event_id, same_event_as) values (%s, %s)", [market.id_of("b"), market.id_of("a")])
+        connection.execute(
+            "insert into silver.event_override (event_id, same_event_as) values (%s, %s)",
+            [market.id_of("b"), market.id_of("a")],
+        )
 
     assert [row[-1] for row in pairs(market)] == [True]
 
@@ -433,7 +452,9 @@ def test_an_override_tells_that_two_ids_are_one_game(market: Any) -> None:
 # --- all of them ----------------------------------------------------------------------------------------------------
 
 
-def test_views_depend_on_the_set_of_answers_and_not_on_their_order(market: Any, server: Any, prepared_template: Any, clone_names: Any) -> None:
+def test_views_depend_on_the_set_of_answers_and_not_on_their_order(
+    market: Any, server: Any, prepared_template: Any, clone_names: Any
+) -> None:
     def fill(into: Any, order: list[int]) -> dict[str, str]:
         batches = {}
         for minute in (0, 10, 20, 30):
@@ -459,7 +480,9 @@ def test_every_view_has_its_key_and_the_column_by_which_its_digest_is_built(prep
         found = {row[0] for row in connection.execute("select 'gold.' || viewname from pg_views where schemaname = 'gold'")}
         assert found == {view.name for view in VIEWS}
         for view in VIEWS:
-            columns = [column.name for column in connection.execute(f"select * from {view.name} limit 0".encode()).description or ()]
+            columns = [
+                column.name for column in connection.execute(f"select * from {view.name} limit 0".encode()).description or ()
+            ]
             assert {*view.key, "event_id"} <= set(columns)
 
 

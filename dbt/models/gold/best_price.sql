@@ -231,7 +231,7 @@ held as (
 keyed as materialized (
     select
         cast({{ dbt_utils.generate_surrogate_key(
-            ['event_id', 'market_key', 'description', 'line_point', 'outcome_set', 'outcome_name']
+            ['event_id', 'market_key', key_part('description'), 'line_point', 'outcome_set', key_part('outcome_name')]
         ) }} as uuid) as line_id,
         held.*
     from held

@@ -13,7 +13,7 @@ select
     opening.operator_groups,
     opening.bookmaker_key,
     opening.price_decimal,
-    opening.probability,
+    cast(opening.probability as numeric(12, 10)) as probability,
     opening.first_seen_at,
     opening.is_left_censored,
     case when not opening.is_left_censored then opening.first_seen_at end as opened_at

@@ -7,7 +7,7 @@
         {'columns': ['event_id', 'valid_to']},
         {'columns': ['sport_key', 'valid_to']},
     ],
-    post_hook="create index if not exists price_history_open on {{ this }} (sport_key, market_key, event_id) where valid_to is null",
+    when_made=["create index price_history_open on gold.price_history (sport_key, market_key, event_id) where valid_to is null"],
 ) }}
 -- Each quoted line over time: one row per series and stretch of unchanged price and point.
 with touched as materialized (

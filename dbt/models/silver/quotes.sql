@@ -152,10 +152,11 @@ keyed as (
 
 select
     cast({{ dbt_utils.generate_surrogate_key([
-        'exchange_id', 'event_id', 'bookmaker_key', 'market_key', 'description', 'outcome_name', 'point', 'duplicate_no'
+        'exchange_id', 'event_id', 'bookmaker_key', 'market_key', key_part('description'), key_part('outcome_name'), 'point',
+        'duplicate_no'
     ]) }} as uuid) as quote_id,
     cast({{ dbt_utils.generate_surrogate_key([
-        'event_id', 'bookmaker_key', 'market_key', 'description', 'outcome_name', 'key_point'
+        'event_id', 'bookmaker_key', 'market_key', key_part('description'), key_part('outcome_name'), 'key_point'
     ]) }} as uuid) as series_id,
     exchange_id,
     event_id,

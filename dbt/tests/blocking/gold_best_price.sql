@@ -58,7 +58,7 @@ offers as materialized (
     select
         tail.line_id, tail.event_id, tail.line_point, tail.outcome_name, tail.best_price_decimal, tail.valid_from, book.bookmaker_key,
         cast({{ dbt_utils.generate_surrogate_key([
-            'tail.event_id', 'book.bookmaker_key', 'tail.market_key', 'tail.description', 'tail.outcome_name',
+            'tail.event_id', 'book.bookmaker_key', 'tail.market_key', key_part('tail.description'), key_part('tail.outcome_name'),
             "case when not markets.is_point_in_key then null when markets.family = 'spreads' and tail.outcome_side = 'away' then -tail.line_point else tail.line_point end"
         ]) }} as uuid) as series_id
     from tail
@@ -77,7 +77,7 @@ cross join lateral (
     (
         'line_id is the hash of the line and outcome',
         c.line_id = cast({{ dbt_utils.generate_surrogate_key(
-            ['c.event_id', 'c.market_key', 'c.description', 'c.line_point', 'c.outcome_set', 'c.outcome_name']
+            ['c.event_id', 'c.market_key', key_part('c.description'), 'c.line_point', 'c.outcome_set', key_part('c.outcome_name')]
         ) }} as uuid)
     ),
     ('valid_from is before valid_to', coalesce(c.valid_from < c.valid_to, true)),

@@ -74,13 +74,15 @@ cross join lateral (
     (
         'quote_id is the hash of the natural key',
         m.quote_id = cast({{ dbt_utils.generate_surrogate_key([
-            'm.exchange_id', 'm.event_id', 'm.bookmaker_key', 'm.market_key', 'm.description', 'm.outcome_name', 'm.point', 'm.duplicate_no'
+            'm.exchange_id', 'm.event_id', 'm.bookmaker_key', 'm.market_key', key_part('m.description'), key_part('m.outcome_name'),
+            'm.point', 'm.duplicate_no'
         ]) }} as uuid)
     ),
     (
         'series_id is the hash of the series key',
         m.series_id = cast({{ dbt_utils.generate_surrogate_key([
-            'm.event_id', 'm.bookmaker_key', 'm.market_key', 'm.description', 'm.outcome_name', 'case when m.is_point_in_key then m.point end'
+            'm.event_id', 'm.bookmaker_key', 'm.market_key', key_part('m.description'), key_part('m.outcome_name'),
+            'case when m.is_point_in_key then m.point end'
         ]) }} as uuid)
     ),
     (

@@ -1,0 +1,187 @@
+"""Answers that keep to the contract and are odd all the same: none makes SQL fail, and the model agrees on each."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline.clock import UTC, to_iso
+from pipeline.odds_api.request import ApiRequest
+from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Warehouse
+from tests.replay.model import Gold
+from tests.replay.support import assert_model_agrees, digests, take
+from tests.replay.transcript import Transcript
+
+NOON = dt.datetime(2026, 1, 10, 12, tzinfo=UTC)
+SPORT, GAME = "basketball_nba", "c" * 32
+MARKETS = ("h2h", "outrights", "player_points", "spreads", "totals")
+BOOKS = ("fanduel", "newbook", "pinnacle")
+
+Json = dict[str, Any]
+
+
+def event(*books: Json, **fields: Any) -> Json:
+    return {
+        "id": GAME, "sport_key": SPORT, "sport_title": "NBA", "commence_time": to_iso(NOON + dt.timedelta(hours=3)),
+        "home_team": "Hawks", "away_team": "Bulls", "bookmakers": list(books), **fields,
+    }  # fmt: skip
+
+
+def book(key: str, *markets: Json, title: str | None = None, last_update: str = "2026-01-10T11:59:30Z") -> Json:
+    return {"key": key, "title": title or key, "last_update": last_update, "markets": list(markets)}
+
+
+def market(key: str, *outcomes: tuple[Any, ...]) -> Json:
+    """Outcomes as (name, price), (name, price, point) or (name, price, point, description)."""
+    found = [dict(zip(("name", "price", "point", "description"), outcome, strict=False)) for outcome in outcomes]
+    return {"key": key, "outcomes": found}
+
+
+def h2h(home: float, away: float) -> Json:
+    return market("h2h", ("Hawks", home), ("Bulls", away))
+
+
+def poll(minute: int, *events: Json, at: dt.datetime | None = None) -> Batch:
+    scheduled = NOON + dt.timedelta(minutes=minute)
+    request = ApiRequest.of(
+        "odds", sport=SPORT, params={"bookmakers": ",".join(BOOKS), "markets": ",".join(MARKETS), "oddsFormat": "decimal"}
+    )
+    coverage = Coverage(sport=SPORT, markets=MARKETS, books=BOOKS)
+    exchange = Exchange(0, 1, request, coverage, at or scheduled, 200, body=json.dumps(list(events)).encode())
+    plan = PlanIdentity({"kind": "odd"})
+    return Batch(plan.batch_id(scheduled), scheduled, plan, "import", (exchange,))
+
+
+ODD: dict[str, Callable[[], list[Batch]]] = {
+    # the sum of 12,000 certainties
+    "a field of twelve thousand at even stakes": lambda: [
+        poll(0, event(book("fanduel", market("outrights", *((f"Runner {n}", 1) for n in range(12_000))))))
+    ],
+    # the best of both is a gift of 50,000 %
+    "teams swapped at extreme prices": lambda: [
+        poll(0, event(book("fanduel", h2h(999.0, 1.01)), book("pinnacle", h2h(1.01, 999.0)))),
+        poll(1, event(book("fanduel", h2h(999999, 1.01)), book("pinnacle", h2h(1.01, 999999)))),
+    ],
+    "times a thousand years apart": lambda: [
+        poll(
+            0, event(book("fanduel", h2h(1.9, 1.9), last_update="1000-01-01T00:00:00Z"), commence_time="2999-12-31T23:59:59Z")
+        ),
+        poll(
+            1, event(book("fanduel", h2h(1.9, 1.9), last_update="2999-01-01T00:00:00Z"), commence_time="1000-01-01T00:00:00Z")
+        ),
+        poll(2),
+    ],
+    "an empty description beside none": lambda: [
+        poll(
+            0,
+            event(
+                book(
+                    "fanduel",
+                    market("totals", ("Over", 1.9, 200), ("Under", 1.9, 200), ("Over", 2, 200, ""), ("Under", 1.8, 200, "")),
+                )
+            ),
+        ),
+        poll(1, event(book("fanduel", market("totals", ("Over", 1.9, 200, ""), ("Under", 1.9, 200, ""))))),
+    ],
+    "a book twice, a market twice": lambda: [
+        poll(
+            0,
+            event(book("fanduel", h2h(1.9, 1.9), h2h(1.8, 2.0), title="One"), book("fanduel", h2h(1.7, 2.1), title="Another")),
+        ),
+        poll(1, event(book("fanduel", h2h(1.9, 1.9), title="Another"), book("fanduel", title="One"))),
+    ],
+    "teams of one name, teams without a name, a team called Draw": lambda: [
+        poll(0, event(book("fanduel", h2h(1.9, 1.9)), away_team="Hawks")),
+        poll(1, event(book("fanduel", h2h(1.9, 1.9)), home_team=None, away_team=None)),
+        poll(2, event(book("fanduel", market("h2h", ("Draw", 1.9), ("Bulls", 1.9))), home_team="Draw")),
+    ],
+    "hyphens that would run together in a key": lambda: [
+        poll(
+            0,
+            event(
+                book(
+                    "fanduel",
+                    market(
+                        "player_points",
+                        ("C", 1.9, 1, "A-B"),
+                        ("B-C", 1.8, 1, "A"),
+                        ("X-", 1.7, 1),
+                        ("X", 1.6, -1),
+                        ("Y~1", 2, 1),
+                        ("Y-", 2, 1),
+                    ),
+                )
+            ),
+        )
+    ],
+    "points at the ends of what there is": lambda: [
+        poll(
+            0,
+            event(
+                book(
+                    "fanduel",
+                    market("spreads", ("Hawks", 1.9, -99999), ("Bulls", 1.9, 99999)),
+                    market("totals", ("Over", 1.9, -0.0), ("Under", 1.9, 0)),
+                )
+            ),
+        ),
+        poll(1, event(book("fanduel", market("spreads", ("Hawks", 1.9), ("Bulls", 1.9), ("Nobody", 1.9, 3.3333))))),
+    ],
+    "prices with more places than there are": lambda: [
+        poll(0, event(book("fanduel", h2h(1.9000000001, 1.123456789)), book("pinnacle", h2h(1, 1.000000001)))),
+        poll(1, event(book("fanduel", h2h(1.9, 1.12345679)), book("pinnacle", h2h(1, 1)))),
+    ],
+    "a microsecond between answers": lambda: [
+        poll(0, event(book("fanduel", h2h(1.9, 1.9))), at=NOON + dt.timedelta(microseconds=1)),
+        poll(1, event(book("fanduel", h2h(1.8, 1.9))), at=NOON + dt.timedelta(microseconds=2)),
+        poll(2, at=NOON + dt.timedelta(microseconds=3)),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_answer_makes_no_trouble(kind: str, prepared: Warehouse, project: DbtProject, transcript: Transcript) -> None:
+    """Checks included: what the contract lets in withholds no batch."""
+    batches = ODD[kind]()
+    model = Gold(batches)
+    assert model.outcome_count > 0
+    with transcript.instead_of_dbt():
+        take(prepared, project, batches[:0:-1])
+    take(prepared, project, batches[:1])
+    assert_model_agrees(prepared, model)
+    digests(prepared)
+
+
+# --- each was wrong once --------------------------------------------------------------------------------------------------
+
+
+def changing_formats(*prices: tuple[str, float]) -> list[Batch]:
+    batches = []
+    for minute, (odds_format, price) in enumerate(prices):
+        batch = poll(minute, event(book("fanduel", market("h2h", ("Hawks", price)))))
+        (exchange,) = batch.exchanges
+        params = {**dict(exchange.request.params), "oddsFormat": odds_format}
+        request = ApiRequest.of("odds", sport=SPORT, params=params)
+        fields = {name: getattr(exchange, name) for name in ("place", "attempt", "coverage", "captured_at", "status", "body")}
+        batches.append(
+            Batch(batch.batch_id, batch.scheduled_at, batch.plan, batch.source, (Exchange(request=request, **fields),))
+        )
+    return batches
+
+
+def test_a_price_is_compared_with_the_last_one_whatever_its_format(
+    prepared: Warehouse, project: DbtProject, transcript: Transcript
+) -> None:
+    """200, 3.01 and 202 follow each other within a rounding; 200 and 202 do not. The stretch's first price is not the last."""
+    batches = changing_formats(("american", 200), ("decimal", 3.01), ("american", 202), ("american", 202), ("american", 203))
+    model = Gold(batches)
+    assert [row["price_native"] for row in model.price_history().values()] == [200, 203]
+    with transcript.instead_of_dbt():
+        take(prepared, project, batches)
+    assert_model_agrees(prepared, model)
