@@ -147,13 +147,15 @@ def test_no_time_of_gold_is_the_machines(lab: Lab) -> None:
 
 def test_times_keep_their_zone(lab: Lab) -> None:
     """Naive New York time would lose the hour that the clocks skip that night."""
-    starts = [NOON - dt.timedelta(hours=h) for h in (4, 5, 6)]  # 08:00, 07:00 and 06:00 UTC: 04:00 EDT, 03:00 EDT, 01:00 EST
+    # 08:00, 07:00 and 06:00 UTC: 04:00 EDT, 03:00 EDT, 01:00 EST
+    starts = [NOON - dt.timedelta(hours=h) for h in (4, 5, 6)]
     events = [event(NFL, f"{n}" * 32, {"fanduel": [h2h(1.8, 2.0)]}, start=start) for n, start in enumerate(starts)]
     lab.take(poll(-600, (NFL, events)))
-    assert lab.rows("select start_at, data_type from gold.events cross join information_schema.columns as c"
-                    " where c.table_schema = 'gold' and c.table_name = 'events' and c.column_name = 'start_at' order by event_id") == [
-        (start, "timestamp with time zone") for start in starts
-    ]  # fmt: skip
+    found = lab.rows(
+        "select start_at, data_type from gold.events cross join information_schema.columns as c"
+        " where c.table_schema = 'gold' and c.table_name = 'events' and c.column_name = 'start_at' order by event_id"
+    )
+    assert found == [(start, "timestamp with time zone") for start in starts]
 
 
 def test_draws_and_totals_are_rows_like_others(lab: Lab) -> None:

@@ -22,10 +22,10 @@ pytestmark = pytest.mark.recorded
 # which of its files (by time), and what an import must be told
 SLICES: dict[str, tuple[Sequence[int], dict[str, Any]]] = {
     # far apart, and close together while games are on
-    "nfl_week6_2025": ((*range(0, 415, 42), *range(368, 408, 3)), {"endpoints": ["odds"]}),
+    "nfl_week6_2025": ((*range(0, 415, 42), *range(368, 410, 4)), {"endpoints": ["odds"]}),
     # two matches are played from the 330th to the 350th file
     "worldcup_quarterfinals_2026": ((*range(0, 428, 30), *range(328, 353)), {"endpoints": ["odds"]}),
-    "nba_historical_2023": ((*range(0, 60, 3), *range(250, 290, 2)), {}),
+    "nba_historical_2023": ((*range(0, 60, 4), *range(250, 290, 3)), {}),
     "nfl_decimal_repeats_2023": (range(21), {"endpoints": ["odds"]}),
     "nhl_four_endpoints_2025": (range(22), {}),
     "outrights_and_lay_2021": (range(7), {"captured_at": "2021-11-11T12:00:00Z"}),

@@ -19,7 +19,7 @@ from tests.replay.support import Databases, assert_model_agrees, differences, di
 from tests.replay.transcript import Transcript
 
 # each one is a market of its own, taken in three times over
-EXAMPLES = int(os.environ.get("SPORTS_MARKET_EXAMPLES") or 8)
+EXAMPLES = int(os.environ.get("SPORTS_MARKET_EXAMPLES") or 5)
 
 
 def describe(batches: Sequence[Batch]) -> str:

@@ -426,7 +426,8 @@ DIRECTED: Final[dict[str, tuple[Poll, ...]]] = {
     "gone as it starts": (due(ask("odds", turn("start", 5))), due(ask("odds", turn("event")), steps=4), due(ask("odds"))),
     "scores that disagree at one time": (
         due(ask("scores", turn("score", 1))), due(ask("scores"), ask("scores", turn("score", 2), lag=0 * SECOND)),
-        due(ask("scores", turn("score", 3)), ask("scores", turn("score", 1), lag=0 * SECOND)), due(ask("scores", turn("score", 4))),
+        due(ask("scores", turn("score", 3)), ask("scores", turn("score", 1), lag=0 * SECOND)),
+        due(ask("scores", turn("score", 4))),
     ),
     "two moments at one time": (
         due(ask("odds"), delay=5 * MINUTE), due(ask("odds")), due(ask("odds", turn("price", 6)), delay=5 * MINUTE),
