@@ -179,6 +179,20 @@ def parser() -> argparse.ArgumentParser:
     steps = database.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
     one = _command(steps, "bootstrap", _bootstrap, "make schemas, roles, tables and rights, as far as they are missing")
     _database_url(one)
+
+    contracts = commands.add_parser(
+        "contracts", help="what tables promise", description="What tables promise.", allow_abbrev=False
+    )
+    steps = contracts.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
+    one = _command(
+        steps, "check", _contracts_check, "check the documents, that dbt is in step, and that nothing breaks unannounced"
+    )
+    one.add_argument("--base", metavar="REV", default="HEAD", help="git revision to compare with (default: HEAD)")
+    one = _command(steps, "run", _contracts_run, "run the suite of every contract on all rows of a standing warehouse")
+    _database_url(one)
+    _json(one)
+    one = _command(steps, "docs", _contracts_docs, "render a page per contract, and Data Docs of the suites")
+    one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder of the pages")
     return top
 
 
@@ -345,12 +359,34 @@ def _simulate(options: argparse.Namespace, screen: Screen) -> int:
     return 0
 
 
+def _contracts_check(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.contracts.commands import check
+
+    return screen.end(check(_project(options, screen).manifest(), options.base))
+
+
+def _contracts_run(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.contracts.commands import run
+
+    with _server(options, screen) as server:
+        report = run(server.warehouse())
+    return screen.end(report)
+
+
+def _contracts_docs(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.contracts.commands import docs
+
+    index = docs(_project(options, screen).manifest(), options.out)
+    screen.tell(f"{index}: the contracts' pages")
+    return 0
+
+
 # --- what several commands need ----------------------------------------------------------------------------------------
 
 
 def _settings(options: argparse.Namespace) -> Settings:
     settings = Settings.from_env(os.environ)
-    if options.database_url is None:
+    if getattr(options, "database_url", None) is None:
         return settings
     return changed(settings, database_url=options.database_url)
 

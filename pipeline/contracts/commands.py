@@ -1,0 +1,108 @@
+"""What ``sports-market contracts`` does: check the documents, run the suites, render the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.contracts.compatibility import Change, classify, committed_contracts, pairs, unannounced
+from pipeline.contracts.pages import write_pages
+from pipeline.contracts.suites import SuitesReport, run_suites, write_data_docs
+from pipeline.contracts.tables import FOLDER, TableContract, in_step, read_contracts, readers
+from pipeline.resources import resource
+from pipeline.warehouse.connect import Warehouse
+
+HEAD: Final = "HEAD"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What ``contracts check`` found. The documents are valid, or there is no report.
+
+    Attributes:
+        contracts: documents that were read.
+        differences: where dbt and the contracts say different things.
+        changes: against the earlier version.
+        base: what it was compared with; None where there is no earlier version.
+        faults: changes that the version does not announce, with who reads the table.
+    """
+
+    contracts: int
+    differences: tuple[str, ...]
+    changes: tuple[Change, ...]
+    base: str | None
+    faults: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where dbt is out of step or a change is not announced."""
+        return 1 if self.differences or self.faults else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON document."""
+        return {
+            "contracts": self.contracts,
+            "differences": list(self.differences),
+            "base": self.base,
+            "changes": [{"contract": each.contract, "breaking": each.is_breaking, "what": each.what} for each in self.changes],
+            "faults": list(self.faults),
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        lines = [f"{self.contracts} contracts of tables are valid"]
+        lines += [f"dbt differs: {each}" for each in self.differences] or ["dbt is in step"]
+        if self.base is None:
+            lines.append("there is no earlier version to compare with (no git here, or none of these documents in it)")
+        else:
+            lines += [f"since {self.base}: {each}" for each in self.changes] or [f"nothing changed since {self.base}"]
+        lines += [f"FAILED {each}" for each in self.faults]
+        return lines
+
+
+def check(manifest: Any, base: str = HEAD, folder: Path | None = None) -> CheckReport:
+    """Check documents, dbt, and compatibility with an earlier version.
+
+    Args:
+        manifest: dbt's, as parsed.
+        base: the git revision whose documents are the earlier version.
+        folder: of the documents; by default the project's own.
+
+    Raises:
+        SetupError: ``CONTRACT_INVALID``.
+        UsageError: ``NO_SUCH_REVISION``.
+    """
+    place = resource(FOLDER) if folder is None else folder
+    contracts = read_contracts(place)
+    earlier = committed_contracts(place, base)
+    changes: list[Change] = []
+    faults = []
+    for old, new in () if earlier is None else pairs(earlier, contracts):
+        changes += classify(old, new)
+        fault = unannounced(old, new)
+        if fault is not None:
+            assert new is not None
+            faults.append(f"{fault}; read by: {', '.join(readers(manifest, new.name)) or 'nothing here'}")
+    faults += [
+        f"{change.contract}: the contract is gone, and dbt reads the table: {', '.join(readers(manifest, change.contract))}"
+        for change in changes
+        if change.what == "the contract is gone" and readers(manifest, change.contract)
+    ]
+    return CheckReport(
+        len(contracts), tuple(in_step(contracts, manifest)), tuple(changes), None if earlier is None else base, tuple(faults)
+    )
+
+
+def run(warehouse: Warehouse, contracts: Sequence[TableContract] | None = None) -> SuitesReport:
+    """Run the suite of every contract on all rows of a warehouse."""
+    return SuitesReport(run_suites(warehouse, read_contracts() if contracts is None else contracts))
+
+
+def docs(manifest: Any, folder: Path) -> Path:
+    """Write a page per contract, and Data Docs of the suites in ``data_docs/``; returns the index."""
+    contracts = read_contracts()
+    index = write_pages(contracts, {each.name: readers(manifest, each.name) for each in contracts}, folder)
+    write_data_docs(contracts, folder / "data_docs")
+    return index
