@@ -225,7 +225,7 @@ def test_plain_dbt_is_the_judge(golden: dict[str, str], prepared: Warehouse, pro
     results = project.run("build", BATCH_SELECTION, prepared.dbt_env(Role.TRANSFORMER))
     assert all(result.ok for result in results), [(r.name, r.message) for r in results if not r.ok]
     assert rows_digests(prepared) == golden
-    project.run("run-operation", ["settle_run"], prepared.dbt_env(Role.TRANSFORMER))
+    plain_dbt(prepared, project, "run-operation", "settle_run")
     with prepared.connect(Role.TRANSFORMER) as connection:
         assert connection.execute("select count(*) from ops.ledger where admitted <> applied").fetchone() == (0,)
     plain_dbt(prepared, project, "build", "--full-refresh", "--exclude", "resource_type:unit_test")
