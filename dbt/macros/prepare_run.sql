@@ -32,6 +32,9 @@ where ledger.admitted <> ledger.applied
         else states.state <> 'withheld'
     end;
 
+-- what follows is planned by how much is pending, and not by a guess
+analyze ops.pending;
+
 insert into ops.touched_events (event_id, sport_key, tail_from)
 with pending as materialized (
     select
@@ -147,7 +150,6 @@ end
 $$;
 {%- endif %}
 
-analyze ops.pending;
 analyze ops.touched_events;
 {%- endif -%}
 {% endmacro %}
