@@ -60,7 +60,7 @@ def bench(session: nox.Session) -> None:
 def mutation(session: nox.Session) -> None:
     """The mutation score: every rule of the contracts fires on what is broken, and on nothing good."""
     _install(session, "requirements.txt")
-    session.run("python", "-m", "pipeline.contracts.mutations")
+    session.run("sports-market", "contracts", "score", *session.posargs)
 
 
 @nox.session

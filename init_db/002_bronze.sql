@@ -30,6 +30,18 @@ end
 $$;
 comment on table bronze.bodies is 'Response bodies byte for byte, once per content; document is the same body parsed.';
 
+create table bronze.late_documents (
+    body_sha256 text primary key references bronze.bodies,
+    document jsonb not null
+);
+comment on table bronze.late_documents is 'Bodies that were no JSON by the contract they were loaded under, and are by a later one.';
+
+create view bronze.documents as
+select bodies.body_sha256, coalesce(bodies.document, late_documents.document) as document
+from bronze.bodies as bodies
+left join bronze.late_documents as late_documents on late_documents.body_sha256 = bodies.body_sha256;
+comment on view bronze.documents is 'Each body parsed; null where it is no JSON that PostgreSQL can hold.';
+
 create table bronze.exchanges (
     exchange_id uuid primary key,
     batch_id text not null references bronze.batches,
@@ -61,6 +73,8 @@ $$;
 create trigger append_only before update or delete or truncate on bronze.batches
     for each statement execute function bronze.refuse_change();
 create trigger append_only before update or delete or truncate on bronze.bodies
+    for each statement execute function bronze.refuse_change();
+create trigger append_only before update or delete or truncate on bronze.late_documents
     for each statement execute function bronze.refuse_change();
 create trigger append_only before update or delete or truncate on bronze.exchanges
     for each statement execute function bronze.refuse_change();

@@ -4,13 +4,13 @@
 grant usage on schema bronze, ops to :"ingester";
 grant select, insert on all tables in schema bronze to :"ingester";
 grant select on all tables in schema ops to :"ingester";
-grant insert, update on ops.ledger, ops.batch_states to :"ingester";
-grant insert on ops.verdicts to :"ingester";
+grant insert, update on ops.ledger, ops.batch_states, ops.shape_firsts to :"ingester";
+grant insert on ops.verdicts, ops.batch_shapes, ops.check_results to :"ingester";
 
 -- The transformer reads bronze, owns silver and gold (001), and keeps its progress.
 grant usage on schema bronze, ops to :"transformer";
 grant select on all tables in schema bronze to :"transformer";
-grant select on ops.verdicts to :"transformer";
+grant select on ops.verdicts, ops.batch_health, ops.batch_shapes, ops.shape_firsts, ops.drift to :"transformer";
 grant select, update (applied) on ops.ledger to :"transformer";
 grant select, insert, update, delete on ops.batch_states to :"transformer";
 
@@ -30,4 +30,5 @@ revoke create on schema ops from :"transformer";
 grant usage on schema silver, gold, ops to :"reader";
 alter default privileges for role :"transformer" in schema silver grant select on tables to :"reader";
 alter default privileges for role :"transformer" in schema gold grant select on tables to :"reader";
-grant select on ops.batch_states, ops.check_results to :"reader";
+grant select on ops.batch_states, ops.check_results, ops.batch_health to :"reader";
+grant select on ops.batch_shapes, ops.shape_firsts, ops.drift to :"reader";

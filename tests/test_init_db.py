@@ -218,6 +218,7 @@ def test_an_owner_with_createrole_needs_no_superuser(boss: Boss) -> None:
     outcome = bootstrap(owner)
     assert len(outcome.roles) == 3
     assert not bootstrap(owner).changed
+    assert run(owner, READER, "select batch_id from ops.batch_health") == []
     run(owner, TRANSFORMER, "create table gold.t as select 1 as x")
     assert run(owner, READER, "select x from gold.t") == [(1,)]
     assert run(owner, OWNER, "select x from gold.t") == [(1,)]
@@ -323,8 +324,10 @@ RIGHTS = {
     "bronze.batches": (APPEND, READ, NONE),
     "bronze.bodies": (APPEND, READ, NONE),
     "bronze.exchanges": (APPEND, READ, NONE),
+    "bronze.late_documents": (APPEND, READ, NONE),
+    "ops.batch_shapes": (APPEND, READ, READ),
     "ops.batch_states": (PROGRESS, WRITE, READ),
-    "ops.check_results": (READ, ALL, READ),
+    "ops.check_results": (APPEND, ALL, READ),
     "ops.event_digests": (READ, ALL, NONE),
     "ops.fingerprints": (READ, ALL, NONE),
     "ops.ledger": (PROGRESS, READ, NONE),
@@ -332,6 +335,7 @@ RIGHTS = {
     "ops.pending": (READ, ALL, NONE),
     "ops.row_changes": (READ, ALL, NONE),
     "ops.run_batches": (READ, ALL, NONE),
+    "ops.shape_firsts": (PROGRESS, READ, READ),
     "ops.touched_events": (READ, ALL, NONE),
     "ops.verdicts": (APPEND, READ, NONE),
 }
@@ -455,6 +459,17 @@ def test_the_reader_sees_what_the_transformer_makes_anew(warehouse: Warehouse) -
 def test_the_reader_sees_no_bronze_but_how_batches_stand(warehouse: Warehouse) -> None:
     fill(warehouse)
     assert run(warehouse, READER, "select state from ops.batch_states") == [("sealed",)]
+    columns = "state, exchanges, answers, failures, quarantined, waived, withdrawn, with_findings, failed_checks"
+    health = f"select {columns}, latest_waiver_reason from ops.batch_health"
+    assert run(warehouse, READER, health) == [("sealed", 1, 1, 0, 0, 0, 0, 0, 0, None)]
+    run(
+        warehouse,
+        INGESTER,
+        "insert into ops.verdicts (exchange_id, verdict_no, verdict, findings, contract_version, reason, decided_at)"
+        f" values ('{UUID}', 2, 'waived', '[{{}}]', 'v', 'why', now())",
+    )
+    run(warehouse, TRANSFORMER, "insert into ops.check_results values ('b', 'c', 'fail', 1, null, now())")
+    assert run(warehouse, READER, health) == [("sealed", 1, 1, 0, 0, 1, 0, 1, 1, "why")]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         run(warehouse, READER, "select * from bronze.bodies")
 

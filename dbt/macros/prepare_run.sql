@@ -63,9 +63,9 @@ shown as (
         event.item ->> 'sport_key' as sport_key,
         pending.tail_from
     from pending
-    join bronze.bodies as bodies on bodies.body_sha256 = pending.body_sha256
+    join bronze.documents as documents on documents.body_sha256 = pending.body_sha256
     cross join lateral (
-        select case when pending.endpoint like 'historical%' then bodies.document -> 'data' else bodies.document end as events
+        select case when pending.endpoint like 'historical%' then documents.document -> 'data' else documents.document end as events
     ) as answer
     cross join lateral (
         select item

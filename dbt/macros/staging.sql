@@ -10,14 +10,14 @@ select
     exchanges.event_id as asked_event_id,
     coalesce({{ json_member(json_member('exchanges.request', 'params'), 'oddsFormat') }} #>> '{}', 'decimal') as odds_format,
     {% if endpoint.startswith('historical') -%}
-    {{ json_member('bodies.document', 'data') }} as document
+    {{ json_member('documents.document', 'data') }} as document
     {%- else -%}
-    bodies.document
+    documents.document
     {%- endif %}
 from {{ source('ops', 'pending') }} as pending
 join {{ source('bronze', 'exchanges') }} as exchanges on exchanges.exchange_id = pending.exchange_id
 join {{ source('bronze', 'batches') }} as batches on batches.batch_id = exchanges.batch_id
-join {{ source('bronze', 'bodies') }} as bodies on bodies.body_sha256 = exchanges.body_sha256
+join {{ source('bronze', 'documents') }} as documents on documents.body_sha256 = exchanges.body_sha256
 where pending.admitted and exchanges.endpoint = '{{ endpoint }}'
 {% endmacro %}
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from pipeline.bronze.documents import keep_document
 from pipeline.clock import Clock
 from pipeline.contracts import strict_json
 from pipeline.contracts.answers import Finding, Judgement, contract_version, judge
+from pipeline.contracts.drift import Shape, shape_of, shape_of_failure, union
+from pipeline.contracts.drift_store import record_shape
 from pipeline.errors import ConflictError
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import content_sha256
@@ -63,7 +66,7 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
             )
         return _known_batch(connection, batch)
 
-    judged = [(exchange, judge(exchange) if is_answer(exchange) else None) for exchange in batch.exchanges]
+    judged, shape = _look_at(batch)
     with connection.transaction():
         connection.execute(
             "insert into bronze.batches (batch_id, scheduled_at, plan_id, plan, source, exchange_count, content_sha256)"
@@ -85,6 +88,7 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
         ]
         _insert_exchanges(connection, batch, hashes)
         _insert_verdicts(connection, batch, judged, clock)
+        record_shape(connection, batch, shape, clock)
         connection.execute(
             "insert into ops.batch_states (batch_id, state, changed_at) values (%s, 'sealed', %s)",
             [batch.batch_id, clock.now()],
@@ -104,6 +108,23 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
 def is_answer(exchange: Exchange) -> bool:
     """Whether an exchange holds an answer to be judged, and not a failure."""
     return exchange.failure is None and exchange.status == 200 and exchange.body is not None
+
+
+def _look_at(batch: Batch) -> tuple[list[tuple[Exchange, Judgement | None]], Shape]:
+    """Each exchange with the judgement on its answer, and the shape of them all; no parsed document outlives its turn."""
+    judged: list[tuple[Exchange, Judgement | None]] = []
+    shapes = []
+    for exchange in batch.exchanges:
+        judgement = None
+        if is_answer(exchange):
+            judgement = judge(exchange)
+            if judgement.document is not None:
+                shapes.append(shape_of(batch.batch_id, exchange, judgement.document))
+                judgement = replace(judgement, document=None)
+        else:
+            shapes.append(shape_of_failure(batch.batch_id, exchange))
+        judged.append((exchange, judgement))
+    return judged, union(shapes)
 
 
 def _known_batch(connection: Connection, batch: Batch) -> LoadedBatch:
@@ -141,7 +162,9 @@ def _insert_body(
         return judgement
     try:
         with connection.transaction():
-            connection.execute(statement, values)
+            is_known = connection.execute(statement, values).rowcount == 0
+            if is_known:
+                keep_document(connection, sha256)
         return judgement
     except (psycopg.DataError, psycopg.errors.StatementTooComplex, psycopg.errors.ProgramLimitExceeded) as error:
         reason = error.diag.message_primary or type(error).__name__

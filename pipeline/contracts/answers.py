@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from typing import Any, Literal
@@ -47,12 +47,14 @@ class Judgement:
         findings: in the order of the rules, at most 20 per rule.
         outcomes: outcome objects in the body; 0 for endpoints without odds and for bodies that are no JSON.
         document_text: the body as text, fit for ``jsonb``; None where it is no JSON that is read alike everywhere.
+        document: the body as parsed values, for whoever looks at it next; None where there is no text.
     """
 
     verdict: Verdict
     findings: tuple[Finding, ...]
     outcomes: int
     document_text: str | None
+    document: Any = field(default=None, repr=False, compare=False)
 
 
 def contract_version() -> str:
@@ -90,14 +92,14 @@ def judge(exchange: Exchange) -> Judgement:
         return Judgement("quarantined", (finding(error.rule, error.pointer, error.value, error.message),), 0, None)
     outcomes = _count_outcomes(request.endpoint, document)
     if not validator.is_valid(document):
-        return Judgement("quarantined", tuple(_schema(validator, request.endpoint, document)), outcomes, text)
+        return Judgement("quarantined", tuple(_schema(validator, request.endpoint, document)), outcomes, text, document)
     noted = Findings()
     _identity(request, document, noted)
     examine(request, exchange.captured_at, document, noted)
     findings = noted.all()
     if any(RULES[found.rule].severity == "quarantine" for found in findings):
-        return Judgement("quarantined", findings, outcomes, text)
-    return Judgement("accepted_with_findings" if findings else "accepted", findings, outcomes, text)
+        return Judgement("quarantined", findings, outcomes, text, document)
+    return Judgement("accepted_with_findings" if findings else "accepted", findings, outcomes, text, document)
 
 
 def _schema(validator: jsonschema_rs.Draft202012Validator, endpoint: str, document: Any) -> list[Finding]:

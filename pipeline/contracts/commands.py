@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.clock import Clock
 from pipeline.contracts.compatibility import Change, classify, committed_contracts, pairs, unannounced
+from pipeline.contracts.freshness import freshness
 from pipeline.contracts.pages import write_pages
 from pipeline.contracts.suites import SuitesReport, run_suites, write_data_docs
 from pipeline.contracts.tables import FOLDER, TableContract, in_step, read_contracts, readers
@@ -95,9 +98,23 @@ def check(manifest: Any, base: str = HEAD, folder: Path | None = None) -> CheckR
     )
 
 
-def run(warehouse: Warehouse, contracts: Sequence[TableContract] | None = None) -> SuitesReport:
-    """Run the suite of every contract on all rows of a warehouse."""
-    return SuitesReport(run_suites(warehouse, read_contracts() if contracts is None else contracts))
+def run(
+    warehouse: Warehouse,
+    contracts: Sequence[TableContract] | None = None,
+    clock: Clock | None = None,
+    max_age: dt.timedelta | None = None,
+) -> SuitesReport:
+    """Run the suite of every contract on all rows of a warehouse, and tell how old it is.
+
+    Args:
+        warehouse: which one.
+        contracts: by default the project's own.
+        clock: tells the present; without it, ages are not asked for.
+        max_age: how old a table may be; without it, an age beyond the declared latency is a warning.
+    """
+    chosen = read_contracts() if contracts is None else contracts
+    ages = () if clock is None else freshness(warehouse, clock, chosen, max_age)
+    return SuitesReport(run_suites(warehouse, chosen), ages, max_age is not None)
 
 
 def docs(manifest: Any, folder: Path) -> Path:

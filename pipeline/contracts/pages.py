@@ -56,6 +56,7 @@ def page(contract: TableContract, readers: Sequence[str]) -> str:
         ("kind", "view" if contract.is_view else "table"),
         ("grain", escape(contract.grain)),
         ("key", _code(", ".join(contract.key))),
+        ("rules are asked", "of the rows of each batch, and of all" if contract.is_checked_per_batch else "of all rows"),
         ("freshness", escape(contract.freshness)),
         ("owner", escape(contract.owner)),
         ("read by", escape(", ".join(readers)) or "nothing here"),

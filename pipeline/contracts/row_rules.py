@@ -1,10 +1,17 @@
-"""All rules of a table in one query: which rule is broken by how many rows, and by which for example."""
+"""A table's rules in one query: which rule is broken by how many rows, and by which for example.
+
+The same conditions are asked in two ways: of all rows (:func:`rows_query`), and of the rows that a batch touched
+(:func:`batch_query`). The second asks the catalogue, and no row, for what the table refuses by itself: nulls, and two rows of
+one key. So it costs what the batch touched, however long the table is.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.contracts.tables import KEY_IS_UNIQUE, TableContract
+from pipeline.contracts.tables import KEY_IS_UNIQUE, Rule, TableContract
 from pipeline.warehouse.connect import Connection
 
 
@@ -15,7 +22,7 @@ class RuleCount:
     Attributes:
         rule: its name.
         failing: rows that break it; of the rule on the key, keys that several rows have.
-        example: the key of one of them, its columns joined by blanks; None where there is none.
+        example: one of them, its key and the columns that the rule reads, as text; None where there is none.
     """
 
     rule: str
@@ -24,34 +31,63 @@ class RuleCount:
 
 
 def rows_query(contract: TableContract, relation: str | None = None) -> str:
-    """A query of (rule, failing, example), one row per rule, that reads the relation once.
+    """A query of (rule, failing, example), one row per rule, over all rows.
 
     Args:
         contract: whose rules.
         relation: what to read in place of the contract's own table, e.g. a copy of it.
     """
-    written = [rule for rule in contract.rules if rule.condition]
-    key = f"concat_ws(' ', {', '.join(contract.key)})"
-    # an example costs nothing until a row fails: what an aggregate leaves out is not computed for it
-    counts = [f"count(*) filter (where not ({rule.condition}))" for rule in written]
-    examples = [f"min({key}) filter (where not ({rule.condition}))" for rule in written]
-    counts.append("(select count(*) from repeated)")
-    examples.append("(select min(repeated.key_text) from repeated)")
-    names = [f"'{rule.name}'" for rule in written] + [f"'{KEY_IS_UNIQUE}'"]
     # a view is computed once for all rules; a table is read where it lies
     kind = "materialized" if contract.is_view else "not materialized"
     return f"""
         with contracted as {kind} (select * from {relation or contract.name}),
         repeated as materialized (
-            select {key} as key_text from contracted group by {", ".join(contract.key)} having count(*) > 1
+            select {_key(contract)} as key_text from contracted group by {", ".join(contract.key)} having count(*) > 1
         ),
-        measured as (
-            select array[{", ".join(counts)}] as failing, array[{", ".join(examples)}] as examples from contracted
-        )
-        select found.rule, found.failing, found.example
-        from measured
-        cross join lateral unnest(array[{", ".join(names)}]::text[], measured.failing, measured.examples)
-            as found (rule, failing, example)
+        {_measured(contract, [rule for rule in contract.rules if rule.condition])}
+        union all
+        select '{KEY_IS_UNIQUE}', count(*), min(repeated.key_text) from repeated
+    """
+
+
+def batch_query(contract: TableContract, scope: str) -> str:
+    """A query of (rule, failing, example), one row per rule, over the rows that a batch touched. Its text serves every batch.
+
+    Args:
+        contract: of a stored table.
+        scope: condition over alias ``t`` that picks the touched rows, through an index.
+    """
+    structural = {f"{column.name}_is_there" for column in contract.columns if column.required}
+    rules = [rule for rule in contract.rules if rule.condition and rule.name not in structural]
+    required = ", ".join(f"('{column.name}')" for column in contract.columns if column.required)
+    key = ", ".join(f"'{name}'" for name in contract.key)
+    return f"""
+        with contracted as not materialized (select t.* from {contract.name} as t where {scope}),
+        {_measured(contract, rules)}
+        union all
+        select
+            wanted.name || '_is_there',
+            case when found.attnotnull then 0 else 1 end,
+            case when found.attnotnull then null else 'the table takes a null in ' || wanted.name end
+        from (values {required}) as wanted (name)
+        left join pg_attribute as found
+            on found.attrelid = to_regclass('{contract.name}') and found.attname = wanted.name and not found.attisdropped
+        union all
+        select
+            '{KEY_IS_UNIQUE}',
+            case when count(*) > 0 then 0 else 1 end,
+            case when count(*) > 0 then null else 'the table takes two rows of one ({", ".join(contract.key)})' end
+        from pg_index as found
+        where found.indrelid = to_regclass('{contract.name}')
+            and found.indisunique
+            and found.indisvalid
+            and found.indpred is null
+            and array[{key}]::name[] = array(
+                select columns.attname
+                from unnest(found.indkey::int2[]) with ordinality as part (attnum, place)
+                join pg_attribute as columns on columns.attrelid = found.indrelid and columns.attnum = part.attnum
+                order by part.place
+            )
     """
 
 
@@ -78,8 +114,40 @@ def types_query(contract: TableContract) -> str:
     """
 
 
+def broken_rules(contract: TableContract, rows: Sequence[tuple[str, int, str | None]]) -> tuple[RuleCount, ...]:
+    """The rules that are broken, of what a query answered. A rule that was not answered did not run, which breaks it."""
+    answered = {row[0] for row in rows}
+    silent = [RuleCount(rule.name, 1, "the rule did not run") for rule in contract.rules if rule.name not in answered]
+    return (*(RuleCount(*row) for row in rows if row[1]), *silent)
+
+
 def count_broken(connection: Connection, contract: TableContract, relation: str | None = None) -> tuple[RuleCount, ...]:
     """The rules that some row breaks, on a connection of ours; without Great Expectations."""
-    rows = connection.execute(rows_query(contract, relation).encode()).fetchall()
-    assert len(rows) == len(contract.rules), contract.name
-    return tuple(RuleCount(*row) for row in rows if row[1])
+    return broken_rules(contract, connection.execute(rows_query(contract, relation).encode()).fetchall())
+
+
+def _measured(contract: TableContract, rules: Sequence[Rule]) -> str:
+    """The rest of a query over ``contracted``: what each rule counts, of the few rows that break any."""
+    conditions = " and ".join(f"({rule.condition})" for rule in rules)
+    counts = ", ".join(f"count(*) filter (where not ({rule.condition}))" for rule in rules)
+    examples = ", ".join(f"min({_example(contract, rule)}) filter (where not ({rule.condition}))" for rule in rules)
+    names = ", ".join(f"'{rule.name}'" for rule in rules)
+    return f"""broken as materialized (select * from contracted where not ({conditions or "true"})),
+        measured as (
+            select array[{counts}]::bigint[] as failing, array[{examples}]::text[] as examples from broken
+        )
+        select found.rule, found.failing, found.example
+        from measured
+        cross join lateral unnest(array[{names}]::text[], measured.failing, measured.examples)
+            as found (rule, failing, example)"""
+
+
+def _example(contract: TableContract, rule: Rule) -> str:
+    """The key of a row, and what the rule reads of it."""
+    read = [column.name for column in contract.columns if re.search(rf"\b{column.name}\b", rule.condition)]
+    values = ", ".join(f"'{name}', {name}" for name in read)
+    return f"{_key(contract)} || ': ' || jsonb_build_object({values})::text"
+
+
+def _key(contract: TableContract) -> str:
+    return f"concat_ws(' ', {', '.join(contract.key)})"

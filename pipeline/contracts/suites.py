@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import quote, urlencode
 
 from psycopg.conninfo import conninfo_to_dict
 
+from pipeline.contracts.freshness import Freshness
 from pipeline.contracts.row_rules import RuleCount, rows_query, types_query
 from pipeline.contracts.tables import TableContract
 from pipeline.warehouse.connect import Role, Warehouse
@@ -56,14 +58,23 @@ class SuiteResult:
 
 @dataclass(frozen=True, slots=True)
 class SuitesReport:
-    """What the suites of all contracts found."""
+    """What the suites of all contracts found.
+
+    Attributes:
+        suites: their results.
+        freshness: of the tables with a declared latency, where it was asked for.
+        must_be_fresh: whether a stale table is a failure; else it is a warning.
+    """
 
     suites: tuple[SuiteResult, ...]
+    freshness: tuple[Freshness, ...] = ()
+    must_be_fresh: bool = False
 
     @property
     def exit_code(self) -> int:
-        """0, or 1 where a suite failed, did not run, or there was none."""
-        return 0 if self.suites and all(suite.ok for suite in self.suites) else 1
+        """0, or 1 where a suite failed, did not run, or there was none; and where a table is stale that must be fresh."""
+        is_late = self.must_be_fresh and not (self.freshness and all(each.is_fresh for each in self.freshness))
+        return 0 if self.suites and all(suite.ok for suite in self.suites) and not is_late else 1
 
     def to_json(self) -> dict[str, Any]:
         """One JSON document."""
@@ -90,6 +101,8 @@ class SuitesReport:
                 }
                 for suite in self.suites
             ],
+            "must_be_fresh": self.must_be_fresh,
+            "freshness": [each.to_json() for each in self.freshness],
         }
 
     def lines(self) -> list[str]:
@@ -100,6 +113,9 @@ class SuitesReport:
             lines += [f"         {each.rule}: {each.failing} rows, the first {each.example}" for each in suite.broken]
             if suite.problem is not None:
                 lines.append(f"         {suite.problem}")
+        told = Counter((each.is_fresh, each.line()) for each in self.freshness)
+        word = "FAILED" if self.must_be_fresh else "stale "
+        lines += [f"{'fresh ' if is_fresh else word} {count} contracts: {line}" for (is_fresh, line), count in told.items()]
         failed = sum(not suite.ok for suite in self.suites)
         lines.append(f"{len(self.suites)} contracts, {sum(suite.rules for suite in self.suites)} rules, {failed} failed")
         return lines
@@ -217,9 +233,10 @@ def _not_run(contract: TableContract, why: str) -> SuiteResult:
 
 
 def _raised(info: Any) -> str:
-    """The message of an exception that Great Expectations caught; empty where there was none."""
+    """The first line of each exception that Great Expectations caught; empty where there was none."""
     infos = [info] if "raised_exception" in (info or {}) else list((info or {}).values())
-    return "; ".join(str(each.get("exception_message")) for each in infos if each and each.get("raised_exception"))
+    messages = [str(each.get("exception_message")) for each in infos if each and each.get("raised_exception")]
+    return "; ".join(message.partition("\n")[0] for message in messages)
 
 
 @functools.lru_cache(maxsize=256)
@@ -240,7 +257,9 @@ def _great_expectations() -> Any:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    # the second sets a level of its own
+    for name in ("great_expectations", "great_expectations.data_context.types.base"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return great_expectations
 
 

@@ -7,6 +7,7 @@ CHECK constraint's is: it fails where it is false, and holds where it is null.
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import json
 import re
@@ -26,6 +27,13 @@ SUFFIX: Final = ".odcs.yaml"
 KEY_IS_UNIQUE: Final = "key_is_unique"
 VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
+# When a table's rules are evaluated: a property of the table, beyond the standard's.
+EVALUATED: Final = "evaluated"
+PER_BATCH: Final = "per_batch"
+WHOLE_TABLE: Final = "whole_table"
+
+# Units of a latency.
+SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 # What dbt's files and the catalogue call the same type.
 _TYPE_NAMES: Final[Mapping[str, str]] = {"timestamptz": "timestamp with time zone"}
@@ -90,7 +98,10 @@ class TableContract:
         is_view: whether it is computed on reading.
         description: for people.
         grain: what one row is.
+        is_checked_per_batch: whether its rules are evaluated on the rows of each batch, which they hold back; else they are
+            evaluated on whole tables only, by ``contracts run``, ``verify`` and at night.
         freshness: how soon a fact is there, in words.
+        latency: the same as a time; None where none is promised.
         owner: the team.
         columns: in order.
         key: columns that identify a row, in order.
@@ -104,7 +115,9 @@ class TableContract:
     is_view: bool
     description: str
     grain: str
+    is_checked_per_batch: bool
     freshness: str
+    latency: dt.timedelta | None
     owner: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
@@ -197,10 +210,12 @@ def parse_contract(text: str, file_name: str) -> TableContract:
         is_view=table["physicalType"] == "view",
         description=table["description"],
         grain=table["dataGranularityDescription"],
+        is_checked_per_batch=_evaluated(table) == PER_BATCH,
         freshness="; ".join(
             f"{each['property']} {each['value']} {each.get('unit', '')}: {each.get('description', '')}"
             for each in document["slaProperties"]
         ),
+        latency=next((_latency(each) for each in document["slaProperties"] if each["property"] == "latency"), None),
         owner=document["team"]["name"],
         columns=tuple(_column(each) for each in table["properties"]),
         key=tuple(each["name"] for each in sorted(keyed, key=lambda each: each["primaryKeyPosition"])),
@@ -312,6 +327,11 @@ def _house_faults(document: Mapping[str, Any], file_name: str) -> Iterable[str]:
         yield f"file, name and physicalName differ: {file_name}, {document.get('name')}, {name}"
     if table["physicalType"] not in ("table", "view"):
         yield f"/schema/0/physicalType: {table['physicalType']!r} is neither table nor view"
+    if _evaluated(table) not in (PER_BATCH, WHOLE_TABLE) or (table["physicalType"], _evaluated(table)) == ("view", PER_BATCH):
+        yield f"/schema/0/customProperties: {EVALUATED} is {WHOLE_TABLE}, or {PER_BATCH} where it is a table"
+    for each in document["slaProperties"]:
+        if each["property"] == "latency" and _latency(each) is None:
+            yield f"/slaProperties: latency must be a number, with a unit of {', '.join(SECONDS)}"
     yield from _column_faults(table["properties"])
     rules = [each.get("id") for each in table.get("quality", ())]
     yield from (
@@ -328,6 +348,17 @@ def _house_faults(document: Mapping[str, Any], file_name: str) -> Iterable[str]:
             )
         if rule.get("severity") not in ("error", "warning"):
             yield f"/schema/0/quality/{place}/severity: is neither error nor warning"
+
+
+def _evaluated(table: Mapping[str, Any]) -> str:
+    """When the rules of a table are evaluated; where it does not say, whenever they can be."""
+    own = {item["property"]: item["value"] for item in table.get("customProperties", ())}
+    return str(own.get(EVALUATED, WHOLE_TABLE if table["physicalType"] == "view" else PER_BATCH))
+
+
+def _latency(promise: Mapping[str, Any]) -> dt.timedelta | None:
+    value, seconds = promise["value"], SECONDS.get(promise.get("unit", ""))
+    return dt.timedelta(seconds=value * seconds) if isinstance(value, int | float) and seconds else None
 
 
 def _column_faults(columns: Sequence[Mapping[str, Any]]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Verify a warehouse: recompute every digest from all rows, reconcile bronze, silver and gold, run the whole-table tests."""
+"""Verify a warehouse: recompute digests from all rows, reconcile the layers, run whole-table tests and the contracts' rules."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.transform.apply import CheckResult, run_tests, transformer_session
+from pipeline.transform.checks import whole_table_checks
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Warehouse
 from pipeline.warehouse.digest import Session, recomputed_digests, stored_digests, view_digests
 
-WHOLE_TABLE_TESTS: Final = ("--select", "tag:nightly")
+# seeds have tests too, and no tag
+WHOLE_TABLE_TESTS: Final = ("--select", "resource_type:test", "--exclude", "tag:blocking")
 
 # name → a query of the rows that break it; each must return none
 RECONCILIATIONS: Final = {
@@ -53,11 +55,12 @@ class VerifyReport:
     """What was verified.
 
     Attributes:
-        checks: digests, reconciliations and dbt's whole-table tests.
+        checks: digests, reconciliations, dbt's whole-table tests, and the contracts' rules.
         digests: of stored tables, recomputed from all rows.
         view_digests: of views.
         outcomes_in_bodies: outcome objects in the bodies of applied answers, as counted in Python when they were loaded.
         outcomes_in_silver: rows of silver.quotes.
+        answers: how many answers are quarantined, waived and withdrawn, by verdict.
     """
 
     checks: tuple[CheckResult, ...]
@@ -65,6 +68,7 @@ class VerifyReport:
     view_digests: dict[str, str]
     outcomes_in_bodies: int
     outcomes_in_silver: int
+    answers: dict[str, int]
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
@@ -83,6 +87,7 @@ class VerifyReport:
             "failed_checks": len(self.failed),
             "failed": [{"name": check.name, "failures": check.failures, "message": check.message} for check in self.failed],
             "outcomes": {"in_bodies": self.outcomes_in_bodies, "in_silver": self.outcomes_in_silver},
+            "answers": self.answers,
             "digests": self.digests,
             "views": self.view_digests,
         }
@@ -92,6 +97,7 @@ class VerifyReport:
         lines = [f"{len(self.checks)} checks, {len(self.failed)} failed"]
         lines += [f"  failed: {check.name}: {check.message or f'{check.failures} rows'}" for check in self.failed]
         lines.append(f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver")
+        lines.append(f"answers: {', '.join(f'{count:,} {verdict}' for verdict, count in self.answers.items())}")
         lines += [f"{name} {digest}" for name, digest in {**self.digests, **self.view_digests}.items()]
         return lines
 
@@ -111,9 +117,11 @@ def verify(warehouse: Warehouse, project: DbtProject) -> VerifyReport:
         ]
         checks += [_reconcile(session, name, query) for name, query in RECONCILIATIONS.items()]
         checks += run_tests(session, warehouse, project, WHOLE_TABLE_TESTS)
+        checks += whole_table_checks(session)
         views = view_digests(session)
         in_bodies, in_silver = _outcomes(session)
-    return VerifyReport(tuple(checks), recomputed, views, in_bodies, in_silver)
+        answers = _answers(session)
+    return VerifyReport(tuple(checks), recomputed, views, in_bodies, in_silver, answers)
 
 
 def _reconcile(session: Session, name: str, query: str) -> CheckResult:
@@ -130,3 +138,11 @@ def _outcomes(session: Session) -> tuple[int, int]:
         )
         in_bodies, in_silver = cursor.fetchall()[0]
     return int(in_bodies), int(in_silver)
+
+
+def _answers(session: Session) -> dict[str, int]:
+    """How many answers the last verdict of somebody, or of the contract, keeps out or lets in all the same."""
+    verdicts = ("quarantined", "waived", "withdrawn")
+    with session.cursor() as cursor:
+        cursor.execute(f"select {', '.join(f'coalesce(sum({name}), 0)' for name in verdicts)} from ops.batch_health")
+        return dict(zip(verdicts, map(int, cursor.fetchall()[0]), strict=True))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import psycopg2
 import psycopg2.errors
-import psycopg2.extensions
 
 from pipeline.clock import Clock
+from pipeline.contracts.drift_store import CHECK as DRIFT_CHECK
 from pipeline.errors import WarehouseError
+from pipeline.transform.checks import CheckResult as CheckResult
+from pipeline.transform.checks import Session as Session
+from pipeline.transform.checks import batch_checks, is_aborted, scopes
 from pipeline.transform.fingerprints import fingerprints, stored_fingerprints, write_fingerprints
 from pipeline.transform.one_transaction import one_transaction
 from pipeline.transform.project import DbtProject, NodeResult
@@ -29,25 +32,6 @@ TRANSFORM_LOCK: Final = 7_305_001
 # Of what broke a check, so many rows are told.
 ROWS_SHOWN: Final = 3
 
-Session: TypeAlias = psycopg2.extensions.connection
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One blocking check of a run.
-
-    Attributes:
-        name: the dbt test's name, or the name of a check of ours.
-        ok: whether it passed.
-        failures: failing rows.
-        message: what failed, if anything.
-    """
-
-    name: str
-    ok: bool
-    failures: int
-    message: str | None
-
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -56,7 +40,7 @@ class Applied:
     Attributes:
         batch_ids: the batches.
         published: False where a check failed: nothing of them is in silver or gold, and they are withheld.
-        checks: every blocking check, in dbt's order, ours last.
+        checks: every blocking check: dbt's in its order, the contracts' of the stored tables, the count of outcomes.
     """
 
     batch_ids: tuple[str, ...]
@@ -103,7 +87,11 @@ def prepare(warehouse: Warehouse, project: DbtProject) -> bool:
     with transformer_session(warehouse) as session:
         found = stored_fingerprints(session)
         if not found:
+            # Empty: what is sealed is published by its own run, with its checks. No batch has this name.
+            _execute(session, "delete from ops.run_batches")
+            _execute(session, "insert into ops.run_batches values ('')")
             _make_relations(session, warehouse, project)
+            _execute(session, "delete from ops.run_batches")
             write_fingerprints(session, wanted)
             session.commit()
             return True
@@ -130,7 +118,8 @@ def rebuild(warehouse: Warehouse, project: DbtProject) -> None:
         _lock_out_readers(session, warehouse)
         _execute(session, "delete from ops.run_batches")
         _make_relations(session, warehouse, project)
-        checks = _checks(_run(session, warehouse, project, "test", BLOCKING_TESTS), session)
+        tested = _run(session, warehouse, project, "test", BLOCKING_TESTS)
+        checks = _checks(tested, session, dict.fromkeys(scopes(project.manifest()), "true"))
         failed = [check for check in checks if not check.ok]
         if failed:
             raise WarehouseError(
@@ -164,7 +153,7 @@ def apply_batches(
     with transformer_session(warehouse) as session:
         _execute(session, "delete from ops.run_batches")
         _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
-        checks = _checks(_run(session, warehouse, project, "build", BATCH_SELECTION), session)
+        checks = _checks(_run(session, warehouse, project, "build", BATCH_SELECTION), session, scopes(project.manifest()))
         published = all(check.ok for check in checks)
         if published:
             _settle(session)
@@ -275,7 +264,7 @@ def _dbt_checks(results: Sequence[NodeResult], session: Session) -> tuple[CheckR
 
 def _broken_rows(session: Session, result: NodeResult) -> str | None:
     """What a check that failed found: its first rows, which are still there to be looked at; else dbt's own message."""
-    if result.status != "fail" or result.sql is None:
+    if result.status != "fail" or result.sql is None or is_aborted(session):
         return result.message
     with session.cursor() as cursor:
         cursor.execute(f"select to_jsonb(broken) - 'detail' from ({result.sql}) as broken limit {ROWS_SHOWN}")
@@ -283,11 +272,14 @@ def _broken_rows(session: Session, result: NodeResult) -> str | None:
     return f"{' | '.join(rows)} ({result.failures} rows)"
 
 
-def _checks(results: Sequence[NodeResult], session: Session) -> tuple[CheckResult, ...]:
-    """The checks of dbt, and ours."""
+def _checks(results: Sequence[NodeResult], session: Session, touched: Mapping[str, str]) -> tuple[CheckResult, ...]:
+    """The checks of dbt, and ours: of the contracts on the touched rows, then the count of outcomes.
+
+    Where a statement failed, that alone is told: nothing more can be asked in its transaction, and the batch is withheld.
+    """
     checks = list(_dbt_checks(results, session))
-    if all(result.ok for result in results if result.resource_type == "model"):
-        checks.append(_outcomes_reconcile(session))
+    if all(result.ok for result in results if result.resource_type == "model") and not is_aborted(session):
+        checks += (*batch_checks(session, touched), _outcomes_reconcile(session))
     return tuple(checks)
 
 
@@ -329,15 +321,18 @@ def _note_states(session: Session, batch_ids: Sequence[str], state: str, detail:
 
 
 def _note_checks(session: Session, batch_ids: Sequence[str], checks: Sequence[CheckResult], clock: Clock) -> None:
+    # an earlier run's, such as a model that failed then; what the load found stands
+    _execute(
+        session,
+        "delete from ops.check_results where batch_id = any (%s) and check_name <> %s",
+        [list(batch_ids), DRIFT_CHECK],
+    )
     _execute(
         session,
         "insert into ops.check_results (batch_id, check_name, status, failures, message, checked_at)"
         " select batch.id, given.name, given.status, given.failures, given.message, %s"
         " from unnest(%s::text[]) as batch (id)"
-        " cross join unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) as given (name, status, failures, message)"
-        " on conflict (batch_id, check_name) do update"
-        " set status = excluded.status, failures = excluded.failures, message = excluded.message,"
-        " checked_at = excluded.checked_at",
+        " cross join unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) as given (name, status, failures, message)",
         [
             clock.now(),
             list(batch_ids),

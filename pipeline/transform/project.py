@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,8 +92,8 @@ class DbtProject:
             from dbt.cli.main import dbtRunner
 
             install_packages(self.directory, self.packages_dir, self._say)
-            with self._environment({}):
-                result = dbtRunner().invoke(["parse", *LEAN_FLAGS, *self._places()])
+            with self.environment({}):
+                result = dbtRunner().invoke(["parse", *LEAN_FLAGS, *self.places()])
             if not result.success or result.result is None:
                 raise SetupError(
                     "DBT_PROJECT_BROKEN", f"dbt cannot parse {self.directory}: {result.exception}", "Mend the project."
@@ -98,6 +101,32 @@ class DbtProject:
             self._manifest = result.result  # type: ignore[assignment]
         assert self._manifest is not None
         return self._manifest
+
+    def manifest_json(self) -> Mapping[str, Any]:
+        """The parsed project as dbt writes it down; kept in the work folder for as long as no file of the project changes.
+
+        Reading what is kept costs milliseconds and imports nothing of dbt.
+
+        Raises:
+            SetupError: ``DBT_PROJECT_BROKEN``.
+        """
+        kept = self.work_dir / f"manifest-{self._version()}.json"
+        if not kept.is_file():
+            document = self.manifest().writable_manifest().to_dict(omit_none=False)
+            self.work_dir.mkdir(parents=True, exist_ok=True)
+            temporary = kept.with_name(f"{kept.name}.{os.getpid()}")
+            temporary.write_text(json.dumps(document, default=str), encoding="utf-8")
+            temporary.replace(kept)
+        found: dict[str, Any] = json.loads(kept.read_bytes())
+        return found
+
+    def _version(self) -> str:
+        """A hash of dbt's version and of every file of the project that is dbt's to read."""
+        left_out = {self.directory / name for name in ("target", "logs")}
+        files = (file for file in self.directory.rglob("*") if file.is_file() and not left_out & set(file.parents))
+        found = {str(file.relative_to(self.directory)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        text = json.dumps([version("dbt-core"), found], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def run(self, command: str, arguments: Iterable[str], environment: Mapping[str, str]) -> tuple[NodeResult, ...]:
         """Run one dbt command in this process.
@@ -115,8 +144,8 @@ class DbtProject:
         manifest = self.manifest()
         _forget_earlier_runs()
         _make_fresh(manifest, environment["SPORTS_MARKET_DBT_DBNAME"])
-        with self._environment(environment):
-            result = dbtRunner(manifest=manifest).invoke([command, *LEAN_FLAGS, *self._places(), "--threads", "1", *arguments])
+        with self.environment(environment):
+            result = dbtRunner(manifest=manifest).invoke([command, *LEAN_FLAGS, *self.places(), "--threads", "1", *arguments])
         if isinstance(result.exception, KeyboardInterrupt):
             raise result.exception
         if result.result is None:
@@ -125,12 +154,21 @@ class DbtProject:
             )
         return tuple(_node_results(result.result.results))  # type: ignore[union-attr]
 
-    def _places(self) -> tuple[str, ...]:
+    def places(self, target: Path | None = None) -> tuple[str, ...]:
+        """The arguments that tell dbt where the project is, and where to write: ``target``, else a folder of ours."""
         directory = str(self.directory)
-        return ("--project-dir", directory, "--profiles-dir", directory, "--target-path", str(self.work_dir / "target"))
+        return (
+            "--project-dir",
+            directory,
+            "--profiles-dir",
+            directory,
+            "--target-path",
+            str(target or self.work_dir / "target"),
+        )
 
     @contextmanager
-    def _environment(self, extra: Mapping[str, str]) -> Iterator[None]:
+    def environment(self, extra: Mapping[str, str]) -> Iterator[None]:
+        """The environment in which dbt finds its packages, and what is given; as it was afterwards."""
         wanted = {
             "SPORTS_MARKET_DBT_PACKAGES": str(self.packages_dir),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

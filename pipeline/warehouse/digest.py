@@ -8,6 +8,7 @@ depends on nothing once the session is pinned (``connect.SESSION_SETTINGS``).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -102,6 +103,13 @@ def recomputed_digests(session: Session) -> dict[str, str]:
         for table in TABLES:
             digests[table.name] = _whole(cursor, table)
     return digests
+
+
+def scope_digests(session: Session, table: GoldTable, scopes: Sequence[str]) -> dict[str, str]:
+    """Digest of the rows of each of these scopes (events, or keys), from the rows; a scope without rows is left out."""
+    with session.cursor() as cursor:
+        cursor.execute(_scoped(table, f"where t.{table.scope_key} = any (%s)"), [list(scopes)])
+        return {scope: digest for _, scope, _, digest in cursor.fetchall()}
 
 
 def view_digests(session: Session) -> dict[str, str]:

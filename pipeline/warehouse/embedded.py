@@ -156,6 +156,8 @@ class EmbeddedServer:
         share, self._share = self._share, None
         with share, contextlib.suppress(OSError), _locked(self._mutex, lambda line: None):
             if _flock(share, exclusive=True, wait=False):
+                if self._user is not None:  # a folder above may have been closed since
+                    _open_way(self.data_dir, self._user, lambda line: None)
                 _run(self._bin / "pg_ctl", ["-D", str(self.data_dir), "-m", "fast", "-w", "-t", "60", "stop"], self._user)
                 if self._process is not None:
                     with contextlib.suppress(subprocess.TimeoutExpired):

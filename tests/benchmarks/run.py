@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from pipeline.bronze.load import load_batch
 from pipeline.clock import SystemClock, to_iso
@@ -33,6 +34,7 @@ from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.resources import resource as packaged
 from pipeline.settings import Settings
 from pipeline.transform.apply import apply_batches, prepare
+from pipeline.transform.checks import CheckResult, batch_checks
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server, bootstrap, resolve_server
@@ -44,6 +46,7 @@ RECORDED = Path(os.environ.get("SPORTS_MARKET_RECORDED") or REPOSITORY.parent / 
 CPU_PER_BATCH_LIMIT = 2.0
 HISTORY_LIMIT = 1.2
 COPY_LIMIT = 0.5
+CONTRACTS_LIMIT = 0.5
 MEMORY_LIMIT_MB = 600
 VALIDATION_LIMIT_MB = 20
 
@@ -91,6 +94,8 @@ class Cost:
     python: float
     postgres: float
     buffers: float
+    # of the first two: evaluating the contracts of tables
+    contracts: float
 
     @property
     def cpu(self) -> float:
@@ -106,6 +111,8 @@ class Bench:
         self.project = DbtProject(work / "dbt", lambda line: None)
         self.postgres = PostgresCpu(server)
         self.made = 0
+        # CPU seconds of the contracts' evaluation so far
+        self.contracts = 0.0
 
     def database(self) -> Warehouse:
         self.made += 1
@@ -148,7 +155,11 @@ class Bench:
         scratch = self.work / f"scratch{self.made}_{len(list(self.work.iterdir()))}"
         writer = RecordingWriter(scratch, durable=False)
         buffers, python, postgres = self._buffers(warehouse), time.process_time(), self.postgres.seconds()
-        with warehouse.connect(Role.INGESTER) as ingester:
+        contracts = self.contracts
+        with (
+            warehouse.connect(Role.INGESTER) as ingester,
+            mock.patch("pipeline.transform.apply.batch_checks", self._batch_checks),
+        ):
             for batch in batches:
                 again = collect_again(batch, writer)
                 load_batch(ingester, again, self.clock)
@@ -160,7 +171,14 @@ class Bench:
             (time.process_time() - python) / count,
             (self.postgres.seconds() - postgres) / count,
             (self._buffers(warehouse) - buffers) / count,
+            (self.contracts - contracts) / count,
         )
+
+    def _batch_checks(self, *arguments: Any) -> tuple[CheckResult, ...]:
+        started = self.cpu()
+        found = batch_checks(*arguments)
+        self.contracts += self.cpu() - started
+        return found
 
     def _buffers(self, warehouse: Warehouse) -> int:
         with warehouse.connect(Role.OWNER, autocommit=True) as owner:
@@ -341,6 +359,13 @@ def measure(bench: Bench, recording: Recording, count: int, small: int, large: i
             CPU_PER_BATCH_LIMIT,
             True,
             f"Python {many.python:.2f} + PostgreSQL {many.postgres:.2f}",
+        ),
+        Figure(
+            "contracts_cpu_seconds_per_batch",
+            many.contracts,
+            CONTRACTS_LIMIT,
+            True,
+            f"of that: every table's contract, on the touched rows; {few.contracts:.2f} after {small} earlier batches",
         ),
         Figure("cpu_with_history", many.cpu / few.cpu, HISTORY_LIMIT, True, f"after {large} / after {small} earlier batches"),
         Figure(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.bronze.load import load_batch
-from pipeline.clock import SystemClock
+from pipeline.clock import ManualClock, SystemClock
+from pipeline.contracts import suites
 from pipeline.contracts.commands import run
+from pipeline.contracts.freshness import freshness, parse_age
+from pipeline.contracts.mutations.score import Score
 from pipeline.contracts.mutations.tables import false_alarms, score
-from pipeline.contracts.row_rules import count_broken
+from pipeline.contracts.row_rules import count_broken, rows_query
 from pipeline.contracts.suites import SuitesReport, run_suites, write_data_docs
 from pipeline.contracts.tables import Rule, TableContract, read_contracts
-from pipeline.recording.store import Recording
-from pipeline.resources import resource
-from pipeline.transform.apply import apply_batches
+from pipeline.errors import UsageError
+from pipeline.replay.mutation import fill
+from pipeline.transform.checks import scopes
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
@@ -29,11 +32,7 @@ def loaded(
 ) -> Iterator[Warehouse]:
     """The bundled recording, all of it."""
     made = server.clone_database(prepared_template, next(clone_names))
-    recording, clock = Recording.open(resource("fixtures/recordings/simulated")), SystemClock()
-    with made.connect(Role.INGESTER) as connection:
-        for batch in recording.batches():
-            load_batch(connection, batch, clock)
-    assert apply_batches(made, project, recording.batch_ids, clock).published
+    fill(made, project, SystemClock())
     yield made
     server.drop_database(made)
 
@@ -64,7 +63,8 @@ def test_a_broken_rule_is_named_with_rows_and_an_example(loaded: Warehouse, hist
         row = connection.execute("select count(*) from gold.price_history where observations = 1").fetchone()
         assert row == (broken.failing,)
         assert count_broken(connection, having(history, "observations <> 1")) == (broken,)
-    assert broken.example and len(broken.example.split()) == 4
+    assert broken.example and len(broken.example.partition(": ")[0].split()) == 4
+    assert broken.example.endswith('{"observations": 1}')
     assert SuitesReport((found,)).exit_code == 1 and any("one_more" in line for line in SuitesReport((found,)).lines())
 
 
@@ -100,12 +100,123 @@ def test_no_suite_at_all_is_a_failure() -> None:
     assert SuitesReport(()).exit_code == 1
 
 
-def test_every_rule_is_killed_and_no_good_row_is_accused(loaded: Warehouse) -> None:
-    trials = score(loaded)
-    assert [trial for trial in trials if trial[2] is None] == []
-    assert {rule for rule, _, _ in trials} == {f"{each.name}.{rule.name}" for each in read_contracts() for rule in each.rules}
-    assert {"contract", "contract and table"} == {killer for _, _, killer in trials}
+# --- mutants ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_rule_is_killed_everywhere_and_no_good_row_is_accused(loaded: Warehouse, project: DbtProject) -> None:
+    contracts = read_contracts()
+    result = score(loaded, scopes(project.manifest()))
+    assert result.ok, result.text()
+    places = {(trial.rule, trial.place) for trial in result.trials}
+    rules = {f"{each.name}.{rule.name}" for each in contracts for rule in each.rules}
+    blocking = {f"{each.name}.{rule.name}" for each in contracts if each.is_checked_per_batch for rule in each.rules}
+    structural = {f"{each.name}.{rule.name}" for each in contracts if not each.is_view for rule in each.rules}
+    refused = {rule for rule in structural if rule.endswith(("_is_there", ".key_is_unique"))}
+    assert places == {
+        *((rule, "suite") for rule in rules), *((rule, "batch") for rule in blocking), *((rule, "table") for rule in refused)
+    }  # fmt: skip
+    with loaded.connect(Role.READER) as connection:
+        left = connection.execute("select relname from pg_class where relname in ('all_mutants', 'mutants', 'twins')")
+        assert left.fetchall() == []
+
+
+def survivors(result: Score) -> set[tuple[str, str]]:
+    assert result.exit_code == 1 and result.percent < 100
+    return {(trial.rule.rpartition(".")[2], trial.place) for trial in result.trials if not trial.killed}
+
+
+def test_a_rule_that_sleeps_is_named(loaded: Warehouse, history: TableContract, project: DbtProject) -> None:
+    first, *others = history.written_rules
+    sleepy = replace(history, written_rules=(replace(first, condition="true"), *others))
+    found = survivors(score(loaded, scopes(project.manifest()), [sleepy]))
+    assert found == {(first.name, "suite"), (first.name, "batch")}
+
+
+def test_a_batch_that_is_not_looked_at_is_named(loaded: Warehouse, history: TableContract) -> None:
+    found = survivors(score(loaded, {history.name: "false"}, [history]))
+    named = {rule.name for rule in history.rules if not rule.name.endswith(("_is_there", "key_is_unique"))}
+    assert found == {(name, "batch") for name in named}
+
+
+def test_a_suite_that_misses_rows_is_named(
+    loaded: Warehouse, history: TableContract, project: DbtProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def part(contract: TableContract) -> str:
+        return rows_query(contract, f"(select * from {contract.name} where line_rank > 0) as part")
+
+    suites._suite.cache_clear()
+    monkeypatch.setattr(suites, "rows_query", part)
+    found = survivors(score(loaded, scopes(project.manifest()), [history]))
+    suites._suite.cache_clear()
+    assert found == {("line_rank_counts_from_1", "suite"), ("line_rank_is_there", "suite")}
+
+
+def test_a_rule_without_a_mutant_and_a_rule_that_accuses_good_rows_are_named(
+    loaded: Warehouse, history: TableContract, project: DbtProject
+) -> None:
+    result = score(loaded, scopes(project.manifest()), [having(history, "observations <> 1")])
+    assert result.silent == ["gold.price_history.one_more: there is no mutant"]
+    assert any("by one_more" in each for each in result.accused) and result.exit_code == 1
     assert false_alarms(loaded) == []
+
+
+# --- freshness -------------------------------------------------------------------------------------------------------
+
+NEWEST = dt.datetime(2024, 10, 28, 12, 0, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("age", "max_age", "is_fresh"),
+    [
+        (dt.timedelta(minutes=59), None, True),
+        (dt.timedelta(minutes=61), None, False),
+        (dt.timedelta(minutes=61), "2h", True),
+        (dt.timedelta(days=3), "2d", False),
+    ],
+)
+def test_ages_are_held_against_the_latency_or_what_is_asked_for(
+    loaded: Warehouse, age: dt.timedelta, max_age: str | None, is_fresh: bool
+) -> None:
+    limit = None if max_age is None else parse_age(max_age)
+    found = freshness(loaded, ManualClock(NEWEST + age), read_contracts(), limit)
+    assert {each.contract for each in found} == {each.name for each in read_contracts()}
+    assert {(each.newest_at, each.age, each.is_fresh) for each in found} == {(NEWEST, age, is_fresh)}
+
+
+def test_a_stale_warehouse_is_a_warning_until_an_age_is_asked_for(loaded: Warehouse, history: TableContract) -> None:
+    later = ManualClock(NEWEST + dt.timedelta(days=1))
+    warned = run(loaded, [history], later)
+    assert warned.exit_code == 0 and not warned.to_json()["freshness"][0]["fresh"]
+    assert any(line.startswith("stale") and "2024-10-28T12:00:00Z" in line for line in warned.lines())
+    assert run(loaded, [history], later, dt.timedelta(hours=23)).exit_code == 1
+    assert run(loaded, [history], later, dt.timedelta(hours=25)).exit_code == 0
+    # nothing that could be fresh is not fresh
+    assert run(loaded, [replace(history, latency=None)], later, dt.timedelta(hours=25)).exit_code == 1
+
+
+def test_a_batch_that_waits_and_an_empty_warehouse_are_stale(prepared: Warehouse) -> None:
+    clock = ManualClock(NEWEST)
+    assert {each.is_fresh for each in freshness(prepared, clock, read_contracts())} == {False}
+    with prepared.connect(Role.INGESTER) as connection:
+        for number, (state, changed) in enumerate((("published", NEWEST), ("sealed", NEWEST - dt.timedelta(hours=2)))):
+            connection.execute("insert into bronze.batches values (%s, %s, 'p', '{}', 'import', 1, '')", [f"b{number}", NEWEST])
+            connection.execute("insert into ops.batch_states values (%s, %s, null, %s)", [f"b{number}", state, changed])
+        connection.execute("insert into bronze.bodies values ('x', 2, '[]', '[]')")
+        connection.execute(
+            "insert into bronze.exchanges"
+            " values (gen_random_uuid(), 'b0', 0, 1, 'odds', null, null, '{}', '{}', %s, 200, '{}', 'x')",
+            [NEWEST],
+        )
+        connection.commit()
+    [first, *_] = freshness(prepared, clock, read_contracts())
+    assert (first.newest_at, first.waiting_since, first.is_fresh) == (NEWEST, NEWEST - dt.timedelta(hours=2), False)
+    assert all(each.is_fresh for each in freshness(prepared, clock, read_contracts(), dt.timedelta(hours=3)))
+
+
+@pytest.mark.parametrize("text", ["", "1", "h", "-1h", "1.5h", "1w", "1h30m", "9999999s"])
+def test_what_is_no_age_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_age(text)
 
 
 def test_data_docs_hold_the_rules(history: TableContract, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import subprocess
 from dataclasses import replace
@@ -87,6 +88,9 @@ def put(document: dict[str, Any], path: str, value: Any) -> None:
         ("schema/0/properties/1/name", "series_id", "series_id stands twice"),
         ("schema/0/properties/1/name", "a b", "no plain name"),
         ("schema/0/properties/0/primaryKeyPosition", 7, "positions in the key"),
+        ("schema/0/customProperties/0/value", "now and then", "evaluated is whole_table"),
+        ("slaProperties/0/unit", "fortnights", "latency must be a number"),
+        ("slaProperties/0/value", "soon", "latency must be a number"),
         ("schema/0/quality/0/severity", "shrug", "neither error nor warning"),
         ("schema/0/quality/0/description", None, "lacks description"),
         ("schema/0/quality/0/mustBe", 1, "mustBe 0"),
@@ -106,6 +110,21 @@ def test_a_document_that_breaks_the_standard_or_ours_is_refused(
     with pytest.raises(SetupError) as caught:
         parse_contract(yaml.safe_dump(document), NAME)
     assert caught.value.code == "CONTRACT_INVALID" and said in caught.value.message
+
+
+def test_a_view_is_evaluated_as_a_whole_and_a_document_may_leave_it_unsaid(document: dict[str, Any]) -> None:
+    assert parse_contract(yaml.safe_dump(document), NAME).is_checked_per_batch
+    put(document, "schema/0/physicalType", "view")
+    with pytest.raises(SetupError, match="evaluated is whole_table"):
+        parse_contract(yaml.safe_dump(document), NAME)
+    put(document, "schema/0/customProperties", None)
+    assert not parse_contract(yaml.safe_dump(document), NAME).is_checked_per_batch
+
+
+def test_a_latency_is_a_time(history: TableContract, document: dict[str, Any]) -> None:
+    assert history.latency == dt.timedelta(hours=1)
+    put(document, "slaProperties/0/property", "retention")
+    assert parse_contract(yaml.safe_dump(document), NAME).latency is None
 
 
 def test_what_is_no_yaml_and_an_empty_folder_are_refused(tmp_path: Path) -> None:

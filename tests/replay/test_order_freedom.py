@@ -9,13 +9,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from uuid import UUID
 
 import psycopg2
 import pytest
 
 from pipeline.bronze import load as bronze_load
-from pipeline.bronze.verdicts import release, withdraw
+from pipeline.bronze.verdicts import Decision, retry, withdraw
 from pipeline.contracts.answers import Finding, Judgement, judge
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.transform.apply import BATCH_SELECTION, apply_batches, prepare, rebuild
@@ -113,13 +114,17 @@ def quarantining(answers: Sequence[tuple[Batch, Exchange]]) -> Iterator[None]:
 
 
 def decide(
-    warehouse: Warehouse, project: DbtProject, verdict: Callable[..., str], answers: Sequence[tuple[Batch, Exchange]]
+    warehouse: Warehouse, project: DbtProject, verdict: Callable[..., Decision], answers: Sequence[tuple[Batch, Exchange]]
 ) -> None:
     """Give a verdict on each answer, and apply its batch anew after each."""
     for answer in ids_of(answers):
         with warehouse.connect(Role.INGESTER) as ingester:
-            batch_id = verdict(ingester, answer, "as a test wants", CLOCK)
-        assert apply_batches(warehouse, project, (batch_id,), CLOCK).published
+            decision = verdict(ingester, answer, clock=CLOCK)
+        assert decision.is_new
+        assert apply_batches(warehouse, project, (decision.batch_id,), CLOCK).published
+
+
+take_back = partial(withdraw, reason="as a test wants")
 
 
 @pytest.mark.parametrize("first", range(3))
@@ -132,7 +137,7 @@ def test_quarantined_and_released_later(
         with quarantining(late):
             take(prepared, project, BATCHES)
         assert_model_agrees(prepared, Gold(BATCHES, lambda exchange: is_admitted(exchange) and id(exchange) not in ids))
-        decide(prepared, project, release, late[::-1])
+        decide(prepared, project, retry, late[::-1])
     assert digests(prepared) == golden
 
 
@@ -146,12 +151,12 @@ def test_withdrawn_is_as_if_it_had_never_come(
     ]
     with transcript.instead_of_dbt(), databases() as warehouse, databases() as never:
         take(warehouse, project, BATCHES)
-        decide(warehouse, project, withdraw, gone)
+        decide(warehouse, project, take_back, gone)
         take(never, project, failed)
         assert not differences(read_gold(warehouse), read_gold(never))
         assert digests(warehouse) == digests(never)
         # and back
-        decide(warehouse, project, release, gone[::-1])
+        decide(warehouse, project, retry, gone[::-1])
         assert digests(warehouse) == golden
 
 
@@ -159,7 +164,7 @@ def test_all_withdrawn_leaves_nothing(prepared: Warehouse, project: DbtProject, 
     with transcript.instead_of_dbt():
         take(prepared, project, BATCHES, step=0)
         with prepared.connect(Role.INGESTER) as ingester:
-            touched = {withdraw(ingester, answer, "all wrong", CLOCK) for answer in ids_of(answers_of(BATCHES, 1))}
+            touched = {withdraw(ingester, answer, "all wrong", CLOCK).batch_id for answer in ids_of(answers_of(BATCHES, 1))}
         assert apply_batches(prepared, project, sorted(touched), CLOCK).published
     assert not any(read_gold(prepared).values())
     with prepared.connect(Role.READER) as reader:
@@ -176,13 +181,13 @@ def test_a_rebuild_is_the_same(
     withdrawn = answers_of(BATCHES, 4)
     with transcript.instead_of_dbt():
         take(prepared, project, BATCHES, step=3)
-        decide(prepared, project, withdraw, withdrawn)
+        decide(prepared, project, take_back, withdrawn)
     before = digests(prepared)
     rebuild(prepared, project)
     assert digests(prepared) == before != golden
     # what comes after a rebuild fits on to it
     with transcript.instead_of_dbt():
-        decide(prepared, project, release, withdrawn)
+        decide(prepared, project, retry, withdrawn)
     assert digests(prepared) == golden
     assert not prepare(prepared, project)
 

@@ -1,17 +1,24 @@
-"""Every rule of the blocking checks can fail: a row is broken by hand, and the rule is seen to speak."""
+"""Every rule that blocks a batch can fail: a row is broken by hand, and the rule is seen to speak."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
 import pytest
 
+from pipeline.contracts.row_rules import batch_query, broken_rules
+from pipeline.contracts.tables import read_contracts
+from pipeline.errors import WarehouseError
 from pipeline.resources import resource
-from pipeline.transform.apply import apply_batches
+from pipeline.transform import checks
+from pipeline.transform.apply import apply_batches, rebuild, transformer_session
+from pipeline.transform.checks import batch_checks, scopes
 from pipeline.warehouse.connect import Role, Warehouse
 
 CHECKS: Final = ("silver_quotes", "silver_answers", "gold_events", "gold_price_history", "gold_best_price")
@@ -54,39 +61,24 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         f"update silver.quotes set series_id = md5('x')::uuid where {ONE_QUOTE}",
     ),
     ("quotes: price_decimal follows from the native price", f"update silver.quotes set price_decimal = 1.5 where {ONE_QUOTE}"),
-    (
-        "quotes: implied_probability is 1 / price_decimal",
-        f"update silver.quotes set implied_probability = implied_probability + 0.0001 where {ONE_QUOTE}",
-    ),
-    ("quotes: odds_format is american or decimal", f"update silver.quotes set odds_format = 'hongkong' where {ONE_QUOTE}"),
     ("quotes: price_side is that of the market", f"update silver.quotes set price_side = 'lay' where {ONE_QUOTE}"),
     (
         "quotes: overround is the sum over the set",
         f"update silver.quotes set overround = overround + 0.0000000001 where {ONE_QUOTE}",
     ),
     (
-        "quotes: quote_at is the earlier of captured_at and last_update",
-        f"update silver.quotes set quote_at = captured_at + interval '1 second' where {ONE_QUOTE}",
-    ),
-    (
         "quotes: line_point is null for h2h, the home handicap for spreads, else the point",
         f"update silver.quotes set line_point = point where {LAST} and market_key = 'spreads' and outcome_side = 'away'",
     ),
-    ("quotes: outcome_set is known", f"update silver.quotes set outcome_set = 'four_way' where {ONE_QUOTE}"),
     (
         "quotes: a complete set is priced and has as many outcomes as its kind",
         f"update silver.quotes set outcome_set = 'three_way' where {ONE_QUOTE}",
     ),
     (
-        "quotes: a set without a problem is complete and within the limits of overround",
-        f"update silver.quotes set is_complete = false where {ONE_QUOTE}",
-    ),
-    (
-        "quotes: a field is never complete",
-        f"update silver.quotes set is_complete = true where {LAST} and outcome_set = 'field'",
+        "quotes: a set without a problem is within the limits of overround",
+        f"update silver.quotes set overround = 9 where {ONE_QUOTE}",
     ),
     ("quotes: line_rank counts from 1 without a gap", f"update silver.quotes set line_rank = 3 where {LAST} and line_rank = 2"),
-    ("quotes: duplicate_no counts from 1", f"update silver.quotes set duplicate_no = 0 where {ONE_QUOTE}"),
     ("quotes: its event is in event_sightings", f"update silver.quotes set event_id = 'nowhere' where {ONE_QUOTE}"),
     (
         "quotes: its book and market are in event_sightings",
@@ -112,27 +104,12 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         "event_sightings: endpoint, place, body and times are those of the answer",
         f"update silver.event_sightings set place = 77 where {LAST}",
     ),
-    ("event_sightings: only odds answers show markets", f"update silver.event_sightings set shows_odds = false where {LAST}"),
-    (
-        "event_sightings: every market is of a book that is shown",
-        f"update silver.event_sightings set books = '{{}}' where {LAST} and shows_odds",
-    ),
-    ("event_sightings: source_rank is 1 to 5", f"update silver.event_sightings set source_rank = 6 where {LAST}"),
     ("event_sightings: coverage covers it", f"update silver.coverage set event_id = 'nowhere' where {LAST}"),
     ("coverage: endpoint and times are those of the answer", f"update silver.coverage set endpoint = 'odd' where {LAST}"),
     (
         "coverage: markets and books are those of the request",
         f"update silver.coverage set books = books || array['zz'] where {LAST}",
     ),
-    (
-        "coverage: the window is not empty",
-        f"update silver.coverage set commence_from = captured_at, commence_to = captured_at - interval '1 hour' where {LAST}",
-    ),
-    (
-        "coverage: only answers that list events tell that one is not listed",
-        f"update silver.coverage set covers_listing = not covers_listing where {LAST}",
-    ),
-    ("scores: a score is the number in its text", f"update silver.scores set home_score = 99 where {LAST}"),
     ("scores: its event is in event_sightings", f"update silver.scores set event_id = 'nowhere' where {LAST}"),
     # events and what hangs on them
     ("events: every event that an answer shows has one row, and no other", "delete from gold.events"),
@@ -173,24 +150,8 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         f"update gold.event_start_changes set accepted = not accepted where {LAST}",
     ),
     (
-        "event_start_changes: start_as_known is the new start where it is accepted, else the old one",
-        f"update gold.event_start_changes set start_as_known = captured_at where {LAST}",
-    ),
-    (
-        "event_listing_intervals: valid_from is before valid_to",
-        "update gold.event_listing_intervals set valid_from = valid_to where valid_to is not null",
-    ),
-    (
         "event_listing_intervals: intervals of an event do not overlap",
         copy("gold.event_listing_intervals", "valid_to is null", valid_from="timestamptz '2025-10-09 12:20Z'"),
-    ),
-    (
-        "event_listing_intervals: last_seen_at and observations are null while it is open, and only then",
-        "update gold.event_listing_intervals set observations = 2 where valid_to is null",
-    ),
-    (
-        "event_listing_intervals: last_seen_at lies within the interval",
-        "update gold.event_listing_intervals set last_seen_at = valid_to where valid_to is not null",
     ),
     (
         "event_listing_intervals: it begins with an answer that lists the event",
@@ -203,9 +164,7 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         "results: score_since is not after the newest score",
         "update gold.results set score_since = score_since + interval '1 day'",
     ),
-    ("results: completed_since is there where it is completed", "update gold.results set completed_since = null"),
     ("results: its event is in events", "delete from gold.events"),
-    ("results: problem is known", "update gold.results set problem = 'bad'"),
     (
         "sports: every sport that an answer names has a row since its first naming",
         f"delete from gold.sports where sport_key = '{NBA}'",
@@ -216,31 +175,15 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
     ),
     # price_history
     (
-        "price_history: valid_from is before valid_to",
-        "update gold.price_history set valid_from = valid_to where end_reason = 'book_absent'",
-    ),
-    (
         "price_history: rows of a series do not overlap, and at most one is open",
         copy("gold.price_history", f"valid_to is null and {ONE_LINE}", valid_from="timestamptz '2025-10-09 12:05Z'"),
-    ),
-    (
-        "price_history: last_seen_at and observations are null while it is open, and only then",
-        f"update gold.price_history set last_seen_at = valid_from where valid_to is null and {ONE_LINE}",
-    ),
-    (
-        "price_history: last_seen_at lies within the row",
-        "update gold.price_history set last_seen_at = valid_to where valid_to is not null",
-    ),
-    (
-        "price_history: prev_seen_at is before valid_from",
-        f"update gold.price_history set prev_seen_at = valid_from where {ONE_LINE}",
     ),
     (
         "price_history: prev_seen_at is there where the series was there before",
         f"update gold.price_history set prev_seen_at = null where {ONE_LINE}",
     ),
     (
-        "price_history: end_reason is open where the row is, changed or phase where the next row says so, else an absence",
+        "price_history: end_reason is changed or phase where the next row says so",
         "update gold.price_history set end_reason = 'changed' where end_reason = 'book_absent'",
     ),
     (
@@ -277,22 +220,10 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         "best_price: line_id is the hash of the line and outcome",
         f"update gold.best_price set outcome_set = 'yes_no' where {BEST}",
     ),
-    ("best_price: valid_from is before valid_to", f"update gold.best_price set valid_to = valid_from where {BEST}"),
     (
         "best_price: rows of a line do not overlap, and at most one is open",
         copy("gold.best_price", f"valid_to is null and {BEST}", valid_from="timestamptz '2025-10-09 12:25Z'"),
     ),
-    (
-        "best_price: the best price is above 1 and above the runner-up",
-        f"update gold.best_price set runner_up_price_decimal = best_price_decimal where {BEST}",
-    ),
-    ("best_price: books are sorted and each stands once", f"update gold.best_price set books = books || books where {BEST}"),
-    ("best_price: there is a book, and no fewer are counted", f"update gold.best_price set books = '{{}}' where {BEST}"),
-    (
-        "best_price: there is a runner-up where more books count than offer the best",
-        f"update gold.best_price set book_count = cardinality(books) + 1, runner_up_price_decimal = null where {BEST}",
-    ),
-    ("best_price: outcome_set is a product", f"update gold.best_price set outcome_set = 'other' where {BEST}"),
     ("best_price: its event is in events", "delete from gold.events"),
     (
         "best_price: best_hold follows from the best prices of the line",
@@ -302,16 +233,130 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
 )
 
 
+# What the checks leave to the contracts: (table: rule, statements that break it).
+BROKEN_ROWS: Final[tuple[tuple[str, str], ...]] = (
+    (
+        "silver.quotes: probability_is_one_over_price",
+        f"update silver.quotes set implied_probability = implied_probability + 0.0001 where {ONE_QUOTE}",
+    ),
+    ("silver.quotes: odds_format_is_known", f"update silver.quotes set odds_format = 'hongkong' where {ONE_QUOTE}"),
+    (
+        "silver.quotes: quote_at_is_the_earlier_time",
+        f"update silver.quotes set quote_at = captured_at + interval '1 second' where {ONE_QUOTE}",
+    ),
+    ("silver.quotes: outcome_set_is_known", f"update silver.quotes set outcome_set = 'four_way' where {ONE_QUOTE}"),
+    (
+        "silver.quotes: fields_are_never_complete",
+        f"update silver.quotes set is_complete = true where {LAST} and outcome_set = 'field'",
+    ),
+    ("silver.quotes: duplicate_no_counts_from_1", f"update silver.quotes set duplicate_no = 0 where {ONE_QUOTE}"),
+    ("silver.event_sightings: markets_only_with_odds", f"update silver.event_sightings set shows_odds = false where {LAST}"),
+    (
+        "silver.event_sightings: markets_are_of_books_shown",
+        f"update silver.event_sightings set books = '{{}}' where {LAST} and shows_odds",
+    ),
+    ("silver.event_sightings: source_rank_in_range", f"update silver.event_sightings set source_rank = 6 where {LAST}"),
+    (
+        "silver.coverage: window_is_not_empty",
+        f"update silver.coverage set commence_from = captured_at, commence_to = captured_at - interval '1 hour' where {LAST}",
+    ),
+    (
+        "silver.coverage: only_listings_tell_absence",
+        f"update silver.coverage set covers_listing = not covers_listing where {LAST}",
+    ),
+    ("silver.scores: home_score_is_the_number_sent", f"update silver.scores set home_score = 99 where {LAST}"),
+    (
+        "gold.event_start_changes: start_follows_from_acceptance",
+        f"update gold.event_start_changes set start_as_known = captured_at where {LAST}",
+    ),
+    (
+        "gold.event_listing_intervals: valid_from_before_valid_to",
+        "update gold.event_listing_intervals set valid_from = valid_to where valid_to is not null",
+    ),
+    (
+        "gold.event_listing_intervals: open_rows_have_no_end",
+        "update gold.event_listing_intervals set observations = 2 where valid_to is null",
+    ),
+    (
+        "gold.event_listing_intervals: last_seen_within_the_stretch",
+        "update gold.event_listing_intervals set last_seen_at = valid_to where valid_to is not null",
+    ),
+    ("gold.results: completed_since_where_completed", "update gold.results set completed_since = null"),
+    ("gold.results: problem_is_known", "update gold.results set problem = 'bad'"),
+    (
+        "gold.price_history: valid_from_before_valid_to",
+        "update gold.price_history set valid_from = valid_to where end_reason = 'book_absent'",
+    ),
+    (
+        "gold.price_history: open_rows_have_no_end",
+        f"update gold.price_history set last_seen_at = valid_from where valid_to is null and {ONE_LINE}",
+    ),
+    (
+        "gold.price_history: last_seen_within_the_stretch",
+        "update gold.price_history set last_seen_at = valid_to where valid_to is not null",
+    ),
+    (
+        "gold.price_history: prev_seen_before_valid_from",
+        f"update gold.price_history set prev_seen_at = valid_from where {ONE_LINE}",
+    ),
+    ("gold.best_price: valid_from_before_valid_to", f"update gold.best_price set valid_to = valid_from where {BEST}"),
+    (
+        "gold.best_price: runner_up_is_below_the_best",
+        f"update gold.best_price set runner_up_price_decimal = best_price_decimal where {BEST}",
+    ),
+    ("gold.best_price: books_are_sorted_and_stand_once", f"update gold.best_price set books = books || books where {BEST}"),
+    ("gold.best_price: some_book_offers_it", f"update gold.best_price set books = '{{}}' where {BEST}"),
+    (
+        "gold.best_price: runner_up_where_more_books_count",
+        f"update gold.best_price set book_count = cardinality(books) + 1, runner_up_price_decimal = null where {BEST}",
+    ),
+    ("gold.best_price: outcome_set_is_known", f"update gold.best_price set outcome_set = 'other' where {BEST}"),
+    ("silver.quotes: incomplete_sets_have_a_problem", f"update silver.quotes set is_complete = false where {ONE_QUOTE}"),
+    ("silver.quotes: price_and_probability_together", f"update silver.quotes set implied_probability = null where {ONE_QUOTE}"),
+    ("silver.scores: away_score_is_the_number_sent", f"update silver.scores set away_score = 99 where {LAST}"),
+    (
+        "gold.event_start_changes: the_first_start_is_accepted",
+        f"update gold.event_start_changes set accepted = false, old_start = null where {LAST}",
+    ),
+    (
+        "gold.event_listing_intervals: seen_at_least_once",
+        "update gold.event_listing_intervals set observations = 0 where valid_to is not null",
+    ),
+    ("gold.price_history: seen_at_least_once", "update gold.price_history set observations = 0 where valid_to is not null"),
+    (
+        "gold.price_history: open_rows_say_so",
+        "update gold.price_history set end_reason = 'open' where end_reason = 'book_absent'",
+    ),
+    (
+        "gold.price_history: end_reason_is_known",
+        "update gold.price_history set end_reason = 'bored' where end_reason = 'book_absent'",
+    ),
+    ("gold.best_price: best_price_is_above_1", f"update gold.best_price set best_price_decimal = 1 where {BEST}"),
+    ("gold.best_price: no_more_books_offer_it_than_count", f"update gold.best_price set book_count = 0 where {BEST}"),
+)
+
+
 @dataclass(frozen=True)
 class Loaded:
-    """A warehouse with three batches, the last one applied by itself, and the checks as dbt compiles them."""
+    """A warehouse with three batches, the last one applied by itself, the checks as dbt compiles them, and the contracts'."""
 
     warehouse: Warehouse
     checks: dict[str, str]
+    scopes: dict[str, str]
 
     def broken_rules(self, session: psycopg.Connection[Any]) -> set[str]:
         """What the checks say now."""
         return {row[0] for query in self.checks.values() for row in session.execute(query.encode()).fetchall()}
+
+    def broken_contracts(self, session: psycopg.Connection[Any]) -> set[str]:
+        """What the contracts say of the rows that the last batch touched."""
+        return {
+            f"{contract.name}: {found.rule}"
+            for contract in read_contracts()
+            if contract.is_checked_per_batch
+            for query in [batch_query(contract, self.scopes[contract.name])]
+            for found in broken_rules(contract, session.execute(query.encode()).fetchall())
+        }
 
 
 @pytest.fixture(scope="module")
@@ -322,7 +367,7 @@ def loaded(module_market: Any) -> Loaded:
     project.run("compile", ["--select", "tag:blocking"], warehouse.dbt_env(Role.TRANSFORMER))
     nodes = {node.name: node for node in project.manifest().nodes.values() if "blocking" in node.tags}
     assert set(nodes) == set(CHECKS)
-    return Loaded(warehouse, {name: node.compiled_code for name, node in nodes.items()})
+    return Loaded(warehouse, {name: node.compiled_code for name, node in nodes.items()}, scopes(project.manifest()))
 
 
 def _fill(market: Any) -> None:
@@ -389,6 +434,7 @@ def session(loaded: Loaded) -> Iterator[psycopg.Connection[Any]]:
 
 def test_no_rule_speaks_against_sound_rows(loaded: Loaded, session: psycopg.Connection[Any]) -> None:
     assert loaded.broken_rules(session) == set()
+    assert loaded.broken_contracts(session) == set()
 
 
 @pytest.mark.parametrize(("rule", "statement"), BROKEN, ids=[rule for rule, _ in BROKEN])
@@ -396,6 +442,28 @@ def test_a_broken_row_breaks_its_rule(loaded: Loaded, session: psycopg.Connectio
     changed = session.execute(statement.encode())
     assert changed.rowcount > 0, "nothing was broken"
     assert rule in loaded.broken_rules(session)
+
+
+@pytest.mark.parametrize(("rule", "statement"), BROKEN_ROWS, ids=[rule for rule, _ in BROKEN_ROWS])
+def test_a_broken_row_breaks_its_contract(loaded: Loaded, session: psycopg.Connection[Any], rule: str, statement: str) -> None:
+    changed = session.execute(statement.encode())
+    assert changed.rowcount > 0, "nothing was broken"
+    assert rule in loaded.broken_contracts(session)
+
+
+def test_a_row_that_no_batch_touched_is_left_alone(loaded: Loaded, session: psycopg.Connection[Any]) -> None:
+    session.execute("delete from ops.touched_events")
+    session.execute("update gold.price_history set observations = 0 where valid_to is not null")
+    assert loaded.broken_contracts(session) == set()
+
+
+def test_every_stored_table_has_a_scope_and_every_contract_says_when_it_is_evaluated(loaded: Loaded) -> None:
+    contracts = read_contracts()
+    assert {each.name for each in contracts if each.is_checked_per_batch} == loaded.scopes.keys()
+    for contract in contracts:
+        document = resource(f"contracts/warehouse/{contract.name}.odcs.yaml").read_text(encoding="utf-8")
+        said = "per_batch" if contract.is_checked_per_batch else "whole_table"
+        assert f"property: evaluated\n    value: {said}" in document
 
 
 def test_every_rule_of_the_checks_is_broken_here(loaded: Loaded) -> None:
@@ -411,19 +479,110 @@ def test_every_rule_of_the_checks_is_broken_here(loaded: Loaded) -> None:
     assert rules == {rule for rule, _ in BROKEN}
 
 
-def test_a_failed_check_withholds_the_batch(market: Any) -> None:
+@pytest.fixture
+def game(market: Any) -> Any:
+    """A market with one game, published."""
     home = market.book("fanduel", {"h2h": [("Home", 1.8), ("Away", 2.0)]}, 0)
     market.load(0, market.odds(market.game("e", 600, [home])))
     market.publish()
-    with market.warehouse.connect(Role.TRANSFORMER) as connection:
-        # an open row that the next batch does not touch, as its scope is another book's
-        connection.execute("update gold.best_price set runner_up_price_decimal = 9")
-        connection.execute("update gold.price_history set prev_seen_at = valid_from")
-    before = market.rows("select t::text from gold.price_history as t order by 1")
+    return market
 
-    batch = market.load(10, market.odds(market.game("e", 600, [home])))
-    applied = apply_batches(market.warehouse, market.project, [batch], market.clock)
+
+def again(game: Any, minute: float = 10) -> str:
+    """Load the game's odds once more; its rows are touched."""
+    home = game.book("fanduel", {"h2h": [("Home", 1.8), ("Away", 2.0)]}, 0)
+    loaded: str = game.load(minute, game.odds(game.game("e", 600, [home])))
+    return loaded
+
+
+def execute(game: Any, *statements: str) -> None:
+    with game.warehouse.connect(Role.TRANSFORMER) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def test_a_failed_check_withholds_the_batch(game: Any) -> None:
+    execute(game, "update gold.price_history set prev_seen_at = valid_from where outcome_name = 'Home'")
+    before = game.rows("select t::text from gold.price_history as t order by 1")
+
+    batch = again(game)
+    applied = apply_batches(game.warehouse, game.project, [batch], game.clock)
 
     assert not applied.published
-    assert {check.name for check in applied.failed} >= {"gold_price_history"}
-    assert market.rows("select t::text from gold.price_history as t order by 1") == before
+    [failed] = applied.failed
+    [key] = game.rows(
+        "select concat_ws(' ', series_id, line_rank, valid_from) from gold.price_history where prev_seen_at is not null"
+    )
+    assert (failed.name, failed.failures) == ("contract.gold.price_history", 1)
+    assert failed.message is not None and failed.message.startswith(f"prev_seen_before_valid_from: {key[0]}: {{")
+    assert '"prev_seen_at": "2025-10-09T12:00:00+00:00"' in failed.message and failed.message.endswith("(1 rows)")
+    assert game.rows("select t::text from gold.price_history as t order by 1") == before
+    assert game.rows(f"select state, detail from ops.batch_states where batch_id = '{batch}'") == [
+        ("withheld", "failed: contract.gold.price_history")
+    ]
+    found = game.rows(f"select check_name, status, failures, message from ops.check_results where batch_id = '{batch}'")
+    assert (failed.name, "fail", 1, failed.message) in found
+    names = {f"contract.{each.name}" for each in read_contracts() if each.is_checked_per_batch}
+    assert {name for name, *_ in found} >= {*CHECKS, "outcomes_reconcile", *names}
+
+
+def test_a_table_that_takes_what_it_must_refuse_breaks_its_contract(loaded: Loaded, session: psycopg.Connection[Any]) -> None:
+    for table, name in session.execute(
+        "select conrelid::regclass::text, conname from pg_constraint where contype = 'p' and conrelid in"
+        " ('gold.results'::regclass, 'silver.quotes'::regclass)"
+    ).fetchall():
+        session.execute(f"alter table {table} drop constraint {name}".encode())
+    session.execute("create unique index on gold.results (event_id, sport_key)")
+    session.execute("alter table gold.events alter column status drop not null")
+    assert loaded.broken_contracts(session) == {
+        "gold.results: key_is_unique",
+        "silver.quotes: key_is_unique",
+        "gold.events: status_is_there",
+    }
+    session.execute("create unique index on gold.results (event_id)")
+    assert "gold.results: key_is_unique" not in loaded.broken_contracts(session)
+
+
+@pytest.mark.parametrize("kind", ["unanswered", "error", "no table"])
+def test_a_contract_that_did_not_run_withholds_the_batch(game: Any, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    whole = checks.batch_query
+    if kind == "unanswered":
+        # the query leaves out a rule
+        some = "select * from ({}) as answered where rule <> 'event_id_is_there'"
+        monkeypatch.setattr(checks, "batch_query", lambda contract, scope: some.format(whole(contract, scope)))
+    elif kind == "error":
+        monkeypatch.setattr(checks, "batch_query", lambda c, s: "select 'x', 1 / (1 - 1), null")
+    else:
+        monkeypatch.setattr("pipeline.transform.apply.scopes", lambda manifest: {})
+    applied = apply_batches(game.warehouse, game.project, [again(game)], game.clock)
+    assert not applied.published
+    said = {
+        "unanswered": "event_id_is_there: the rule did not run (1 rows)",
+        "error": "its rules did not run: division by zero",
+        "no table": "its rules did not run: dbt stores no such table",
+    }[kind]
+    assert {failed.message for failed in applied.failed} == {said}
+
+
+def test_a_warning_is_told_and_withholds_nothing(game: Any) -> None:
+    [events] = [each for each in read_contracts() if each.name == "gold.events"]
+    mild = tuple(replace(rule, condition="false", severity="warning") for rule in events.written_rules[:1])
+    again(game)
+    game.publish()
+    with transformer_session(game.warehouse) as session:
+        [found] = batch_checks(session, scopes(game.project.manifest()), [replace(events, written_rules=mild)])
+    assert found.ok and found.failures == 1 and "event_id_is_not_empty" in (found.message or "")
+
+
+def test_a_rebuild_is_held_to_the_contracts(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    [results] = [each for each in read_contracts() if each.name == "gold.events"]
+    strict = replace(results, written_rules=tuple(replace(rule, condition="false") for rule in results.written_rules[:1]))
+    monkeypatch.setattr(checks, "_contracts", lambda: (strict,))
+    with pytest.raises(WarehouseError, match=r"contract\.gold\.events: event_id_is_not_empty"):
+        rebuild(game.warehouse, game.project)
+
+
+def test_a_batch_needs_no_great_expectations() -> None:
+    # importing it costs seconds
+    code = "import sys, pipeline.transform.apply as a; a.batch_checks; sys.exit('great_expectations' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=resource("dbt").parent, check=False).returncode == 0

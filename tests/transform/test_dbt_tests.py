@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.contracts.tables import read_contracts
 from pipeline.transform.project import NodeResult
 from pipeline.warehouse.connect import Role
 
@@ -57,18 +58,12 @@ def test_the_unit_tests_of_the_formulas_pass(filled: Any) -> None:
 def test_the_whole_table_tests_pass_on_sound_rows(filled: Any) -> None:
     found = run(filled, "tag:nightly")
     assert {name: result.message for name, result in found.items() if not result.ok} == {}
-    assert len(found) > 40
+    assert len(found) > 30
 
 
 @pytest.mark.parametrize(
     ("test", "break_it", "mend_it"),
     [
-        pytest.param(
-            "accepted_values_events_status",
-            "update gold.events set home_team = status, status = 'lost'",
-            "update gold.events set status = home_team, home_team = 'Home'",
-            id="accepted values",
-        ),
         pytest.param(
             "relationships_price_history_event_id",
             "update gold.price_history set event_id = event_id || 'x'",
@@ -105,8 +100,22 @@ def test_every_stored_table_has_a_whole_table_test_of_its_key(filled: Any) -> No
         for node in nodes
         if str(node.resource_type) == "test" and "unique_combination_of_columns" in node.name
     }
-    # what these sightings say is counted by the blocking checks
+    # what these sightings say is counted by the blocking checks, and their tables refuse a second row of one key
     assert stored - unique == {"bookmaker_sightings", "offered_markets", "participants", "sport_sightings"}
+
+
+def test_keys_are_those_of_the_contracts_and_values_are_promised_there_only(filled: Any) -> None:
+    tests = [node for node in filled.project.manifest().nodes.values() if str(node.resource_type) == "test"]
+    keys = {
+        node.attached_node.rpartition(".")[2]: tuple(node.test_metadata.kwargs["combination_of_columns"])
+        for node in tests
+        if "unique_combination_of_columns" in node.name
+    }
+    promised = {contract.table: contract.key for contract in read_contracts()}
+    # these have a hash for a key, and the test is of what it is the hash of
+    assert keys == {table: keys[table] if table in ("quotes", "best_price") else promised[table] for table in keys}
+    values = [node for node in tests if node.name.startswith("accepted_values_")]
+    assert {node.attached_node.rpartition(".")[2] for node in values} == {"market_rules", "book_profile"}
 
 
 def test_no_price_on_the_way_is_a_float(filled: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
@@ -11,6 +12,8 @@ from typing import Any
 import jinja2
 import pytest
 
+from pipeline.contracts import semantics
+from pipeline.contracts.rules import RULES
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 
@@ -74,6 +77,12 @@ def test_decimal_prices_are_exact_and_below_one_there_is_none(prepared: Warehous
 
     exact = [Fraction(price) if macro == "price_decimal" else 1 / Fraction(price) for price in prices]
     assert found == [None if price < 1 else rounded(value, places) for price, value in zip(prices, exact, strict=True)]
+
+
+def test_a_placeholder_is_the_same_price_in_sql_and_in_the_rules_of_answers() -> None:
+    [limit] = re.findall(r"lowest_price <= ([0-9.]+)", resource("dbt/macros/sets.sql").read_text(encoding="utf-8"))
+    assert f"above {limit}," in RULES["market.placeholder_price"].promise
+    assert 1 / float(limit) >= semantics._PLACEHOLDER > 1 / (float(limit) + 0.000001)
 
 
 def test_seconds_between_nothing_and_a_time_are_unknown(prepared: Warehouse) -> None:

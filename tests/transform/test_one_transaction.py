@@ -204,6 +204,29 @@ def test_making_the_relations_is_one_transaction_too(
     assert prepare(warehouse, project)
 
 
+def test_what_is_sealed_before_there_are_relations_waits_for_its_own_run(warehouse: Warehouse, project: DbtProject) -> None:
+    batch_ids = loaded(warehouse, 0)
+    assert prepare(warehouse, project)
+    left = contents(warehouse)
+    assert not any(left.values())
+    assert apply_batches(warehouse, project, batch_ids, CLOCK).published
+    assert any(contents(warehouse).values())
+
+
+def test_what_failed_once_is_no_failure_of_the_run_that_passed(prepared: Warehouse, project: DbtProject) -> None:
+    batch_ids = loaded(prepared, 0)
+    with prepared.connect(Role.OWNER, autocommit=True) as owner:
+        owner.execute("alter table gold.best_price add constraint never check (best_price_decimal < 0)")
+        assert not apply_batches(prepared, project, batch_ids, CLOCK).published
+        owner.execute("alter table gold.best_price drop constraint never")
+        failed = "select count(*) from ops.check_results where status = 'fail'"
+        assert owner.execute(failed).fetchone() != (0,)
+        assert apply_batches(prepared, project, batch_ids, CLOCK).published
+        assert owner.execute(failed).fetchone() == (0,)
+        # that of the load stands
+        assert owner.execute("select count(*) from ops.check_results where check_name = 'drift'").fetchone() == (1,)
+
+
 def test_two_transformations_wait_for_each_other(prepared: Warehouse, session: apply.Session) -> None:
     with prepared.connect(Role.TRANSFORMER) as other:
         row = other.execute("select pg_try_advisory_xact_lock(%s)", [apply.TRANSFORM_LOCK]).fetchone()

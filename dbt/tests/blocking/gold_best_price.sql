@@ -1,4 +1,5 @@
 -- gold.best_price, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
+-- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
 with touched as materialized (
     select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
@@ -80,13 +81,7 @@ cross join lateral (
             ['c.event_id', 'c.market_key', key_part('c.description'), 'c.line_point', 'c.outcome_set', key_part('c.outcome_name')]
         ) }} as uuid)
     ),
-    ('valid_from is before valid_to', coalesce(c.valid_from < c.valid_to, true)),
     ('rows of a line do not overlap, and at most one is open', c.began_before is null or coalesce(c.ended_before <= c.valid_from, false)),
-    ('the best price is above 1 and above the runner-up', c.best_price_decimal > 1 and coalesce(c.best_price_decimal > c.runner_up_price_decimal, true)),
-    ('books are sorted and each stands once', c.books = array(select distinct book.key from unnest(c.books) as book (key) order by book.key)),
-    ('there is a book, and no fewer are counted', cardinality(c.books) >= 1 and c.book_count >= cardinality(c.books)),
-    ('there is a runner-up where more books count than offer the best', (c.runner_up_price_decimal is not null) = (c.book_count > cardinality(c.books))),
-    ('outcome_set is a product', c.outcome_set in ('two_way', 'three_way', 'yes_no', 'field')),
     ('its event is in events', c.has_event)
 ) as rules (rule, holds)
 where rules.holds is not true

@@ -1,4 +1,5 @@
 -- gold.price_history, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
+-- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
 with touched as materialized (
     select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
@@ -111,25 +112,14 @@ select
 from chained as c
 cross join lateral (
     values
-    ('valid_from is before valid_to', coalesce(c.valid_from < c.valid_to, true)),
     ('rows of a series do not overlap, and at most one is open', c.began_before is null or coalesce(c.ended_before <= c.valid_from, false)),
-    (
-        'last_seen_at and observations are null while it is open, and only then',
-        (c.valid_to is null) = (c.last_seen_at is null) and (c.valid_to is null) = (c.observations is null)
-    ),
-    (
-        'last_seen_at lies within the row',
-        coalesce(c.last_seen_at >= c.valid_from and c.last_seen_at < c.valid_to and c.observations >= 1, c.valid_to is null)
-    ),
-    ('prev_seen_at is before valid_from', coalesce(c.prev_seen_at < c.valid_from, true)),
     ('prev_seen_at is there where the series was there before', c.prev_seen_at is not null or c.began_before is null),
     (
-        'end_reason is open where the row is, changed or phase where the next row says so, else an absence',
+        'end_reason is changed or phase where the next row says so',
         case c.end_reason
-            when 'open' then c.valid_to is null
             when 'changed' then c.begins_after = c.valid_to and (c.point_after, c.price_after, c.format_after) is distinct from (c.point, c.price_native, c.odds_format)
             when 'phase' then c.begins_after = c.valid_to and c.phase_after <> c.phase_as_known
-            else c.end_reason in ('outcome_absent', 'market_absent', 'book_absent', 'event_absent') and c.valid_to is not null
+            else true
         end
     ),
     (

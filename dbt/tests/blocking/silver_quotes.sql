@@ -1,4 +1,5 @@
 -- silver.quotes, the rows of the pending answers: one row per broken rule and quote.
+-- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
 with quotes as materialized (
     select shown.*, pending.admitted
     from {{ source('ops', 'pending') }} as pending
@@ -89,15 +90,8 @@ cross join lateral (
         'price_decimal follows from the native price',
         m.price_decimal is not distinct from {{ price_decimal('m.price_native', 'm.odds_format') }}
     ),
-    (
-        'implied_probability is 1 / price_decimal',
-        (m.price_decimal is null) = (m.implied_probability is null)
-        and coalesce(m.price_decimal >= 1 and abs(m.implied_probability - 1 / m.price_decimal) <= 0.00000001, true)
-    ),
-    ('odds_format is american or decimal', m.odds_format in ('american', 'decimal')),
     ('price_side is that of the market', m.price_side = m.price_side_of_market),
     ('overround is the sum over the set', m.overround is not distinct from m.sum_of_set),
-    ('quote_at is the earlier of captured_at and last_update', m.quote_at = least(m.captured_at, m.last_update)),
     (
         'line_point is null for h2h, the home handicap for spreads, else the point',
         m.line_point is not distinct from case
@@ -106,7 +100,6 @@ cross join lateral (
             when m.outcome_side = 'away' then -m.point
         end
     ),
-    ('outcome_set is known', m.outcome_set in ('two_way', 'three_way', 'yes_no', 'field', 'other')),
     (
         'a complete set is priced and has as many outcomes as its kind',
         not m.is_complete
@@ -114,20 +107,16 @@ cross join lateral (
         is true
     ),
     (
-        'a set without a problem is complete and within the limits of overround',
+        'a set without a problem is within the limits of overround',
         m.problem is not null
         or m.outcome_set = 'field'
-        or (
-            m.is_complete
-            and (m.price_side = 'lay' or m.overround between {{ parameter('overround_min') }} and {{ parameter('overround_max') }})
-        )
+        or m.price_side = 'lay'
+        or m.overround between {{ parameter('overround_min') }} and {{ parameter('overround_max') }}
     ),
-    ('a field is never complete', not (m.is_complete and m.outcome_set in ('field', 'other'))),
     (
         'line_rank counts from 1 without a gap',
         m.highest_rank = m.ranks and m.line_rank = coalesce(m.rank_before, 0) + 1
-    ),
-    ('duplicate_no counts from 1', m.duplicate_no >= 1)
+    )
 ) as rules (rule, holds)
 where rules.holds is not true
 

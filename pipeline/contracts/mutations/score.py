@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,29 @@ class Score:
         """Whether every mutant was killed, at every place, and nothing good was."""
         return self.percent == 100 and not self.accused
 
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 below 100 % or on a false alarm."""
+        return 0 if self.ok else 1
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON document."""
+        return {
+            "percent": round(self.percent, 2),
+            "rules": len({trial.rule for trial in self.trials}),
+            "trials": len(self.trials),
+            "survived": [
+                {"rule": trial.rule, "mutant": trial.mutant, "place": trial.place} for trial in self.trials if not trial.killed
+            ],
+            "silent": list(self.silent),
+            "accused": list(self.accused),
+            "apart": list(self.apart),
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        return self.text().splitlines()
+
     def text(self) -> str:
         """The table for people: rule, mutant, killer, places, killed of all; then what is wrong, and the score."""
         groups: dict[tuple[str, str, str], list[Trial]] = defaultdict(list)
@@ -69,5 +93,15 @@ class Score:
         lines += [f"ACCUSED {who}" for who in self.accused]
         lines += [f"apart: {reason}" for reason in self.apart]
         rules = len({trial.rule for trial in self.trials})
-        lines.append(f"mutation score {self.percent:.2f} %: {rules} rules, {len(self.trials)} mutants")
+        lines.append(f"mutation score {self.percent:.2f} %: {rules} rules, {len(self.trials)} trials")
         return "\n".join(lines)
+
+
+def together(*scores: Score) -> Score:
+    """One score of several."""
+    return Score(
+        [trial for score in scores for trial in score.trials],
+        [each for score in scores for each in score.silent],
+        [each for score in scores for each in score.accused],
+        [each for score in scores for each in score.apart],
+    )

@@ -1,23 +1,32 @@
-"""Break good rows in every way that a contract's rule is there for, and see each of them noticed.
+"""Break good rows in every way that a contract's rule is there for, and see each of them noticed, at every place that says so.
 
-A mutant is a copy of one good row with some columns set to something else. It lies in a temporary table, which has none of the
-constraints of the real one; what the real table refuses by itself (null, a second row of one key) is tried there too, and must
-be refused. All of it happens in a transaction that is rolled back.
+A mutant is one good row with some columns set to something else. Where a rule is enforced:
+
+suite  of Great Expectations, on whole tables. The mutants of a contract lie side by side in a table without constraints. The
+       rules are asked about each of them alone; the suite, which sees all of them, must count as many broken rows of each rule.
+batch  the question that is asked in a batch's transaction, about the rows it touched: of the real table, in which the row is
+       broken, in a transaction that is rolled back. What a table refuses by itself is broken by taking its constraint away.
+table  the real table refuses the row: a null, or a second row of one key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import psycopg
 
-from pipeline.contracts.row_rules import RuleCount, count_broken
+from pipeline.contracts.mutations.score import Score, Trial
+from pipeline.contracts.row_rules import batch_query, broken_rules, count_broken
+from pipeline.contracts.suites import run_suites
 from pipeline.contracts.tables import KEY_IS_UNIQUE, Rule, TableContract, read_contracts
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 
-Trial = tuple[str, str, str | None]
+SUITE: Final = "suite"
+BATCH: Final = "batch"
+TABLE: Final = "table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "best_hold_is_below_1": (_one(best_hold="1"),),
     "best_price_is_above_1": (_one(best_price_decimal="0"), _one(best_price_decimal="1")),
     "body_sha256_is_a_hash": (_one(body_sha256="upper(body_sha256)"), _one(body_sha256="''")),
+    "books_are_sorted_and_stand_once": (
+        _one(books="books || books"),
+        _one("cardinality(books) > 1", books="array(select book.key from unnest(books) as book (key) order by 1 desc)"),
+    ),
     "bookmaker_key_is_not_empty": (_one(bookmaker_key="''"),),
     "books_is_an_object": (_one(books="'[]'::jsonb"),),
     "catalogue_facts_come_from_the_catalogue": (_one("not is_catalogue", is_active="true"),),
@@ -89,6 +102,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "line_point_is_the_point_or_its_mirror": (_one("line_point is not null", line_point="line_point + 0.5"),),
     "line_rank_counts_from_1": (_one(line_rank="0"),),
     "market_key_is_not_empty": (_one(market_key="''"),),
+    "markets_are_of_books_shown": (_one("book_markets <> '{}'", books="'{}'::jsonb"),),
     "markets_only_with_odds": (_one("book_markets <> '{}'", shows_odds="false"),),
     "no_more_books_offer_it_than_count": (_one(book_count="0"),),
     "none_has_no_quote": (_one("price_native is not null", close_status="'none'"),),
@@ -175,75 +189,212 @@ def mutants_of(contract: TableContract, rule: Rule) -> tuple[RowMutant, ...]:
     return MUTANTS.get(f"{contract.name}.{rule.name}", MUTANTS.get(rule.name, ()))
 
 
-def score(warehouse: Warehouse) -> list[Trial]:
-    """Try every mutant of every rule.
+def places(contract: TableContract, mutant: RowMutant) -> tuple[str, ...]:
+    """Where a mutant of a contract must be noticed."""
+    batch = (BATCH,) if contract.is_checked_per_batch else ()
+    return (SUITE, *batch, *((TABLE,) if mutant.refused_by else ()))
+
+
+def score(warehouse: Warehouse, scopes: Mapping[str, str], contracts: Sequence[TableContract] | None = None) -> Score:
+    """Try every mutant of every rule at every place, and see whether a rule fires on good rows.
 
     Args:
-        warehouse: holds the bundled recording; nothing in it is changed.
-
-    Returns:
-        (rule, mutant, killer): the rule as ``schema.table.rule``; the killer names every place that noticed, and is None where
-        one that should have noticed did not, where no good row could be broken so, and where a rule has no mutant.
+        warehouse: holds the bundled recording, and is nobody's: tables come and go in it, and are gone at the end.
+        scopes: ``schema.table`` of each stored table → the condition over alias ``t`` that picks the rows a batch touched.
+        contracts: by default the project's own.
     """
-    with warehouse.connect(Role.TRANSFORMER) as connection:
-        try:
-            return [trial for contract in read_contracts() for trial in _trials(connection, contract)]
-        finally:
-            connection.rollback()
+    chosen = read_contracts() if contracts is None else contracts
+    trials: list[Trial] = []
+    silent: list[str] = []
+    for contract in chosen:
+        mutants = [(rule, mutant) for rule in contract.rules for mutant in mutants_of(contract, rule)]
+        killers = _Killers(warehouse, contract, scopes.get(contract.name, "false"), mutants)
+        noticed = {SUITE: killers.suite(), BATCH: killers.batch(), TABLE: killers.table()}
+        for number, (rule, mutant) in enumerate(mutants):
+            wanted = places(contract, mutant)
+            trials += [
+                Trial(f"{contract.name}.{rule.name}", str(mutant), place, ", ".join(wanted), number in noticed[place])
+                for place in wanted
+            ]
+        silent += [
+            f"{contract.name}.{rule.name}: there is no mutant" for rule in contract.rules if not mutants_of(contract, rule)
+        ]
+    return Score(trials, silent, false_alarms(warehouse, chosen))
 
 
-def false_alarms(warehouse: Warehouse) -> list[tuple[str, RuleCount]]:
-    """(table, rule) of every rule that some row of a warehouse breaks: of good rows none may."""
+def false_alarms(warehouse: Warehouse, contracts: Sequence[TableContract] | None = None) -> list[str]:
+    """What rules find in good rows: nothing, or they are wrong."""
     with warehouse.connect(Role.READER) as connection:
-        return [(contract.name, found) for contract in read_contracts() for found in count_broken(connection, contract)]
+        return [
+            f"{contract.name} ({found.example}) by {found.rule}"
+            for contract in (read_contracts() if contracts is None else contracts)
+            for found in count_broken(connection, contract)
+        ]
 
 
-def _trials(connection: Connection, contract: TableContract) -> Iterator[Trial]:
-    _execute(connection, "drop table if exists pg_temp.good, pg_temp.broken")
+@dataclass(frozen=True)
+class _Killers:
+    """What notices the mutants of one contract. Each place gives the numbers of those that it noticed."""
+
+    warehouse: Warehouse
+    contract: TableContract
+    scope: str
+    mutants: Sequence[tuple[Rule, RowMutant]]
+
+    def suite(self) -> set[int]:
+        columns = ", ".join(column.name for column in self.contract.columns)
+        # a row of one key twice would be seen among the others; it lies apart
+        shown = {"mutants": "not is_key", "twins": "is_key"}
+        contracts = [replace(self.contract, table=name, is_view=True) for name in shown]
+        with self.warehouse.connect(Role.TRANSFORMER) as connection:
+            good_rows(connection, self.contract)
+            alone = self._lay_out(connection)
+            for name, condition in shown.items():
+                _execute(
+                    connection,
+                    f"create view {self.contract.schema}.{name} as select {columns} from {self._laid} where {condition}",
+                )
+            connection.commit()
+            try:
+                found = run_suites(self.warehouse, contracts)
+            finally:
+                _execute(connection, f"drop table {self._laid} cascade")
+                connection.commit()
+        counted = [Counter({each.rule: each.failing for each in suite.broken}) for suite in found]
+        noticed = set()
+        for number, (rule, _) in enumerate(self.mutants):
+            is_key = _is_key(rule)
+            expected = sum(alone[other][rule.name] for other, (own, _) in enumerate(self.mutants) if _is_key(own) == is_key)
+            if alone[number][rule.name] and counted[is_key][rule.name] == expected:
+                noticed.add(number)
+        return noticed
+
+    @property
+    def _laid(self) -> str:
+        return f"{self.contract.schema}.all_mutants"
+
+    def _lay_out(self, connection: Connection) -> list[Counter[str]]:
+        """All mutants in one table; of each, how many rows break which rule."""
+        columns = ", ".join(column.name for column in self.contract.columns)
+        _execute(
+            connection, f"create table {self._laid} as select 0 as number, false as is_key, {columns} from pg_temp.good limit 0"
+        )
+        alone = []
+        for number, (rule, mutant) in enumerate(self.mutants):
+            _execute(
+                connection,
+                f"insert into {self._laid} select {number}, {_is_key(rule)}, made.*"
+                f" from ({_broken_row(self.contract, mutant)}) as made, generate_series(1, {mutant.copies})",
+            )
+            relation = f"(select {columns} from {self._laid} where number = {number}) as one"
+            alone.append(Counter({each.rule: each.failing for each in count_broken(connection, self.contract, relation)}))
+        return alone
+
+    def batch(self) -> set[int]:
+        if not self.contract.is_checked_per_batch:
+            return set()
+        with self.warehouse.connect(Role.TRANSFORMER) as connection:
+            try:
+                good_rows(connection, self.contract)
+                _execute(connection, f"insert into {self.contract.name} select * from pg_temp.good on conflict do nothing")
+                found = [self._in_batch(connection, rule, mutant) for rule, mutant in self.mutants]
+            finally:
+                connection.rollback()
+        return {number for number, is_noticed in enumerate(found) if is_noticed}
+
+    def _in_batch(self, connection: Connection, rule: Rule, mutant: RowMutant) -> bool:
+        with connection.transaction(force_rollback=True):
+            if mutant.refused_by:
+                for column in ["", *mutant.changes]:
+                    _execute(connection, _without_constraint(connection, self.contract, column))
+            else:
+                touched = connection.execute(_update(self.contract, mutant).encode()).fetchall()
+                if len(touched) != 1:
+                    return False
+                _touch(connection, *touched[0])
+            rows = connection.execute(batch_query(self.contract, self.scope).encode()).fetchall()
+            return rule.name in {found.rule for found in broken_rules(self.contract, rows)}
+
+    def table(self) -> set[int]:
+        noticed = set()
+        with self.warehouse.connect(Role.TRANSFORMER) as connection:
+            good_rows(connection, self.contract)
+            for number, (_, mutant) in enumerate(self.mutants):
+                if mutant.refused_by and self._is_refused(connection, mutant, mutant.refused_by):
+                    noticed.add(number)
+            connection.rollback()
+        return noticed
+
+    def _is_refused(self, connection: Connection, mutant: RowMutant, error: type[psycopg.Error]) -> bool:
+        """Whether the real table refuses the broken rows, with this error."""
+        try:
+            with connection.transaction(force_rollback=True):
+                for _ in range(mutant.copies):
+                    _execute(connection, f"insert into {self.contract.name} {_broken_row(self.contract, mutant)}")
+        except error:
+            return True
+        return False
+
+
+def good_rows(connection: Connection, contract: TableContract) -> None:
+    """Copy a table, or what a view shows, into ``pg_temp.good``, with a row of what the bundled recording does not hold."""
+    _execute(connection, "drop table if exists pg_temp.good")
     _execute(connection, f"create temporary table good as select * from {contract.name}")
     if contract.name in ROWS:
         row = ROWS[contract.name].replace("'", "''")
         _execute(
             connection, f"insert into pg_temp.good select * from jsonb_populate_record(null::pg_temp.good, '{row}'::jsonb)"
         )
-    _execute(connection, "create temporary table broken as select * from pg_temp.good limit 0")
-    for rule in contract.rules:
-        name = f"{contract.name}.{rule.name}"
-        mutants = mutants_of(contract, rule)
-        if not mutants:
-            yield name, "there is no mutant", None
-        for mutant in mutants:
-            yield name, str(mutant), _killer(connection, contract, rule, mutant)
 
 
-def _killer(connection: Connection, contract: TableContract, rule: Rule, mutant: RowMutant) -> str | None:
-    _execute(connection, "delete from pg_temp.broken")
+def _is_key(rule: Rule) -> bool:
+    return rule.name == KEY_IS_UNIQUE
+
+
+def _first(contract: TableContract, mutant: RowMutant, columns: str) -> str:
+    """The first good row that can be broken so."""
+    return f"select {columns} from pg_temp.good where {mutant.of} order by {', '.join(contract.key)} limit 1"
+
+
+def _broken_row(contract: TableContract, mutant: RowMutant) -> str:
     columns = ", ".join(
         f"cast({mutant.changes.get(column.name, column.name)} as {column.physical_type}) as {column.name}"
         for column in contract.columns
     )
-    good = f"select * from pg_temp.good where {mutant.of} order by {', '.join(contract.key)} limit 1"
-    rows = f"select {columns} from ({good}) as good"
-    made = connection.execute(
-        f"insert into pg_temp.broken select made.* from ({rows}) as made, generate_series(1, {mutant.copies})".encode()
+    return f"select {columns} from ({_first(contract, mutant, '*')}) as good"
+
+
+def _update(contract: TableContract, mutant: RowMutant) -> str:
+    """Break the row in the real table; gives its event and its answer, where it has them."""
+    types = {column.name: column.physical_type for column in contract.columns}
+    changes = ", ".join(f"{name} = cast({value} as {types[name]})" for name, value in mutant.changes.items())
+    key = ", ".join(contract.key)
+    scope = ", ".join(name if name in types else "null" for name in ("event_id", "exchange_id"))
+    return f"update {contract.name} set {changes} where ({key}) = ({_first(contract, mutant, key)}) returning {scope}"
+
+
+def _touch(connection: Connection, event_id: str | None, exchange_id: str | None) -> None:
+    """As if a batch had come that touches this row: one that takes an answer away, which touches whatever it may have told."""
+    _execute(connection, "delete from ops.pending")
+    _execute(connection, "delete from ops.touched_events")
+    connection.execute(
+        "insert into ops.pending (exchange_id, admitted) values (coalesce(%s::uuid, gen_random_uuid()), false)", [exchange_id]
     )
-    if made.rowcount != mutant.copies:
-        return None
-    if rule.name not in {found.rule for found in count_broken(connection, contract, "pg_temp.broken")}:
-        return None
-    if mutant.refused_by is None:
-        return "contract"
-    return "contract and table" if _is_refused(connection, contract, mutant.refused_by) else None
+    if event_id is not None:
+        connection.execute(
+            "insert into ops.touched_events (event_id, sport_key, tail_from) values (%s, 'any', '-infinity')", [event_id]
+        )
 
 
-def _is_refused(connection: Connection, contract: TableContract, error: type[psycopg.Error]) -> bool:
-    """Whether the real table refuses the broken rows, with this error."""
-    try:
-        with connection.transaction(force_rollback=True):
-            _execute(connection, f"insert into {contract.name} select * from pg_temp.broken")
-    except error:
-        return True
-    return False
+def _without_constraint(connection: Connection, contract: TableContract, column: str) -> str:
+    """A statement that lets a table take a null in a column, or, without one, two rows of one key."""
+    if column:
+        return f"alter table {contract.name} alter column {column} drop not null"
+    row = connection.execute(
+        "select conname from pg_constraint where conrelid = to_regclass(%s) and contype = 'p'", [contract.name]
+    ).fetchone()
+    assert row is not None, contract.name
+    return f'alter table {contract.name} drop constraint "{row[0]}"'
 
 
 def _execute(connection: Connection, statement: str) -> None:

@@ -1,0 +1,71 @@
+"""Is what grew batch by batch what bronze gives in one go? Computed in a database of its own, so that nobody waits for it."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from psycopg import sql
+
+from pipeline.transform.apply import prepare, rebuild, transformer_session
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.database import Server, bootstrap
+from pipeline.warehouse.digest import recomputed_digests
+
+# What a rebuild starts from, in the order of references.
+COPIED: Final = (
+    ("bronze", "batches"),
+    ("bronze", "bodies"),
+    ("bronze", "late_documents"),
+    ("bronze", "exchanges"),
+    ("ops", "verdicts"),
+    ("ops", "ledger"),
+    ("ops", "batch_states"),
+)
+
+
+def compare_full_refresh(server: Server, warehouse: Warehouse, project: DbtProject) -> dict[str, tuple[str, str]]:
+    """Copy bronze and what became of it into another database, rebuild silver and gold there, and drop it.
+
+    Args:
+        server: that the warehouse is on.
+        warehouse: prepared; it is only read, in one moment of it.
+        project: the dbt project.
+
+    Returns:
+        Table of gold → its digest here, and its digest anew; both from all rows.
+
+    Raises:
+        WarehouseError: ``DATABASE_CREATE_FORBIDDEN``, or ``REBUILD_FAILED``.
+    """
+    elsewhere = server.create_database(f"{warehouse.dbname}_refresh_{os.getpid()}"[:63])
+    try:
+        bootstrap(elsewhere)
+        # under the lock, so that bronze, the ledger and gold are of one moment
+        with transformer_session(warehouse) as session:
+            _copy(warehouse, elsewhere)
+            stands = recomputed_digests(session)
+        prepare(elsewhere, project)
+        rebuild(elsewhere, project)
+        with transformer_session(elsewhere) as session:
+            anew = recomputed_digests(session)
+    finally:
+        server.drop_database(elsewhere)
+    return {name: (stands[name], anew[name]) for name in stands}
+
+
+def _copy(source: Warehouse, target: Warehouse) -> None:
+    with source.connect(Role.OWNER) as reading, target.connect(Role.OWNER) as writing:
+        reading.execute("set transaction isolation level repeatable read, read only")
+        for names in COPIED:
+            table = sql.Identifier(*names)
+            with (
+                reading.cursor().copy(sql.SQL("copy {} to stdout").format(table)) as given,
+                writing.cursor().copy(sql.SQL("copy {} from stdin").format(table)) as taken,
+            ):
+                for data in given:
+                    taken.write(data)
+        # what was never published has no rows to compare
+        writing.execute("update ops.batch_states set state = 'withheld' where state = 'sealed'")
+        writing.commit()

@@ -1,0 +1,299 @@
+"""Decide on answers that are in bronze, and apply each decision to silver and gold at once.
+
+A decision is a verdict first, and is applied by the transformation that every batch goes through. Killed between the two, the
+next command that decides anything, or the next load, completes it. A decision whose batch fails is undone, so that the
+batch's other answers stay published; but what was withdrawn before silver and gold held it stays withdrawn, as it may be the
+first of several that make a batch fail.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Protocol, TypeAlias
+
+from pipeline.bronze.held import Selection, find_answer, held
+from pipeline.bronze.verdicts import DECISIONS, QUARANTINED, Decision, put_back, retry, waive, withdraw
+from pipeline.clock import Clock
+from pipeline.replay.load import apply_and_count, failure_text
+from pipeline.replay.progress import BatchLine
+from pipeline.transform.apply import Applied, prepare
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Connection, Role, Warehouse
+from pipeline.warehouse.digest import stored_digests
+
+Report: TypeAlias = Callable[[BatchLine], None]
+
+
+class Decide(Protocol):
+    """Gives a verdict on one answer."""
+
+    def __call__(self, connection: Connection, answer: uuid.UUID, *, clock: Clock) -> Decision:
+        """Decide, and say what the last verdict is then."""
+
+
+# Answers whose last verdict somebody asked for, and which silver and gold do not follow yet.
+_NOT_APPLIED: Final = (
+    " from ops.ledger as ledger"
+    " cross join lateral (select verdicts.verdict from ops.verdicts as verdicts"
+    " where verdicts.exchange_id = ledger.exchange_id order by verdicts.verdict_no desc limit 1) as last"
+    " where ledger.admitted <> ledger.applied and last.verdict = any (%(decisions)s)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one answer.
+
+    Attributes:
+        answer: its exchange id.
+        batch_id: its batch.
+        outcome: ``released``, ``waived``, ``withdrawn``; ``refused``: the contract still does not take it; ``standing``: it was
+            so before; ``undone``: its batch failed with the decision.
+        rule, pointer, message: of the first finding of its last verdict; None where it has none.
+    """
+
+    answer: uuid.UUID
+    batch_id: str
+    outcome: str
+    rule: str | None
+    pointer: str | None
+    message: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "answer": str(self.answer),
+            "batch_id": self.batch_id,
+            "outcome": self.outcome,
+            "rule": self.rule,
+            "pointer": self.pointer,
+            "message": self.message,
+        }
+
+    def line(self) -> str:
+        """For people."""
+        why = f"  {self.rule} at {self.pointer or 'the whole'}: {self.message}" if self.rule else ""
+        return f"{self.answer} {self.outcome:9} {self.batch_id}{why}"
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSummary:
+    """What a command decided, and what became of it.
+
+    Attributes:
+        answers: that were asked for, in order of their batches, and those whose decision a command before left to be applied.
+        batches: that were transformed anew.
+        withheld: of these, those that are not published now.
+        failures: the failed check of each batch that failed with a decision.
+        digests: of the stored gold tables, at the end.
+    """
+
+    answers: tuple[Told, ...]
+    batches: int
+    withheld: int
+    failures: tuple[str, ...]
+    digests: dict[str, str]
+
+    def count(self, outcome: str) -> int:
+        """Answers with this outcome."""
+        return sum(each.outcome == outcome for each in self.answers)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where an answer is still refused or a batch failed."""
+        return 1 if self.failures or self.withheld or self.count("refused") else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON document."""
+        return {
+            **{outcome: self.count(outcome) for outcome in (*DECISIONS, "refused", "standing", "undone")},
+            "batches": self.batches,
+            "withheld": self.withheld,
+            "failures": list(self.failures),
+            "answers": [each.to_json() for each in self.answers],
+            "digests": self.digests,
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        words = {"refused": "still refused", "standing": "as they were"}
+        counts = [
+            f"{self.count(outcome)} {words.get(outcome, outcome)}"
+            for outcome in (*DECISIONS, "refused", "standing", "undone")
+            if self.count(outcome)
+        ]
+        return [
+            *(each.line() for each in self.answers),
+            f"{len(self.answers)} answers: {', '.join(counts) or 'none to decide on'}; {self.batches} batches applied,"
+            f" {self.withheld} withheld",
+            *(f"FAILED {each}" for each in self.failures),
+            *(f"{name} {digest}" for name, digest in self.digests.items()),
+        ]
+
+
+def retry_answers(
+    warehouse: Warehouse, project: DbtProject, wanted: Sequence[str] | Selection, clock: Clock, report: Report
+) -> DecisionSummary:
+    """Judge answers again by the contract of this code, and apply what it takes now.
+
+    Args:
+        warehouse: bootstrapped.
+        project: the dbt project.
+        wanted: exchange ids or beginnings of them; or which of the answers in quarantine, those withdrawn not among them.
+        clock: dates verdicts and states; nothing in silver or gold depends on it.
+        report: told of each batch that is applied.
+
+    Raises:
+        UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.held.held`.
+        WarehouseError: ``MODELS_CHANGED``.
+    """
+    return _drive(warehouse, project, wanted, retry, clock, report)
+
+
+def waive_answer(
+    warehouse: Warehouse, project: DbtProject, answer: str, reason: str, clock: Clock, report: Report
+) -> DecisionSummary:
+    """Admit an answer although the contract refuses it.
+
+    Raises:
+        UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.verdicts.waive`.
+        WarehouseError: ``MODELS_CHANGED``.
+    """
+    return _drive(warehouse, project, [answer], partial(waive, reason=reason), clock, report)
+
+
+def withdraw_answer(
+    warehouse: Warehouse, project: DbtProject, answer: str, reason: str, clock: Clock, report: Report
+) -> DecisionSummary:
+    """Take back an answer that was admitted.
+
+    Raises:
+        UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.verdicts.withdraw`.
+        WarehouseError: ``MODELS_CHANGED``.
+    """
+    return _drive(warehouse, project, [answer], partial(withdraw, reason=reason), clock, report)
+
+
+def _drive(
+    warehouse: Warehouse, project: DbtProject, wanted: Sequence[str] | Selection, decide: Decide, clock: Clock, report: Report
+) -> DecisionSummary:
+    """Decide and apply, batch by batch in order of their ids; batches with decisions that were left over are among them."""
+    with warehouse.connect(Role.INGESTER, autocommit=True) as ingester:
+        if isinstance(wanted, Selection):
+            answers = [each.answer for each in held(ingester, wanted).answers]
+        else:
+            answers = [find_answer(ingester, text) for text in wanted]
+        prepare(warehouse, project)
+        chosen = _by_batch(ingester, answers)
+        for batch_id in _left_over(ingester):
+            chosen.setdefault(batch_id, [])
+        run = _Run(warehouse, project, ingester, decide, clock, report, len(chosen))
+        for batch_id in sorted(chosen):
+            run.take(batch_id, chosen[batch_id])
+    with warehouse.connect(Role.TRANSFORMER) as connection:
+        digests = stored_digests(connection)
+    return DecisionSummary(tuple(run.told), run.batches, run.withheld, tuple(run.failures), digests)
+
+
+@dataclass
+class _Run:
+    """The state of one command."""
+
+    warehouse: Warehouse
+    project: DbtProject
+    ingester: Connection
+    decide: Decide
+    clock: Clock
+    report: Report
+    total: int
+    done: int = 0
+    batches: int = 0
+    withheld: int = 0
+    told: list[Told] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def take(self, batch_id: str, answers: list[uuid.UUID]) -> None:
+        """Decide on answers of one batch, and apply it where there is something to apply."""
+        started = self.clock.now()
+        self.done += 1
+        decisions = {answer: self.decide(self.ingester, answer, clock=self.clock) for answer in answers}
+        at_hand = _not_applied(self.ingester, batch_id)
+        outcomes = at_hand | {answer: _outcome(each, answer in at_hand) for answer, each in decisions.items()}
+        is_decided = any(each.verdict in DECISIONS for each in decisions.values())
+        if at_hand or (is_decided and not _is_published(self.ingester, batch_id)):
+            self.batches += 1
+            applied, changes = self._apply(batch_id)
+            state, detail = "published", failure_text(applied)
+            if detail is not None:
+                self.failures.append(f"{batch_id}: {detail}")
+                reason = f"undone, as its batch failed: {detail}"
+                undone = {answer: put_back(self.ingester, answer, reason, self.clock) for answer in at_hand}
+                if undone:
+                    decisions |= undone
+                    outcomes |= dict.fromkeys(undone, "undone")
+                    applied, changes = self._apply(batch_id)
+                state = "undone" if applied.published else "withheld"
+                self.withheld += not applied.published
+            self._report(batch_id, state, changes, (self.clock.now() - started).total_seconds(), detail)
+        self.told += [_told(answer, batch_id, outcome, decisions.get(answer)) for answer, outcome in outcomes.items()]
+
+    def _apply(self, batch_id: str) -> tuple[Applied, int]:
+        return apply_and_count(self.warehouse, self.project, (batch_id,), self.clock)
+
+    def _report(self, batch_id: str, state: str, changes: int, seconds: float, detail: str | None) -> None:
+        row = self.ingester.execute(
+            "select coalesce(sum(outcomes) filter (where admitted), 0), count(*) filter (where not admitted)"
+            " from ops.ledger where batch_id = %s",
+            [batch_id],
+        ).fetchone()
+        assert row is not None
+        self.report(BatchLine(self.done, self.total, batch_id, state, int(row[0]), changes, int(row[1]), seconds, detail))
+
+
+def _outcome(decision: Decision, is_at_hand: bool) -> str:
+    if decision.verdict in DECISIONS:
+        return decision.verdict if decision.is_new or is_at_hand else "standing"
+    return "refused" if decision.verdict == QUARANTINED else "standing"
+
+
+def _told(answer: uuid.UUID, batch_id: str, outcome: str, decision: Decision | None) -> Told:
+    first = decision.findings[0] if decision is not None and decision.findings else {}
+    return Told(answer, batch_id, outcome, first.get("rule"), first.get("pointer"), first.get("message"))
+
+
+def _by_batch(ingester: Connection, answers: Iterable[uuid.UUID]) -> dict[str, list[uuid.UUID]]:
+    """The answers by batch, each once, in order of their places."""
+    rows = ingester.execute(
+        "select ledger.batch_id, ledger.exchange_id from ops.ledger as ledger"
+        " join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id"
+        " where ledger.exchange_id = any (%s) order by exchanges.place, exchanges.attempt",
+        [list(answers)],
+    ).fetchall()
+    found: dict[str, list[uuid.UUID]] = {}
+    for batch_id, answer in rows:
+        found.setdefault(batch_id, []).append(answer)
+    return found
+
+
+def _not_applied(ingester: Connection, batch_id: str) -> dict[uuid.UUID, str]:
+    """Answers of a batch with a decision that is not applied, and what was decided."""
+    rows = ingester.execute(
+        f"select ledger.exchange_id, last.verdict{_NOT_APPLIED} and ledger.batch_id = %(batch_id)s order by 1",
+        {"decisions": list(DECISIONS), "batch_id": batch_id},
+    )
+    return dict(rows.fetchall())
+
+
+def _left_over(ingester: Connection) -> list[str]:
+    """Batches with a decision that was left to be applied."""
+    rows = ingester.execute(f"select distinct ledger.batch_id{_NOT_APPLIED}", {"decisions": list(DECISIONS)})
+    return [batch_id for (batch_id,) in rows.fetchall()]
+
+
+def _is_published(ingester: Connection, batch_id: str) -> bool:
+    row = ingester.execute("select state = 'published' from ops.batch_states where batch_id = %s", [batch_id]).fetchone()
+    assert row is not None
+    return bool(row[0])

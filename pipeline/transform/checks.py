@@ -1,0 +1,106 @@
+"""What is checked of a batch by us: the contracts' rules, on the rows it touched; and on all rows of a warehouse."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import psycopg2
+import psycopg2.extensions
+
+from pipeline.contracts.row_rules import batch_query, broken_rules, rows_query
+from pipeline.contracts.tables import TableContract, read_contracts
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+Session: TypeAlias = psycopg2.extensions.connection
+
+# Of the rules that a table breaks, so many are told.
+RULES_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One blocking check of a run.
+
+    Attributes:
+        name: the dbt test's name, ``contract.`` with a table's, or the name of a check of ours.
+        ok: whether it passed.
+        failures: failing rows.
+        message: what failed, if anything.
+    """
+
+    name: str
+    ok: bool
+    failures: int
+    message: str | None
+
+
+def scopes(manifest: Manifest) -> dict[str, str]:
+    """``schema.table`` of each stored model → the condition over alias ``t`` that picks the rows a run may change."""
+    found = {}
+    for node in manifest.nodes.values():
+        if str(node.resource_type) == "model" and node.config.materialized == "ledgered":
+            found[f"{node.schema}.{node.alias}"] = str(node.config.get("scope"))
+    return found
+
+
+def batch_checks(
+    session: Session, scopes: Mapping[str, str], contracts: Sequence[TableContract] | None = None
+) -> tuple[CheckResult, ...]:
+    """Whether the rows that the run at hand touched keep the contracts of their tables: a check per stored table.
+
+    Args:
+        session: in the run's transaction, after the models.
+        scopes: from :func:`scopes`; a table without one cannot be checked, which is a failure.
+        contracts: by default the project's own.
+    """
+    return tuple(
+        _check(session, contract, batch_query(contract, scopes[contract.name]) if contract.name in scopes else None)
+        for contract in (_contracts() if contracts is None else contracts)
+        if contract.is_checked_per_batch
+    )
+
+
+def whole_table_checks(session: Session, contracts: Sequence[TableContract] | None = None) -> tuple[CheckResult, ...]:
+    """Whether all rows of a warehouse keep their contracts: a check per table and view."""
+    return tuple(_check(session, each, rows_query(each)) for each in (_contracts() if contracts is None else contracts))
+
+
+def is_aborted(session: Session) -> bool:
+    """Whether a statement of the transaction failed, so that nothing more can be asked in it."""
+    return session.get_transaction_status() == psycopg2.extensions.TRANSACTION_STATUS_INERROR
+
+
+def _check(session: Session, contract: TableContract, query: str | None) -> CheckResult:
+    name = f"contract.{contract.name}"
+    if query is None:
+        return CheckResult(name, False, 1, "its rules did not run: dbt stores no such table")
+    with session.cursor() as cursor:
+        cursor.execute("savepoint contract")
+        try:
+            cursor.execute(query)
+            broken = broken_rules(contract, cursor.fetchall())
+        except psycopg2.OperationalError:  # the server, and no fault of a rule
+            raise
+        except psycopg2.Error as error:
+            cursor.execute("rollback to savepoint contract")
+            return CheckResult(name, False, 1, f"its rules did not run: {str(error).splitlines()[0]}")
+        cursor.execute("release savepoint contract")
+    warnings = {rule.name for rule in contract.rules if rule.severity == "warning"}
+    told = [f"{found.rule}: {found.example} ({found.failing} rows)" for found in broken]
+    return CheckResult(
+        name,
+        ok=all(found.rule in warnings for found in broken),
+        failures=sum(found.failing for found in broken),
+        message=" | ".join([*told[:RULES_SHOWN], *([f"{len(told)} rules in all"] if len(told) > RULES_SHOWN else [])]) or None,
+    )
+
+
+@functools.cache
+def _contracts() -> tuple[TableContract, ...]:
+    """The project's own, read once per process."""
+    return read_contracts()

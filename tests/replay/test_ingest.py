@@ -1,0 +1,143 @@
+"""A live run against the sandbox, and a replay of its spool: equal digests, also where the live run met faults."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli
+from pipeline.clock import UTC, ManualClock
+from pipeline.collect.live import Conduct
+from pipeline.collect.plan import MarketPlan
+from pipeline.collect.plan_file import PlanFile
+from pipeline.errors import ApiError, UsageError
+from pipeline.odds_api.client import OddsApiClient, open_session
+from pipeline.odds_api.credits import Budget
+from pipeline.odds_api.sandbox.clock import SandboxClock
+from pipeline.odds_api.sandbox.server import serving
+from pipeline.odds_api.sandbox.service import Sandbox
+from pipeline.odds_api.simulator import SimulatedMarket
+from pipeline.recording.adapters import LiveAdapter
+from pipeline.recording.store import Recording
+from pipeline.replay.ingest import IngestSummary, ingest_once, slot
+from pipeline.replay.load import load_recording
+from pipeline.secret import Secret
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Warehouse
+from tests.replay.support import Databases, digests
+
+AT = dt.datetime(2026, 1, 4, 17, 7, 31, 5, tzinfo=UTC)
+KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+NBA = "basketball_nba"
+PLAN = MarketPlan(endpoints=("sports", "events", "odds", "scores"), sports=(NBA, "soccer_fifa_world_cup"), regions=("us",))
+EVERY = dt.timedelta(minutes=10)
+
+
+class Live:
+    """A sandbox, a spool, and the runs that collect from one into the other."""
+
+    def __init__(self, spool: Path, project: DbtProject) -> None:
+        self.spool, self.project = spool, project
+        self.clock = ManualClock(AT)
+        self.sandbox = Sandbox(SimulatedMarket(7), SandboxClock(self.clock), ManualClock(AT))
+
+    def run(self, warehouse: Warehouse, faults: str = "", budget: Budget | None = None) -> IngestSummary:
+        self.sandbox.faults.extend(faults.split())
+        with serving(self.sandbox) as url, open_session(LiveAdapter(self.clock)) as session:
+            session.trust_env = False
+            client = OddsApiClient(session, clock=self.clock, base_url=url, api_key=Secret(KEY), timeout=(1.0, 0.3))
+            conduct = Conduct(timer=ManualClock(AT), workers=2)
+            file = PlanFile("test", PLAN, EVERY, budget or Budget())
+            return ingest_once(file, client, self.spool, warehouse, self.project, self.clock, conduct, lambda line: None)
+
+
+def test_a_live_run_through_faults_and_its_replay_end_alike(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+    live = Live(tmp_path / "spool", project)
+    with databases() as warehouse:
+        done = live.run(warehouse, "429 events:reset odds:500 odds:cut_gzip odds:timeout scores:404")
+        assert done.batch is not None and done.load is not None and done.exit_code == 0
+        assert done.batch.scheduled_at == dt.datetime(2026, 1, 4, 17, 0, tzinfo=UTC)
+        assert done.failures == {"EVENT_NOT_FOUND": 1}
+        assert done.to_json()["attempts"] - done.to_json()["requests"] == 5
+        assert done.bill.differing == ()
+        # what the server charged is what the run knows of, and no more than it doubts
+        assert done.bill.charged <= live.sandbox.account.used <= done.bill.charged + done.bill.doubtful
+        calls = len(live.sandbox.calls)
+        again = live.run(warehouse)
+        assert again.batch == done.batch and len(live.sandbox.calls) == calls and again.load is not None
+        assert (again.load.standing, again.load.digests) == (1, done.load.digests)
+        live.clock.sleep(600)
+        later = live.run(warehouse)
+        assert later.load is not None and later.load.published == 1 and len(Recording.open(live.spool)) == 2
+        assert later.load.digests != done.load.digests
+        standing = digests(warehouse)
+    with databases() as fresh:
+        load_recording(live.spool, fresh, project, ManualClock(AT), lambda line: None)
+        assert digests(fresh) == standing
+
+
+def test_a_run_that_was_stopped_is_gone_on_with(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+    live = Live(tmp_path / "spool", project)
+    with databases() as warehouse:
+        with pytest.raises(ApiError, match="OUT_OF_USAGE_CREDITS"):
+            live.run(warehouse, "scores:OUT_OF_USAGE_CREDITS")
+        answered = [call["request"] for call in live.sandbox.calls if call["status"] == 200]
+        done = live.run(warehouse)
+        assert done.load is not None and done.load.published == 1
+        requests = [call["request"] for call in live.sandbox.calls if call["status"] == 200]
+        assert answered and sorted(requests) == sorted(set(requests))  # no answer twice
+        assert done.bill.charged == live.sandbox.account.used
+
+
+def test_of_two_runs_at_one_time_one_does_the_work(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+    live = Live(tmp_path / "spool", project)
+    live.spool.mkdir()
+    with databases() as warehouse, (live.spool / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        busy = live.run(warehouse)
+    assert (busy.batch, busy.load, busy.exit_code) == (None, None, 0)
+    assert busy.to_json()["state"] == "busy" and "Another run" in busy.lines()[0]
+    assert list(live.sandbox.calls) == []
+
+
+def test_a_plan_that_cannot_keep_its_budget_makes_no_call(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+    live = Live(tmp_path / "spool", project)
+    with databases() as warehouse, pytest.raises(UsageError, match="PLAN_OVER_BUDGET"):
+        live.run(warehouse, budget=Budget(per_run=3))
+    assert list(live.sandbox.calls) == [] and not live.spool.exists()
+
+
+def test_the_plans_budget_holds(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+    live = Live(tmp_path / "spool", project)
+    with databases() as warehouse, pytest.raises(ApiError, match="BUDGET_SPENT"):
+        live.run(warehouse, "odds:reset " * 5, Budget(per_run=4))
+    assert live.sandbox.account.used <= 4
+
+
+def test_slots() -> None:
+    assert slot(AT, dt.timedelta(minutes=1)) == dt.datetime(2026, 1, 4, 17, 7, tzinfo=UTC)
+    assert slot(AT, dt.timedelta(hours=6)) == dt.datetime(2026, 1, 4, 12, tzinfo=UTC)
+    assert slot(slot(AT, EVERY), EVERY) == slot(AT, EVERY)
+
+
+def test_the_command_needs_a_key_and_a_good_plan_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = tmp_path / "plan.yml"
+    plan.write_text(json.dumps({"endpoints": ["sports"]}))
+    command = ["ingest", "--live", "--once", "--spool", str(tmp_path / "spool"), "--plan"]
+    for name in ("SPORTS_MARKET_API_KEY", "ODDS_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    assert cli.main([*command, str(plan)]) == 2
+    assert "error API_KEY_MISSING" in capsys.readouterr().err
+    monkeypatch.setenv("SPORTS_MARKET_API_KEY", KEY)
+    assert cli.main([*command, str(plan), "--api-url", "here"]) == 2
+    assert "error API_BASE_URL_INVALID" in capsys.readouterr().err
+    plan.write_text("endpoint: [sports]")
+    assert cli.main([*command, str(plan)]) == 2
+    assert "the nearest is 'endpoints'" in capsys.readouterr().err
+    assert not (tmp_path / "spool").exists()

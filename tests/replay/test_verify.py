@@ -1,0 +1,20 @@
+"""Verifying a warehouse looks at all rows, and finds what no batch has touched."""
+
+from __future__ import annotations
+
+from pipeline.contracts.tables import read_contracts
+from pipeline.replay.verify import verify
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Role, Warehouse
+
+
+def test_all_rows_are_held_to_every_contract(prepared: Warehouse, project: DbtProject) -> None:
+    sound = verify(prepared, project)
+    assert sound.exit_code == 0
+    assert {check.name for check in sound.checks} >= {f"contract.{each.name}" for each in read_contracts()}
+
+    with prepared.connect(Role.TRANSFORMER) as connection:
+        connection.execute("insert into gold.sports (sport_key, first_seen_at) values ('', '2025-01-01Z')")
+        connection.commit()
+    failed = {check.name: check.message for check in verify(prepared, project).failed if check.name.startswith("contract.")}
+    assert failed == {"contract.gold.sports": 'sport_key_is_not_empty: : {"sport_key": ""} (1 rows)'}
