@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import difflib
 import errno
+import functools
 import itertools
 import json
 import os
@@ -40,6 +41,7 @@ PROGRAM: Final = "sports-market"
 BUNDLED: Final = "fixtures/recordings/simulated"
 FAILED, WRONG_USE, BROKEN = 1, 2, 3
 
+_SECRET_VARIABLES: Final = ("SPORTS_MARKET_API_KEY", "ODDS_API_KEY", "SPORTS_MARKET_ROLE_PASSWORD")
 # In a database URL, and in libpq's other form.
 _PASSWORD: Final = re.compile(r"://[^\s:/@]*:([^\s@]+)@|\bpassword\s*=\s*'?([^\s']+)")
 
@@ -172,13 +174,73 @@ def parser() -> argparse.ArgumentParser:
     one = _command(commands, "rebuild", _rebuild, "build silver and gold of a standing warehouse anew from bronze")
     _database_url(one)
 
+    one = _command(
+        commands, "backfill", _backfill, "take a recording in as Dagster does: a partition per batch, every proof a check"
+    )
+    one.add_argument(
+        "recording", metavar="DIR", type=Path, nargs="?", help="a recording, or a folder of them (default: the bundled)"
+    )
+    one.add_argument("--batch", metavar="ID", action="append", help="only this batch; repeatable")
+    _database_url(one)
+    _json(one)
+
+    one = _command(commands, "up", _up, "bring up the warehouse, Dagster and the docs, until Ctrl-C")
+    _database_url(one)
+    one.add_argument("--port", metavar="N", type=_at_least(0), default=3000, help="of Dagster's pages (default: 3000; 0 = any)")
+
     one = _command(commands, "simulate", _simulate, "record the simulated market: the bundled recording, made anew")
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new or empty")
+
+    plan = commands.add_parser("plan", help="what to ask the API", description="What to ask the API.", allow_abbrev=False)
+    steps = plan.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
+    one = _command(steps, "cost", _plan_cost, "tell what a plan costs at most, per run and per month, before any call")
+    one.add_argument("plan", metavar="FILE", type=Path, help="the plan, a YAML file")
+    one.add_argument("--events", metavar="N", type=_at_least(0), default=20, help="events that a sport lists (default: 20)")
+    _json(one)
+
+    one = _command(commands, "ingest", _ingest, "ask the API what a plan says, keep the answers in a recording, and load it")
+    one.add_argument("--live", action="store_true", required=True, help="make real calls, which cost credits")
+    one.add_argument("--once", action="store_true", required=True, help="one batch, then end")
+    one.add_argument("--plan", metavar="FILE", type=Path, required=True, help="what to ask, a YAML file")
+    one.add_argument("--spool", metavar="DIR", type=Path, required=True, help="the recording that all runs collect into")
+    one.add_argument("--api-url", metavar="URL", help="the API, or a sandbox (default: SPORTS_MARKET_API_BASE_URL)")
+    one.add_argument("--sandbox-clock", action="store_true", help="take the time from the sandbox at that URL")
+    one.add_argument("--workers", metavar="N", type=_at_least(1), default=4, help="calls under way at a time (default: 4)")
+    _database_url(one)
+    _json(one)
+
+    one = _command(commands, "sandbox", _sandbox, "serve the simulated market over HTTP, as the API does, until stopped")
+    one.add_argument("--port", metavar="N", type=_at_least(0), default=0, help="0 = any free one (default)")
+    one.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: this machine only)")
+    one.add_argument("--seed", metavar="S", type=int, default=0, help="of the market (default: 0)")
+    one.add_argument("--key", metavar="K", help="the only key that is good (default: any of 32 or 40 letters and digits)")
+    one.add_argument("--credits", metavar="N", type=_at_least(0), default=100_000, help="credits per month (default: 100000)")
+    one.add_argument("--clock", metavar="TIME", default="wall", help="where its time begins, and perhaps its rate: TIME*60")
+    one.add_argument("--faults", metavar="LIST", default="", help="what befalls the first calls: 500,ok,event_odds:reset")
+    one.add_argument("--print-url", action="store_true", help="print its URL on stdout, and nothing else there")
 
     database = commands.add_parser("db", help="the database itself", description="The database itself.", allow_abbrev=False)
     steps = database.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
     one = _command(steps, "bootstrap", _bootstrap, "make schemas, roles, tables and rights, as far as they are missing")
     _database_url(one)
+
+    _quarantine(commands)
+
+    one = _command(commands, "drift", _drift, "show new and lost fields, types, markets, books, sports and error codes")
+    one.description = (
+        "Compare answers by shape alone: fields, their JSON types, the keys they name. With two sides, what AFTER has that"
+        " BEFORE had not; with --batch, what it brought that no batch before it showed; else what the newest batches brought."
+    )
+    one.epilog = "Exit codes: 0 no difference, 1 a difference, as diff has it."
+    one.add_argument(
+        "sides",
+        metavar="BEFORE AFTER",
+        nargs="*",
+        help="each a recording, a batch's folder in one, or the id of a batch of the warehouse",
+    )
+    one.add_argument("--batch", metavar="ID", help="what this batch of the warehouse brought")
+    _database_url(one)
+    _json(one)
 
     contracts = commands.add_parser(
         "contracts", help="what tables promise", description="What tables promise.", allow_abbrev=False
@@ -189,11 +251,53 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--base", metavar="REV", default="HEAD", help="git revision to compare with (default: HEAD)")
     one = _command(steps, "run", _contracts_run, "run the suite of every contract on all rows of a standing warehouse")
+    one.add_argument("--max-age", metavar="AGE", help="fail where the newest published answer is older: 90m, 25h, 2d")
     _database_url(one)
+    _json(one)
+    one = _command(
+        steps, "score", _contracts_score, "break good answers and rows in every way: every rule must fire, everywhere it says"
+    )
+    _database_url(one, "the server on which it makes its own database")
     _json(one)
     one = _command(steps, "docs", _contracts_docs, "render a page per contract, and Data Docs of the suites")
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder of the pages")
     return top
+
+
+def _quarantine(commands: Any) -> None:
+    text = "answers that their contract refuses"
+    group = commands.add_parser("quarantine", help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False)
+    steps = group.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
+
+    def command(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        one = _command(steps, name, run, text)
+        _database_url(one)
+        _json(one)
+        return one
+
+    def answer(one: argparse.ArgumentParser, nargs: str | None = None) -> None:
+        one.add_argument("answer", metavar="ANSWER", nargs=nargs, help="an exchange id, or the beginning of one")
+
+    def selection(one: argparse.ArgumentParser, everything: str) -> None:
+        one.add_argument("--all", action="store_true", help=everything)
+        one.add_argument("--batch", metavar="ID", help="those of this batch")
+        one.add_argument("--rule", metavar="ID", help="those with a finding of this rule")
+
+    one = command("list", _quarantine_list, "list the answers that are held back, and by which rule")
+    selection(one, "also those that were released, waived or withdrawn")
+    one = command("show", _quarantine_show, "show an answer's findings, verdicts and request")
+    answer(one)
+    one.add_argument("--body", action="store_true", help="write its body to stdout as it came, and nothing else")
+    one = command("retry", _quarantine_retry, "judge answers again, and admit those that the contract takes now")
+    answer(one, "*")
+    selection(one, "every answer in quarantine")
+    for name, run, text in (
+        ("waive", _quarantine_waive, "admit an answer although the contract refuses it"),
+        ("withdraw", _quarantine_withdraw, "take back an answer that was admitted by mistake"),
+    ):
+        one = command(name, run, text)
+        answer(one)
+        one.add_argument("--reason", metavar="TEXT", required=True, help="why; kept with the verdict")
 
 
 def _command(commands: Any, name: str, run: Command, text: str) -> argparse.ArgumentParser:
@@ -350,6 +454,32 @@ def _bootstrap(options: argparse.Namespace, screen: Screen) -> int:
     return 0
 
 
+def _backfill(options: argparse.Namespace, screen: Screen) -> int:
+    settings = _settings(options)
+    # the code that Dagster loads knows what the environment says, and nothing of options
+    given = {"SPORTS_MARKET_DATABASE_URL": settings.database_url, "SPORTS_MARKET_RECORDINGS_DIR": options.recording}
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    with _server(options, screen) as server:
+        from pipeline.orchestration.home import make_home
+
+        os.environ.update(make_home(settings.state_dir, server))
+        from dagster import DagsterInstance
+
+        from pipeline.orchestration.backfill import backfill
+
+        with DagsterInstance.get() as instance:
+            summary = backfill(instance, options.batch, screen.note)
+    return screen.end(summary)
+
+
+def _up(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
+    from pipeline.orchestration.up import up
+
+    up(_settings(options), _project(options, screen), options.port, SystemClock(), screen.tell)
+    return 0
+
+
 def _simulate(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.collect.simulated import record_simulated
 
@@ -359,6 +489,142 @@ def _simulate(options: argparse.Namespace, screen: Screen) -> int:
     return 0
 
 
+def _plan_cost(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.collect.plan_cost import PlanCost
+    from pipeline.collect.plan_file import load_plan_file
+
+    return screen.end(PlanCost.of(load_plan_file(options.plan), options.events))
+
+
+def _ingest(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import Clock, SystemClock
+    from pipeline.collect.live import Conduct
+    from pipeline.collect.plan_file import load_plan_file
+    from pipeline.odds_api.client import OddsApiClient, open_session
+    from pipeline.odds_api.retry import Pace
+    from pipeline.odds_api.sandbox.clock import FollowingClock
+    from pipeline.recording.adapters import LiveAdapter
+    from pipeline.replay.ingest import ingest_once
+    from pipeline.settings import check_base_url
+    from pipeline.warehouse.database import bootstrap
+
+    file, settings, system = load_plan_file(options.plan), _settings(options), SystemClock()
+    api_url = check_base_url(options.api_url) if options.api_url else settings.api_base_url
+    if settings.api_key is None:
+        raise UsageError(
+            "API_KEY_MISSING",
+            "There is no key to ask the API with.",
+            "Set SPORTS_MARKET_API_KEY; a sandbox takes any 32 digits.",
+        )
+    clock: Clock = FollowingClock(api_url) if options.sandbox_clock else system
+    with _server(options, screen) as server, open_session(LiveAdapter(clock, system)) as session:
+        warehouse = server.warehouse()
+        bootstrap(warehouse)
+        client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=settings.api_key, pace=Pace(system))
+        conduct = Conduct(timer=system, workers=options.workers)
+        summary = ingest_once(file, client, options.spool, warehouse, _project(options, screen), clock, conduct, screen.batch)
+    return screen.end(summary)
+
+
+def _sandbox(options: argparse.Namespace, screen: Screen) -> int:
+    import threading
+
+    from pipeline.clock import SystemClock
+    from pipeline.odds_api.sandbox.clock import SandboxClock
+    from pipeline.odds_api.sandbox.server import serving
+    from pipeline.odds_api.sandbox.service import Sandbox
+    from pipeline.odds_api.simulator import SimulatedMarket
+    from pipeline.secret import Secret
+
+    system = SystemClock()
+    sandbox = Sandbox(
+        SimulatedMarket(options.seed),
+        SandboxClock.parse(options.clock, system),
+        system,
+        key=Secret(options.key) if options.key else None,
+        credits=options.credits,
+        faults=[fault for fault in options.faults.split(",") if fault],
+    )
+    with serving(sandbox, options.host, options.port) as url, contextlib.suppress(KeyboardInterrupt):
+        screen.tell(url if options.print_url else f"The sandbox is at {url}; Ctrl-C stops it.")
+        threading.Event().wait()
+    return 0
+
+
+def _quarantine_list(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.bronze.held import Selection, held
+    from pipeline.warehouse.connect import Role
+
+    with _server(options, screen) as server, server.warehouse().connect(Role.INGESTER) as ingester:
+        return screen.end(held(ingester, Selection(options.batch, options.rule, options.all)))
+
+
+def _quarantine_show(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.bronze.held import body, case, find_answer
+    from pipeline.warehouse.connect import Role
+
+    if options.body and options.json:
+        raise UsageError("SHOW_OPTIONS", "A body is shown as it came, and not as JSON.", "Leave out --json or --body.")
+    with _server(options, screen) as server, server.warehouse().connect(Role.INGESTER) as ingester:
+        answer = find_answer(ingester, options.answer)
+        if options.body:
+            screen.write(body(ingester, answer))
+            return 0
+        return screen.end(case(ingester, answer))
+
+
+def _quarantine_retry(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.bronze.held import Selection
+    from pipeline.replay.quarantine import retry_answers
+
+    if bool(options.answer) == bool(options.all or options.batch or options.rule):
+        raise UsageError("RETRY_OPTIONS", "Wanted are answers, or some of --all, --batch and --rule.", "Say which to retry.")
+    return _decide(options, screen, retry_answers, options.answer or Selection(options.batch, options.rule))
+
+
+def _quarantine_waive(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.replay.quarantine import waive_answer
+
+    return _decide(options, screen, waive_answer, options.answer, options.reason)
+
+
+def _quarantine_withdraw(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.replay.quarantine import withdraw_answer
+
+    return _decide(options, screen, withdraw_answer, options.answer, options.reason)
+
+
+def _decide(options: argparse.Namespace, screen: Screen, decide: Callable[..., Summary], *wanted: Any) -> int:
+    from pipeline.clock import SystemClock
+
+    with _server(options, screen) as server:
+        summary = decide(server.warehouse(), _project(options, screen), *wanted, SystemClock(), screen.batch)
+    return screen.end(summary)
+
+
+def _drift(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.contracts.drift_report import drift_between, drift_in, newest_drift
+    from pipeline.warehouse.connect import Connection, Role
+
+    if len(options.sides) not in (0, 2) or (options.sides and options.batch):
+        raise UsageError("DRIFT_OPTIONS", "Two sides, --batch or neither are wanted.", "See `sports-market drift --help`.")
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def reader() -> Connection:
+            server = stack.enter_context(_server(options, screen))
+            return stack.enter_context(server.warehouse().connect(Role.READER))
+
+        if options.sides:
+            before, after = options.sides
+            report = drift_between(before, after, reader, screen.progress("batch"))
+        elif options.batch:
+            report = drift_in(reader(), options.batch)
+        else:
+            report = newest_drift(reader())
+    return screen.end(report)
+
+
 def _contracts_check(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.contracts.commands import check
 
@@ -366,11 +632,23 @@ def _contracts_check(options: argparse.Namespace, screen: Screen) -> int:
 
 
 def _contracts_run(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
     from pipeline.contracts.commands import run
+    from pipeline.contracts.freshness import parse_age
 
+    max_age = None if options.max_age is None else parse_age(options.max_age)
     with _server(options, screen) as server:
-        report = run(server.warehouse())
+        report = run(server.warehouse(), clock=SystemClock(), max_age=max_age)
     return screen.end(report)
+
+
+def _contracts_score(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
+    from pipeline.replay.mutation import mutation_score
+
+    with _server(options, screen) as server, _database_of_its_own(server, False, screen) as warehouse:
+        score = mutation_score(warehouse, _project(options, screen), SystemClock())
+    return screen.end(score)
 
 
 def _contracts_docs(options: argparse.Namespace, screen: Screen) -> int:
@@ -480,6 +758,11 @@ class Screen:
     def tell(self, line: str) -> None:
         """A line of the result."""
         self._write(line, sys.stderr if self._json_only else self._stdout)
+
+    def write(self, content: bytes) -> None:
+        """The result itself, byte for byte."""
+        self._stdout.buffer.write(content)
+        self._stdout.flush()
 
     def note(self, line: str) -> None:
         """A line beside the result."""
@@ -629,7 +912,7 @@ def _without_secrets(text: str) -> str:
     from pipeline.odds_api.redaction import redact
     from pipeline.secret import Secret
 
-    values = {os.environ.get(name, "").strip() for name in ("ODDS_API_KEY", "SPORTS_MARKET_ROLE_PASSWORD")}
+    values = {os.environ.get(name, "").strip() for name in _SECRET_VARIABLES}
     for place in (os.environ.get("SPORTS_MARKET_DATABASE_URL", ""), *sys.argv[1:]):
         for found in _PASSWORD.findall(place):
             values |= {*found, *map(unquote, found)}

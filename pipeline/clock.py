@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,23 +17,49 @@ class Clock(Protocol):
         """The present moment, aware, in UTC."""
 
 
+class Timer(Protocol):
+    """Anything that measures and lets pass seconds: for pacing and waiting, never for dating."""
+
+    def elapsed(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+
+
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock, and its timer."""
 
     def now(self) -> dt.datetime:
         """The present moment, aware, in UTC."""
         return dt.datetime.now(UTC)
 
+    def elapsed(self) -> float:
+        """Seconds since the machine was started, or so."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
 
 @dataclass
 class ManualClock:
-    """A clock that stands still until it is set: for replays and tests."""
+    """A clock that stands still until it is set or somebody sleeps: for replays and tests."""
 
     time: dt.datetime
 
     def now(self) -> dt.datetime:
-        """The time it was last set to."""
+        """The time it was last set to, and what was slept since."""
         return self.time
+
+    def elapsed(self) -> float:
+        """Its time in epoch seconds."""
+        return self.time.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        """Put it forward, at once."""
+        self.time += dt.timedelta(seconds=seconds)
 
 
 def to_iso(moment: dt.datetime) -> str:

@@ -64,6 +64,8 @@ class Settings:
         role_password: the password of the three roles; ``None`` = derived from the password in ``database_url``.
         api_key: the key of The Odds API; ``None`` = not given.
         api_base_url: scheme and host of the API, without a trailing slash.
+        recordings_dir: a folder of recordings that are taken in; ``None`` = the bundled ones.
+        webhook_url: where failed runs are told, beside the log; may hold a token.
     """
 
     database_url: str | None = field(default=None, repr=False)
@@ -72,6 +74,8 @@ class Settings:
     role_password: Secret | None = None
     api_key: Secret | None = None
     api_base_url: str = DEFAULT_API_BASE_URL
+    recordings_dir: Path | None = None
+    webhook_url: Secret | None = None
 
     def __post_init__(self) -> None:
         check_role_prefix(self.role_prefix)
@@ -100,6 +104,9 @@ class Settings:
             state_dir=Path(text("SPORTS_MARKET_STATE_DIR") or DEFAULT_STATE_DIR),
             role_prefix=text("SPORTS_MARKET_ROLE_PREFIX") or DEFAULT_ROLE_PREFIX,
             role_password=secret("SPORTS_MARKET_ROLE_PASSWORD"),
-            api_key=secret("ODDS_API_KEY"),
+            # the second name is what other tools call it
+            api_key=secret("SPORTS_MARKET_API_KEY") or secret("ODDS_API_KEY"),
             api_base_url=text("SPORTS_MARKET_API_BASE_URL") or DEFAULT_API_BASE_URL,
+            recordings_dir=Path(recordings) if (recordings := text("SPORTS_MARKET_RECORDINGS_DIR")) else None,
+            webhook_url=secret("SPORTS_MARKET_WEBHOOK_URL"),
         )

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +24,14 @@ import pytest
 
 import pipeline
 from pipeline import cli
+from pipeline.clock import SystemClock
 from pipeline.errors import SportsMarketError, UsageError
-from pipeline.recording.store import Recording, content_sha256
+from pipeline.odds_api.sandbox.clock import SandboxClock
+from pipeline.odds_api.sandbox.server import serving
+from pipeline.odds_api.sandbox.service import Sandbox
+from pipeline.odds_api.simulator import SimulatedMarket
+from pipeline.recording.model import exchange_id
+from pipeline.recording.store import Recording, RecordingWriter, content_sha256
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
@@ -78,8 +84,24 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 
 def test_the_commands() -> None:
-    ours = {"import", "replay", "load", "verify", "rebuild", "simulate", "db bootstrap"}
-    assert set(commands()) == ours | {"contracts check", "contracts run", "contracts docs"}
+    ours = {
+        "import",
+        "replay",
+        "load",
+        "verify",
+        "rebuild",
+        "drift",
+        "simulate",
+        "sandbox",
+        "plan cost",
+        "ingest",
+        "up",
+        "backfill",
+        "db bootstrap",
+    }
+    held = {f"quarantine {name}" for name in ("list", "show", "retry", "waive", "withdraw")}
+    promises = {f"contracts {name}" for name in ("check", "run", "docs", "score")}
+    assert set(commands()) == ours | held | promises
 
 
 @pytest.mark.parametrize("name", sorted(commands()))
@@ -143,6 +165,7 @@ def test_nothing_calls_home_unless_the_user_wants_it(monkeypatch: pytest.MonkeyP
         (["load"], "See `sports-market load --help`"),
         (["import", "folder"], "See `sports-market import --help`"),
         (["verify", "--js"], "did you mean --json?"),
+        (["quarantine", "waive", "3f"], "See `sports-market quarantine waive --help`"),
     ],
 )
 def test_wrong_use_is_told_in_one_message(arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,6 +185,11 @@ def test_wrong_use_is_told_in_one_message(arguments: list[str], hint: str, capsy
         (["import", "there", "--out", "o", "--endpoint", "ods"], "UNKNOWN_ENDPOINT"),
         (["import", "there", "--out", "o", "--captured-at", "noon"], "IMPORT_OPTION_INVALID"),
         (["import", "there", "--out", "o", "--regions", "moon"], "UNKNOWN_REGION"),
+        (["drift", "one"], "DRIFT_OPTIONS"),
+        (["quarantine", "retry"], "RETRY_OPTIONS"),
+        (["quarantine", "retry", "3f", "--all"], "RETRY_OPTIONS"),
+        (["quarantine", "show", "3f", "--body", "--json"], "SHOW_OPTIONS"),
+        (["drift", "one", "two", "--batch", "three"], "DRIFT_OPTIONS"),
     ],
 )
 def test_what_cannot_be_meant_ends_in_2(arguments: list[str], code: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -375,6 +403,18 @@ def test_simulate_makes_the_bundled_recording(capsys: pytest.CaptureFixture[str]
     }
 
 
+def test_drift_of_recordings_and_batches(capsys: pytest.CaptureFixture[str]) -> None:
+    bundled = str(resource(cli.BUNDLED))
+    assert cli.main(["drift", bundled, bundled]) == 0
+    assert capsys.readouterr().out == f"{bundled} → {bundled}: no differences in shape\n"
+    first, second = (f"{bundled}/batches/{batch_id}" for batch_id in Recording.open(bundled).batch_ids[:2])
+    assert cli.main(["drift", first, second]) == 0
+    capsys.readouterr()
+    assert cli.main(["drift", first, bundled, "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert "market_new" in {each["kind"] for each in document["drifts"]}
+
+
 # --- against a server ------------------------------------------------------------------------------------------------
 
 
@@ -505,6 +545,11 @@ def test_a_standing_warehouse(standing: Warehouse, two_batches: Path, capsys: py
     again = json.loads(capsys.readouterr().out)
     assert (again["published"], again["standing"], again["digests"]) == (0, 2, loaded["digests"])
 
+    assert cli.main(["drift"]) == 0
+    assert capsys.readouterr().out == "the newest 2 batches: no differences in shape\n"
+    assert cli.main(["drift", "--batch", "nobody", "--json"]) == 2
+    assert "error BATCH_UNKNOWN: " in capsys.readouterr().err
+
     assert cli.main(["verify", "--json"]) == 0
     verified = json.loads(capsys.readouterr().out)
     assert verified["failed_checks"] == 0
@@ -512,3 +557,76 @@ def test_a_standing_warehouse(standing: Warehouse, two_batches: Path, capsys: py
     assert "built anew" in capsys.readouterr().out
     assert cli.main(["verify", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == verified
+
+
+def test_a_live_run(standing: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Against the sandbox: asked, recorded and loaded; told again without a call; the key nowhere."""
+    key, system = "5e2bd0a17c9f4836b1d5a09c7e3f6284", SystemClock()
+    monkeypatch.setenv("SPORTS_MARKET_API_KEY", key)
+    sandbox = Sandbox(SimulatedMarket(7), SandboxClock.parse("2026-01-04T17:07:00Z*0", system), system, faults=["ok", "500"])
+    with serving(sandbox) as url:
+        plan = REPOSITORY / "pipeline" / "plans" / "example.yml"
+        command = ["ingest", "--live", "--once", "--plan", str(plan), "--spool", "spool"]
+        command += ["--api-url", url, "--sandbox-clock", "--json"]
+        assert cli.main(command) == 0
+        shown = capsys.readouterr()
+        done = json.loads(shown.out)
+        assert (done["batch_id"][:16], done["requests"], done["attempts"]) == ("20260104T170000Z", 7, 8)
+        assert done["credits"]["reported"] == done["credits"]["computed"] == sandbox.account.used == 10
+        assert cli.main(command) == 0
+        assert json.loads(capsys.readouterr().out)["digests"] == done["digests"]
+        assert len(sandbox.calls) == 8
+    assert cli.main(["verify", "--json"]) == 0
+    written = b"".join(file.read_bytes() for file in Path().rglob("*") if file.is_file())
+    assert key not in shown.err + shown.out and key.encode() not in written
+
+
+def test_quarantine(standing: Warehouse, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """An answer that breaks the schema: listed, shown, still refused, waived and withdrawn."""
+    batch = Recording.open(resource(cli.BUNDLED)).read(Recording.open(resource(cli.BUNDLED)).batch_ids[0])
+    place = next(e.place for e in batch.exchanges if e.request.endpoint == "odds" and b'"price"' in (e.body or b""))
+    body = json.dumps(json.loads(batch.exchanges[place].body or b"")).replace('"id": "', '"id": "other ').encode()
+    sealing = RecordingWriter(tmp_path / "broken", durable=False).begin(
+        batch.batch_id, batch.scheduled_at, batch.plan, batch.source
+    )
+    for exchange in batch.exchanges:
+        sealing.add(replace(exchange, body=body) if exchange.place == place else exchange)
+    sealing.seal()
+    answer = str(exchange_id(batch.batch_id, place, 1))
+
+    def told(code: int, *arguments: str) -> Any:
+        assert cli.main([*arguments, "--json"]) == code
+        return json.loads(capfdbinary.readouterr().out)
+
+    assert cli.main(["db", "bootstrap"]) == 0
+    capfdbinary.readouterr()
+    loaded = told(0, "load", str(tmp_path / "broken"))
+    assert loaded["quarantined"] == 1
+    (held,) = told(0, "quarantine", "list")["answers"]
+    assert (held["answer"], held["batch_id"], held["rule"]) == (answer, batch.batch_id, "schema")
+    assert told(0, "quarantine", "list", "--batch", batch.batch_id, "--rule", "schema")["answers"] == [held]
+    assert cli.main(["quarantine", "list", "--rule", "shema"]) == 2
+    assert b"error RULE_UNKNOWN: " in capfdbinary.readouterr().err
+
+    short = answer[:10]
+    assert told(0, "quarantine", "show", short)["verdicts"][0]["findings"][0]["rule"] == "schema"
+    assert cli.main(["quarantine", "show", short, "--body"]) == 0
+    assert capfdbinary.readouterr().out == body
+
+    refused = told(1, "quarantine", "retry", short)
+    assert (refused["refused"], refused["digests"]) == (1, loaded["digests"])
+    waived = told(0, "quarantine", "waive", short, "--reason", "the vendor has new ids")
+    assert (waived["waived"], waived["batches"]) == (1, 1)
+    assert waived["digests"] != loaded["digests"]
+    assert told(0, "quarantine", "list")["answers"] == []
+    (decided,) = told(0, "quarantine", "list", "--all")["answers"]
+    assert (decided["verdict"], decided["reason"]) == ("waived", "the vendor has new ids")
+    assert told(0, "verify")["answers"] == {"quarantined": 0, "waived": 1, "withdrawn": 0}
+    withdrawn = told(0, "quarantine", "withdraw", short, "--reason", "it has not")
+    assert withdrawn["digests"] == loaded["digests"]
+
+    assert cli.main(["quarantine", "retry", "--all"]) == 0
+    shown = capfdbinary.readouterr().out.decode()
+    assert shown.startswith("0 answers: none to decide on; 0 batches applied, 0 withheld\n")
+    assert cli.main(["quarantine", "show", short]) == 0
+    assert "withdrawn" in capfdbinary.readouterr().out.decode()

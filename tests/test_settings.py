@@ -32,6 +32,8 @@ def test_every_variable_is_read() -> None:
             "SPORTS_MARKET_ROLE_PASSWORD": "rp",
             "ODDS_API_KEY": "k",
             "SPORTS_MARKET_API_BASE_URL": "http://localhost:8000/",
+            "SPORTS_MARKET_RECORDINGS_DIR": "recordings",
+            "SPORTS_MARKET_WEBHOOK_URL": "https://hooks.example/token",
         }
     )
     assert settings == Settings(
@@ -41,11 +43,18 @@ def test_every_variable_is_read() -> None:
         role_password=Secret("rp"),
         api_key=Secret("k"),
         api_base_url="http://localhost:8000",
+        recordings_dir=Path("recordings"),
+        webhook_url=Secret("https://hooks.example/token"),
     )
 
 
+def test_the_key_has_two_names_and_ours_comes_first() -> None:
+    assert Settings.from_env({"SPORTS_MARKET_API_KEY": "a", "ODDS_API_KEY": "b"}).api_key == Secret("a")
+    assert Settings.from_env({"SPORTS_MARKET_API_KEY": " ", "ODDS_API_KEY": "b"}).api_key == Secret("b")
+
+
 def test_empty_and_blank_variables_count_as_unset() -> None:
-    names = ["DATABASE_URL", "STATE_DIR", "ROLE_PREFIX", "ROLE_PASSWORD", "API_BASE_URL"]
+    names = ["DATABASE_URL", "STATE_DIR", "ROLE_PREFIX", "ROLE_PASSWORD", "API_BASE_URL", "RECORDINGS_DIR", "WEBHOOK_URL"]
     environ = {f"SPORTS_MARKET_{name}": " " for name in names} | {"ODDS_API_KEY": ""}
     assert Settings.from_env(environ) == Settings()
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from functools import partial
 
 from pipeline.clock import ManualClock
+from pipeline.collect.live import Conduct, LiveRun
 from pipeline.collect.plan import ExplicitPlan, Plan, Step
 from pipeline.errors import ConflictError, RecordingError
 from pipeline.odds_api.client import OddsApiClient, open_session
@@ -14,10 +17,18 @@ from pipeline.recording.model import Batch, Exchange
 from pipeline.recording.store import RecordingWriter, content_sha256
 
 
-def collect(plan: Plan, scheduled_at: dt.datetime, client: OddsApiClient, writer: RecordingWriter, *, source: str) -> Batch:
+def collect(
+    plan: Plan,
+    scheduled_at: dt.datetime,
+    client: OddsApiClient,
+    writer: RecordingWriter,
+    *,
+    source: str,
+    conduct: Conduct | None = None,
+) -> Batch:
     """Collect one batch into a recording. Live, replay and back-fill differ only in the client's session.
 
-    Every request ends in an exchange, an answer or a failure, which is on disk before the next one is sent. What a run
+    Every attempt ends in an exchange, an answer or a failure, which is on disk before a later one is sent. What a run
     that was cut short kept is not asked again, and a sealed batch is given back as it is.
 
     Args:
@@ -26,6 +37,8 @@ def collect(plan: Plan, scheduled_at: dt.datetime, client: OddsApiClient, writer
         client: sends the requests.
         writer: the recording.
         source: ``live``, ``import``, ``simulated`` or ``backfill``.
+        conduct: how to deal with a server: retries, waiting, concurrency. None = ask the plan's steps, each once, and take
+            whatever comes, as a replay does.
 
     Returns:
         The sealed batch. A historical one is filed under the time of its first envelope; where that batch is there
@@ -34,19 +47,21 @@ def collect(plan: Plan, scheduled_at: dt.datetime, client: OddsApiClient, writer
     Raises:
         RequestNotRecorded: the client replays, and the recording does not hold a request.
         SetupError: the recording cannot be written.
+        ApiError: with a conduct: the key is refused, the credits are used up, or the budget forbids more. The batch is
+            not sealed; another call goes on from what was kept.
     """
     batch_id = plan.identity.batch_id(scheduled_at)
     if known := writer.sealed(batch_id):
         return known
     batch = writer.begin(batch_id, scheduled_at, plan.identity, source)
-    while True:
-        kept = {(exchange.place, exchange.attempt) for exchange in batch.exchanges}
-        steps = plan.expand(scheduled_at, batch.exchanges)
-        missing = [step for step in steps if (step.place, step.attempt) not in kept]
-        if not missing:
-            break
-        for step in missing:
-            batch.add(_ask(client, step))
+    if conduct is None:
+        while missing := _missing(plan.expand(scheduled_at, batch.exchanges), batch.exchanges):
+            for step in missing:
+                batch.add(_ask(client, step))
+    else:
+        run = LiveRun(batch, partial(_ask, client), conduct.seeded(batch_id))
+        while missing := run.missing(partial(plan.expand, scheduled_at)):
+            run.ask(missing)
     filed_under = plan.filed_under(scheduled_at, batch.exchanges)
     if filed_under != scheduled_at and (known := writer.sealed(plan.identity.batch_id(filed_under))):
         batch.discard()
@@ -79,6 +94,11 @@ def collect_again(batch: Batch, writer: RecordingWriter) -> Batch:
             "The same batch never has two contents: name another folder.",
         )
     return again
+
+
+def _missing(steps: Sequence[Step], exchanges: Sequence[Exchange]) -> tuple[Step, ...]:
+    kept = {(exchange.place, exchange.attempt) for exchange in exchanges}
+    return tuple(step for step in steps if (step.place, step.attempt) not in kept)
 
 
 def _ask(client: OddsApiClient, step: Step) -> Exchange:

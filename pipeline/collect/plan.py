@@ -146,6 +146,17 @@ class MarketPlan:
             requests += self._event_requests(scheduled_at, listing)
         return tuple(Step(place, request) for place, request in enumerate(requests))
 
+    def most_requests(self, events_per_sport: int) -> tuple[tuple[ApiRequest, int], ...]:
+        """What a batch asks at most, before any answer is there: requests, and how many of each.
+
+        Args:
+            events_per_sport: how many events a sport may list.
+        """
+        any_time = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+        names = [name for name in _EVENT_STAGES if name in self.endpoints]
+        events = [(self._request(name, any_time, sport, "0" * 32), events_per_sport) for name in names for sport in self.sports]
+        return tuple((request, 1) for request in self._sport_requests(any_time)) + tuple(events)
+
     def filed_under(self, scheduled_at: dt.datetime, exchanges: Sequence[Exchange]) -> dt.datetime:
         """The scheduled time, or the time of the first envelope that a historical batch holds."""
         if self.historical:
@@ -225,14 +236,22 @@ def load_plan(path: Path | str) -> MarketPlan:
     Raises:
         UsageError: ``PLAN_NOT_FOUND``, ``PLAN_UNKNOWN_KEY`` (naming the nearest valid one), ``PLAN_INVALID``.
     """
+    return parse_plan(read_document(path))
+
+
+def read_document(path: Path | str) -> Any:
+    """What a plan file holds, unchecked.
+
+    Raises:
+        UsageError: ``PLAN_NOT_FOUND``, ``PLAN_INVALID`` (it is no YAML).
+    """
     path = Path(path)
     try:
-        document = yaml.safe_load(path.read_bytes())
+        return yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise UsageError("PLAN_NOT_FOUND", f"The plan {path} cannot be read: {error.strerror}.", "Name a plan file.") from error
     except (yaml.YAMLError, ValueError) as error:
         raise _invalid(f"{path} is no YAML: {' '.join(str(error).split())}", "Correct it.") from error
-    return parse_plan(document)
 
 
 def parse_plan(document: object) -> MarketPlan:

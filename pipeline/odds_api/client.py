@@ -20,6 +20,7 @@ from pipeline.odds_api.endpoints import url
 from pipeline.odds_api.errors import Failure, classify, classify_transport
 from pipeline.odds_api.redaction import redact, redact_bytes
 from pipeline.odds_api.request import ApiRequest
+from pipeline.odds_api.retry import Pace
 from pipeline.secret import Secret
 
 BASE_URL: Final = "https://api.the-odds-api.com"
@@ -79,6 +80,7 @@ class OddsApiClient:
         api_key: added to each request as it leaves; None sends none.
         clock: dates a request that got no response.
         timeout: seconds to connect, and seconds of silence while reading.
+        pace: holds requests back where they would come too fast; None = not at all.
 
     Raises:
         UsageError: ``BASE_URL_INVALID``.
@@ -92,6 +94,7 @@ class OddsApiClient:
         base_url: str = BASE_URL,
         api_key: Secret | None = None,
         timeout: tuple[float, float] = TIMEOUT,
+        pace: Pace | None = None,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -103,6 +106,7 @@ class OddsApiClient:
         self._auth = KeyAuth(api_key) if api_key is not None else _no_auth
         self._clock = clock
         self._timeout = timeout
+        self._pace = pace
 
     def send(self, request: ApiRequest) -> Answer:
         """Send one request, once. A failed request is an :class:`Answer` with a failure, not an exception.
@@ -112,6 +116,8 @@ class OddsApiClient:
             UsageError: the request cannot be written as a URL.
         """
         target = url(self._base_url, request)
+        if self._pace is not None:
+            self._pace.wait()
         try:
             # a redirect is not followed: it would carry the key to wherever it points
             response = self._session.get(target, auth=self._auth, timeout=self._timeout, allow_redirects=False)

@@ -52,6 +52,10 @@ ERROR_CODES: Final = frozenset(
 )
 # With these no request of the account is answered. OUT_OF_USAGE_CREDITS is a 401 too, but the key is good.
 KEY_CODES: Final = frozenset({"MISSING_KEY", "INVALID_KEY", "DEACTIVATED_KEY"})
+OUT_OF_CREDITS: Final = "OUT_OF_USAGE_CREDITS"
+_STOPPING: Final = KEY_CODES | {OUT_OF_CREDITS, "HISTORICAL_UNAVAILABLE_ON_FREE_USAGE_PLAN", "HTTP_401"}
+# What may be over a moment later. TLS, PROTOCOL, and every answer that finds fault with the request stay as they are.
+_HEALING: Final = frozenset({"CONNECT", "TIMEOUT", "RESET", "DECODE", "EXCEEDED_FREQ_LIMIT", "HTTP_429"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,16 @@ class Failure:
     def is_key_problem(self) -> bool:
         """Whether the API key itself is missing, wrong or deactivated."""
         return self.code in KEY_CODES
+
+    @property
+    def can_heal(self) -> bool:
+        """Whether asking again a moment later may help."""
+        return self.code in _HEALING or self.code.startswith("HTTP_5")
+
+    @property
+    def stops_the_run(self) -> bool:
+        """Whether every further request would meet the same: the key is no good for them, or the credits are used up."""
+        return self.code in _STOPPING
 
 
 def classify(status: int, body: bytes | None) -> Failure | None:

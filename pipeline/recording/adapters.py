@@ -6,7 +6,9 @@ Both set ``captured_at`` (aware, UTC) on the response or exception, and both giv
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import io
+import zlib
 from collections import defaultdict, deque
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -14,8 +16,10 @@ from typing import Any, Final
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError, SSLError
 
-from pipeline.clock import Clock
+from pipeline.clock import Clock, SystemClock, Timer
 from pipeline.errors import RequestNotRecorded
 from pipeline.odds_api.endpoints import endpoint, envelope_time, nearest, parse_url
 from pipeline.odds_api.redaction import KEPT_HEADERS, hide_keys_in_logs
@@ -31,23 +35,37 @@ _EXCEPTIONS: Final[Mapping[str, type[requests.RequestException]]] = {
 }
 
 
+# Seconds in which a body must be there. A time-out of silence is not enough: a byte now and then would never end.
+BODY_DEADLINE: Final = 120.0
+_CHUNK: Final = 1 << 16
+
+
 class LiveAdapter(HTTPAdapter):
     """Sends over the network. Each response is read to its end, dated, and stripped of headers that are not kept.
 
     Args:
         clock: tells when an answer was received. A historical answer bears the time of its envelope instead, since
             facts are dated by it.
+        timer: measures how long a body takes.
+        deadline: seconds in which a body must be there.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, timer: Timer | None = None, deadline: float = BODY_DEADLINE) -> None:
         super().__init__(max_retries=0)
         self._clock = clock
+        self._timer = timer or SystemClock()
+        self._deadline = deadline
         hide_keys_in_logs()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send one request."""
+        """Send one request.
+
+        Raises:
+            requests.RequestException: no answer came, or it took too long, broke off or cannot be unpacked.
+        """
         response = super().send(request, *args, **kwargs)
-        body = response.content
+        body = _unpacked(self._read(response.raw), response.headers.get("content-encoding", ""))
+        response.raw = io.BytesIO(body)
         captured_at = self._clock.now()
         if response.status_code == 200 and endpoint(parse_url(request.url or "").endpoint).is_historical:
             captured_at = envelope_time(body) or captured_at
@@ -55,6 +73,38 @@ class LiveAdapter(HTTPAdapter):
         response.headers = CaseInsensitiveDict(kept)
         vars(response)["captured_at"] = captured_at
         return response
+
+    def _read(self, raw: BaseHTTPResponse) -> bytes:
+        """The body as it was sent, still packed."""
+        until = self._timer.elapsed() + self._deadline
+        data = bytearray()
+        try:
+            while chunk := raw.read1(_CHUNK, decode_content=False):
+                data += chunk
+                if self._timer.elapsed() > until:
+                    raise requests.ReadTimeout(f"no whole body within {self._deadline} seconds")
+        except ReadTimeoutError as error:
+            raise requests.ReadTimeout(error) from error
+        except SSLError as error:
+            raise requests.exceptions.SSLError(error) from error
+        except ProtocolError as error:
+            raise requests.exceptions.ChunkedEncodingError(error) from error
+        except HTTPError as error:
+            raise requests.RequestException(error) from error
+        except BaseException:
+            raw.close()
+            raise
+        return bytes(data)
+
+
+def _unpacked(data: bytes, encoding: str) -> bytes:
+    """The body. What was cut is refused: urllib3 takes a gzip stream without its end for a whole one."""
+    if encoding.strip().lower() not in ("gzip", "x-gzip"):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (EOFError, OSError, zlib.error) as error:
+        raise requests.exceptions.ContentDecodingError(error) from error
 
 
 class ReplayAdapter(BaseAdapter):

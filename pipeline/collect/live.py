@@ -1,0 +1,179 @@
+"""Ask a server rather than a recording: again where that helps, several at a time, and no more where nothing helps."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from pipeline.clock import SystemClock, Timer
+from pipeline.collect.plan import Step
+from pipeline.errors import ApiError
+from pipeline.odds_api.credits import Account, Bill, Budget, credits_back_at
+from pipeline.odds_api.endpoints import cost
+from pipeline.odds_api.errors import OUT_OF_CREDITS
+from pipeline.odds_api.request import ApiRequest
+from pipeline.odds_api.retry import RetryPolicy, retry_after
+from pipeline.recording.model import Exchange
+from pipeline.recording.store import BatchWriter
+
+_FREE: Final = ApiRequest.of("sports")
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How to deal with a server.
+
+    Attributes:
+        policy: which failures are worth another attempt, and when.
+        timer: waits.
+        workers: requests under way at a time.
+        budget: what the batch may spend.
+        retries: further attempts in the whole batch: where the server is down, its requests fail one by one.
+    """
+
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    timer: Timer = field(default_factory=SystemClock)
+    workers: int = 1
+    budget: Budget = field(default_factory=Budget)
+    retries: int = 20
+
+    def seeded(self, batch_id: str) -> Conduct:
+        """The conduct in one batch."""
+        return replace(self, policy=self.policy.seeded(batch_id))
+
+    def delay(self, exchange: Exchange, retried: int) -> float | None:
+        """Seconds until the next attempt of this exchange's request; None where it is done with.
+
+        Args:
+            exchange: the last attempt.
+            retried: further attempts that the batch has had.
+        """
+        if retried >= self.retries:
+            return None
+        asked = retry_after(dict(exchange.headers).get("retry-after"), exchange.captured_at)
+        return self.policy.seeded(f"{self.policy.seed}|{exchange.place}").next_delay(exchange.attempt, exchange.failure, asked)
+
+
+class LiveRun:
+    """One batch on its way from a server.
+
+    Args:
+        batch: keeps each exchange as soon as it is there, and tells of those that an earlier run kept.
+        ask: sends one step.
+        conduct: how.
+    """
+
+    def __init__(self, batch: BatchWriter, ask: Callable[[Step], Exchange], conduct: Conduct) -> None:
+        self._batch = batch
+        self._ask = ask
+        self._conduct = conduct
+        self.account = Account.carried(Bill.of((exchange.request, exchange) for exchange in batch.exchanges))
+
+    def missing(self, expand: Callable[[Sequence[Exchange]], Sequence[Step]]) -> tuple[Step, ...]:
+        """The steps that are still to be asked, as far as they are known, with their attempts.
+
+        A failure that stopped a run is never the end of its step: whoever goes on with the batch asks again.
+
+        Args:
+            expand: the plan's steps, given the exchanges of steps that are done with.
+        """
+        exchanges = self._batch.exchanges
+        retried = _retried(exchanges)
+        last = {exchange.place: exchange for exchange in exchanges}
+        begun = {
+            place: exchange.attempt
+            for place, exchange in last.items()
+            if _stops(exchange) or self._conduct.delay(exchange, retried) is not None
+        }
+        steps = expand([exchange for exchange in exchanges if exchange.place not in begun])
+        return tuple(
+            replace(step, attempt=begun.get(step.place, 0) + 1)
+            for step in steps
+            if step.place in begun or step.place not in last
+        )
+
+    def ask(self, steps: Iterable[Step]) -> None:
+        """Ask these steps, up to the first failure that is worth waiting for; wait, and leave the rest for the next call.
+
+        Raises:
+            ApiError: the key is refused, the credits are used up, or the budget forbids the next request. What was under way
+                is kept first.
+        """
+        waiting, running = deque(steps), set[Future[Exchange]]()
+        stopped_by: Exchange | None = None
+        pause: float | None = None
+        with ThreadPoolExecutor(self._conduct.workers, thread_name_prefix="ask") as pool:
+            try:
+                while True:
+                    while waiting and pause is None and stopped_by is None and len(running) < self._conduct.workers:
+                        if running and self._is_untold(waiting[0].request):
+                            break  # what is under way will tell
+                        step = waiting.popleft()
+                        self._check(step.request)
+                        self.account = self.account.sent(step.request)
+                        running.add(pool.submit(self._ask, step))
+                    if not running:
+                        break
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        exchange = self._keep(future)
+                        running.discard(future)
+                        stopped_by = stopped_by or (exchange if _stops(exchange) else None)
+                        delay = self._conduct.delay(exchange, _retried(self._batch.exchanges))
+                        pause = pause if delay is None else max(delay, pause or 0.0)
+            except BaseException:
+                # what is under way is paid for
+                for future in running:
+                    with contextlib.suppress(Exception):
+                        self._keep(future)
+                raise
+        if stopped_by is not None:
+            raise _end_of_run(stopped_by)
+        if pause is not None:
+            self._conduct.timer.sleep(pause)
+
+    def _check(self, request: ApiRequest) -> None:
+        """See whether the budget lets a request go."""
+        if self._is_untold(request):
+            # a free call tells; it is about the account, and no part of the batch
+            told = self._ask(Step(-1, _FREE))
+            if _stops(told):
+                raise _end_of_run(told)
+            self.account = self.account.sent(_FREE).received(_FREE, told)
+        self._conduct.budget.check(self.account, request)
+
+    def _is_untold(self, request: ApiRequest) -> bool:
+        """Whether the budget needs to know what the month has used, and nothing has told."""
+        return self._conduct.budget.needs_report and self.account.used is None and cost(request) > 0
+
+    def _keep(self, future: Future[Exchange]) -> Exchange:
+        exchange = future.result()
+        self._batch.add(exchange)
+        self.account = self.account.received(exchange.request, exchange)
+        return exchange
+
+
+def _retried(exchanges: Iterable[Exchange]) -> int:
+    return sum(exchange.attempt > 1 for exchange in exchanges)
+
+
+def _stops(exchange: Exchange) -> bool:
+    return exchange.failure is not None and exchange.failure.stops_the_run
+
+
+def _end_of_run(exchange: Exchange) -> ApiError:
+    failure, kept = exchange.failure, "What was answered is kept"
+    assert failure is not None
+    if failure.code == OUT_OF_CREDITS:
+        back = credits_back_at(exchange.captured_at)
+        return ApiError(
+            failure.code,
+            f"The credits of this month are used up; they come back on {back:%Y-%m-%d} at 00:00 UTC.",
+            f"{kept}: run it again then, or get a larger plan.",
+        )
+    return ApiError(
+        failure.code, f"The API refuses the key: {failure.message}", f"{kept}: check SPORTS_MARKET_API_KEY, and run it again."
+    )

@@ -1,0 +1,114 @@
+"""What a plan costs at most, before any call is made."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeline.collect.plan_file import PlanFile
+from pipeline.odds_api.endpoints import ENDPOINTS, cost
+
+_LONGEST_MONTH: Final = dt.timedelta(days=31)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointCost:
+    """What one endpoint adds to a run.
+
+    Attributes:
+        endpoint: its name.
+        requests: how many at most.
+        credits: what they cost at most.
+    """
+
+    endpoint: str
+    requests: int
+    credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCost:
+    """The most that a plan can cost: every request answered, every market returned, no request asked twice.
+
+    Attributes:
+        file: the plan, its cadence and budget.
+        events_per_sport: what was taken for the number of events that a sport lists.
+        endpoints: in the order of the endpoints' table.
+    """
+
+    file: PlanFile
+    events_per_sport: int
+    endpoints: tuple[EndpointCost, ...]
+
+    @classmethod
+    def of(cls, file: PlanFile, events_per_sport: int) -> PlanCost:
+        """The cost of a plan where a sport lists so many events."""
+        asked = file.plan.most_requests(events_per_sport)
+        rows = []
+        for name in ENDPOINTS:
+            found = [(request, times) for request, times in asked if request.endpoint == name]
+            if found:
+                credits = sum(cost(request) * times for request, times in found)
+                rows.append(EndpointCost(name, sum(times for _, times in found), credits))
+        return cls(file, events_per_sport, tuple(rows))
+
+    @property
+    def per_run(self) -> int:
+        """Credits of one run."""
+        return sum(row.credits for row in self.endpoints)
+
+    @property
+    def runs_per_month(self) -> int | None:
+        """Runs in the longest month; None without a cadence."""
+        return None if self.file.every is None else -(-_LONGEST_MONTH // self.file.every)
+
+    @property
+    def per_month(self) -> int | None:
+        """Credits of the longest month; None without a cadence."""
+        return None if self.runs_per_month is None else self.per_run * self.runs_per_month
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        """The limits of the budget that it can exceed."""
+        limits = (
+            ("per_run", self.per_run, self.file.budget.per_run),
+            ("per_month", self.per_month, self.file.budget.per_month),
+        )
+        return tuple(name for name, credits, limit in limits if credits is not None and limit is not None and credits > limit)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where it can exceed its budget."""
+        return 1 if self.over else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON document."""
+        budget = self.file.budget
+        return {
+            "plan": self.file.name,
+            "plan_id": self.file.plan.identity.plan_id,
+            "events_per_sport": self.events_per_sport,
+            "endpoints": {row.endpoint: {"requests": row.requests, "credits": row.credits} for row in self.endpoints},
+            "credits_per_run": self.per_run,
+            "runs_per_month": self.runs_per_month,
+            "credits_per_month": self.per_month,
+            "budget": {"per_run": budget.per_run, "per_month": budget.per_month, "reserve": budget.reserve},
+            "over": list(self.over),
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.file.name}: at most, with {self.events_per_sport} events in each sport"
+        yield f"{'':24}{'requests':>10}{'credits':>12}"
+        for row in self.endpoints:
+            yield f"{row.endpoint:24}{row.requests:>10,}{row.credits:>12,}"
+        yield f"{'a run':24}{sum(row.requests for row in self.endpoints):>10,}{self.per_run:>12,}"
+        if self.per_month is not None:
+            yield f"{f'a month of {self.runs_per_month:,} runs':34}{self.per_month:>12,}"
+        for name in self.over:
+            yield f"That can exceed the budget {name} of {getattr(self.file.budget, name):,} credits."

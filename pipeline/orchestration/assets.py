@@ -1,0 +1,222 @@
+"""The assets: recording → bronze → silver → gold, a partition per batch.
+
+A run may hold many partitions. Each is told as it is done, by its own events: what is withheld is never told as materialized,
+and what was published before it stays told.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import dagster as dg
+
+from pipeline.bronze.load import load_batch
+from pipeline.bronze.numbers import BatchNumbers, batch_numbers
+from pipeline.collect.scheduled import collect_scheduled
+from pipeline.errors import ConflictError, RecordingError
+from pipeline.orchestration import checks
+from pipeline.orchestration.partitions import batches
+from pipeline.orchestration.resources import API_POOL, WAREHOUSE_POOL, Api, Workshop, live_folder, said
+from pipeline.orchestration.translator import MADE_ONCE, SOURCES, STORED_MODELS
+from pipeline.replay.equivalence import compare_full_refresh
+from pipeline.replay.publish import Publication, publish, refuse
+from pipeline.report.movement import movement_markdown
+from pipeline.transform.apply import prepare
+from pipeline.warehouse.digest import TABLES
+
+# For what passes by itself: a network, a server that restarts. What is wrong with a batch is not tried again.
+RETRIES: Final = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+STATEMENT_MILLISECONDS: Final = 60_000
+EQUIVALENT: Final = "equivalent"
+OWNERS: Final = ("team:sports-market",)
+
+API_KEY: Final = dg.AssetKey("the_odds_api")
+ANSWER_CONTRACTS: Final = dg.AssetKey(["contracts", "answers"])
+RECORDING: Final = dg.AssetKey("recording")
+# What the load of a batch makes: dbt's sources but for the transformation's own, and what stands behind them.
+BRONZE: Final = {
+    **{key: text for key, text in SOURCES.items() if key[0] == "bronze" or key[1] == "ledger"},
+    ("bronze", "bodies"): "Response bodies byte for byte, once per content.",
+    ("ops", "verdicts"): "Each answer's verdicts against its contract; the last one counts.",
+}
+DOCUMENTS: Final = ("bronze", "documents")
+# Filled and emptied within a transformation; here so that the lineage has no gap.
+WITHIN: Final = {key: text for key, text in SOURCES.items() if key not in BRONZE}
+
+EXTERNAL: Final = (
+    dg.AssetSpec(API_KEY, group_name="sources", kinds={"api"}, description="The Odds API, v4.", owners=OWNERS),
+    dg.AssetSpec(
+        ANSWER_CONTRACTS, group_name="sources", kinds={"json"}, description="What answers promise: JSON Schema.", owners=OWNERS
+    ),
+    dg.AssetSpec(
+        checks.TABLE_CONTRACTS,
+        group_name="sources",
+        kinds={"yaml"},
+        description="What tables promise: ODCS documents.",
+        owners=OWNERS,
+    ),
+    *(
+        dg.AssetSpec([*key], group_name=key[0], deps=[[*each] for each in BRONZE], kinds={"postgres"}, description=text)
+        for key, text in WITHIN.items()
+    ),
+)
+
+
+@dg.asset(
+    key=RECORDING,
+    deps=[API_KEY],
+    partitions_def=batches,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool=API_POOL,
+    retry_policy=RETRIES,
+    group_name="sources",
+    kinds={"json"},
+    owners=[*OWNERS],
+    description="A sealed batch on disk: bodies byte for byte and an index. One that no recording holds is collected now.",
+)
+def recording(context: dg.AssetExecutionContext, workshop: Workshop, api: Api) -> Iterator[Any]:
+    """Find each batch among the recordings at hand; ask the live plan for what is in none."""
+    shelf, folder, clock = workshop.shelf, live_folder(workshop.settings), workshop.clock
+    for batch_id in sorted(context.partition_keys):
+        held = shelf.recording_of(batch_id)
+        if held is None:
+            with said(), api.session(clock) as session:
+                collect_scheduled(api.plan, batch_id, session, clock, folder)
+        path = str(folder if held is None else held.path)
+        context.add_asset_metadata(
+            {"path": dg.MetadataValue.path(path), "collected": held is None}, RECORDING, partition_key=batch_id
+        )
+    yield dg.MaterializeResult()
+
+
+@dg.multi_asset(
+    name="batch",
+    specs=[
+        *(
+            dg.AssetSpec(
+                [*key],
+                deps=[["bronze", "bodies"]]
+                if key == DOCUMENTS
+                else [RECORDING, *([ANSWER_CONTRACTS] if key[0] == "ops" else [])],
+                group_name=key[0],
+                kinds={"postgres"},
+                owners=OWNERS,
+                description=text,
+                partitions_def=batches,
+                skippable=True,
+            )
+            for key, text in BRONZE.items()
+        ),
+        *STORED_MODELS,
+    ],
+    check_specs=[*checks.BRONZE, *checks.STORED],
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    pool=WAREHOUSE_POOL,
+    retry_policy=RETRIES,
+    can_subset=True,
+    allow_arbitrary_check_specs=True,
+)
+def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any]:
+    """Load, publish and prove the batches of the run, one after the other in order of time, or withhold them.
+
+    One that cannot be loaded, or is withheld, does not keep the others from it; the step fails at its end and names it.
+    """
+    keys = sorted(context.partition_keys)
+    plans = sorted({key.partition("-")[2] for key in keys})
+    context.instance.add_run_tags(context.run.run_id, {"batches": f"{keys[0]}…{keys[-1]}", "plans": ", ".join(plans[:5])})
+    # else each event that is told opens two or three connections to Dagster's database
+    context.instance.optimize_for_webserver(statement_timeout=STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=5)
+    loads = any(tuple(key.path) in BRONZE for key in context.selected_asset_keys)
+    publishes = any(tuple(key.path) not in BRONZE for key in context.selected_asset_keys)
+    done: dict[str, Publication] = {}
+    broken: dict[str, str] = {}
+    with said(), workshop.opened() as opened:
+        shelf = workshop.shelf
+        for batch_id in keys:
+            try:
+                if loads:
+                    load_batch(opened.ingester, shelf.read(batch_id), workshop.clock)
+                    numbers = batch_numbers(opened.ingester, batch_id)
+                    numbers_of = _bronze_metadata(numbers)
+                    for path in BRONZE:
+                        _materialized(context, dg.AssetKey([*path]), batch_id, numbers_of.get(path, {}))
+                    found = (checks.loaded(batch_id), checks.quarantine(batch_id, numbers), checks.drift(batch_id, numbers))
+                    checks.tell(context, *found)
+                if publishes:
+                    one = publish(opened.warehouse, workshop.project, batch_id, shelf.recording_of(batch_id), workshop.clock)
+                    done[batch_id] = one
+                    for key in sorted(context.selected_asset_keys) if one.published else ():
+                        if tuple(key.path) not in BRONZE:
+                            _materialized(context, key, batch_id, _stored_metadata(key, one))
+                    checks.tell(context, *checks.published(batch_id, one))
+                    context.log.info(f"{batch_id}: {one.failure() or 'published and proven'} ({one.seconds:.2f} s)")
+            except (RecordingError, ConflictError) as error:
+                checks.tell(context, checks.loaded(batch_id, error))
+                broken[batch_id] = f"{error.code}: {error.message}"
+        refuse(done, broken)
+    yield from ()
+
+
+@dg.multi_asset(name="made_once", specs=MADE_ONCE, pool=WAREHOUSE_POOL, retry_policy=RETRIES, can_subset=True)
+def made_once(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[dg.MaterializeResult[Any]]:
+    """Seeds and views: made with the warehouse, and again by a rebuild."""
+    with said():
+        prepare(workshop.warehouse, workshop.project)
+    for spec in MADE_ONCE:
+        if spec.key in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=spec.key)
+
+
+@dg.asset(
+    key=["proof", "full_refresh"],
+    group_name="proof",
+    deps=[table.name.split(".") for table in TABLES],
+    check_specs=[
+        dg.AssetCheckSpec(
+            EQUIVALENT, asset=["proof", "full_refresh"], description="Each table has the rows that bronze gives anew."
+        )
+    ],
+    pool=WAREHOUSE_POOL,
+    owners=[*OWNERS],
+    kinds={"postgres"},
+    description="Silver and gold computed from bronze in a database of their own, compared with what stands, and dropped.",
+)
+def full_refresh(workshop: Workshop) -> Iterator[Any]:
+    """Rebuild elsewhere, and compare the digests."""
+    with said():
+        prepare(workshop.warehouse, workshop.project)
+        compared = compare_full_refresh(workshop.server, workshop.warehouse, workshop.project)
+    differing = {name: f"{stands} stands, {anew} from bronze" for name, (stands, anew) in compared.items() if stands != anew}
+    check = dg.AssetCheckResult(check_name=EQUIVALENT, passed=not differing, metadata={"tables": len(compared), **differing})
+    yield dg.MaterializeResult(metadata={name: anew for name, (_, anew) in compared.items()}, check_results=[check])
+
+
+ALL: Final[tuple[dg.AssetSpec | dg.AssetsDefinition, ...]] = (*EXTERNAL, recording, batch, made_once, full_refresh)
+
+
+def _materialized(context: dg.AssetExecutionContext, key: dg.AssetKey, batch_id: str, metadata: Mapping[str, Any]) -> None:
+    if key in context.selected_asset_keys:
+        context.log_event(dg.AssetMaterialization(asset_key=key, partition=batch_id, metadata=metadata))
+
+
+def _bronze_metadata(numbers: BatchNumbers) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        ("bronze", "batches"): {"plan": numbers.plan_id, "source": numbers.source, "credits": numbers.credits},
+        ("bronze", "bodies"): {"rows": numbers.bodies, "bytes": numbers.body_bytes},
+        ("bronze", "exchanges"): {"rows": numbers.exchanges, "failures": numbers.failures},
+        ("ops", "verdicts"): {"quarantined": numbers.quarantined},
+        ("ops", "ledger"): {"rows": numbers.answers, "outcomes": numbers.outcomes},
+    }
+
+
+def _stored_metadata(key: dg.AssetKey, one: Publication) -> dict[str, Any]:
+    numbers = one.tables[".".join(key.path)]
+    found: dict[str, Any] = {"rows": numbers.rows, "changes": numbers.changes}
+    if key == checks.QUOTES:
+        found |= {"price_age_seconds": one.quotes.price_age_seconds, "hold": one.quotes.hold}
+    if key == checks.PRICES:
+        found |= {"seconds": one.seconds}
+        if one.movement is not None:
+            found["line_movement"] = dg.MetadataValue.md(movement_markdown(one.movement))
+    if key.path[0] == "gold":
+        found["dagster/row_count"] = numbers.rows
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,177 @@
+"""The jobs, and the schedules that start them. Every schedule is off until somebody turns it on."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+
+from pipeline.bronze.held import Selection
+from pipeline.clock import UTC
+from pipeline.errors import CheckFailed, UsageError
+from pipeline.orchestration import assets, checks
+from pipeline.orchestration.partitions import batches, newest
+from pipeline.orchestration.resources import WAREHOUSE_POOL, Api, Workshop, said
+from pipeline.replay.quarantine import retry_answers
+from pipeline.replay.run import ReplayOptions, replay
+from pipeline.resources import resource
+from pipeline.transform.apply import prepare, rebuild, transformer_session
+from pipeline.warehouse.database import bootstrap
+from pipeline.warehouse.digest import recomputed_digests
+
+EVERY_TEN_MINUTES: Final = "*/10 * * * *"
+AT_NIGHT: Final = "30 4 * * *"
+# Finished runs without partitions (nightly, docs, sensors' own) are kept so long; runs of batches are the batches' history.
+KEEP_RUNS_DAYS: Final = 60
+
+ingest = dg.define_asset_job(
+    "ingest",
+    selection=dg.AssetSelection.assets(assets.recording, assets.batch).without_checks()
+    | dg.AssetSelection.checks(*(spec.key for spec in (*checks.BRONZE, *checks.STORED))),
+    description="Ingest and prove: take batches in from their recordings (or collect them), publish them, prove each.",
+)
+
+nightly = dg.define_asset_job(
+    "nightly",
+    selection=dg.AssetSelection.assets(assets.full_refresh) | dg.AssetSelection.checks(*checks.NIGHTLY),
+    description="Every test of whole tables, every contract on all rows, and the equivalence with a full refresh.",
+)
+
+
+class ReplayConfig(dg.Config):
+    """Which recording, and how.
+
+    Attributes:
+        recording: its folder; empty = the bundled one.
+        order: ``recorded``, ``reversed`` or ``shuffled``.
+        step: batches per dbt run; 0 = all at once.
+    """
+
+    recording: str = ""
+    order: str = "recorded"
+    step: int = 1
+
+
+@dg.op(pool=WAREHOUSE_POOL)
+def replay_recording(context: dg.OpExecutionContext, config: ReplayConfig, workshop: Workshop) -> None:
+    """Replay a recording in a database of its own, and prove every batch."""
+    folder = Path(config.recording) if config.recording else resource("fixtures/recordings/simulated")
+    with said(), tempfile.TemporaryDirectory() as scratch:
+        server = workshop.server
+        warehouse = server.create_database(f"replay_{context.run_id.replace('-', '')[:12]}")
+        try:
+            bootstrap(warehouse)
+            options = ReplayOptions(order=config.order, step=config.step)
+            summary = replay(folder, warehouse, workshop.project, workshop.clock, options, Path(scratch), lambda line: None)
+        finally:
+            server.drop_database(warehouse)
+        _tell(context, summary.to_json())
+        if summary.exit_code:
+            raise CheckFailed(
+                "REPLAY_DIFFERS", "; ".join(summary.lines()[:6]), "Replay it on the command line to see all of it."
+            )
+
+
+@dg.op(pool=WAREHOUSE_POOL)
+def rebuild_and_compare(context: dg.OpExecutionContext, workshop: Workshop) -> None:
+    """Rebuild silver and gold from bronze where they stand, and compare each table with what stood there."""
+    with said():
+        warehouse, project = workshop.warehouse, workshop.project
+        prepare(warehouse, project)
+        with transformer_session(warehouse) as session:
+            before = recomputed_digests(session)
+        rebuild(warehouse, project)
+        with transformer_session(warehouse) as session:
+            after = recomputed_digests(session)
+        differing = sorted(name for name in before if before[name] != after[name])
+        _tell(context, {"before": before, "after": after})
+        if differing:
+            raise CheckFailed(
+                "REBUILD_DIFFERS",
+                f"The rebuild gave other rows in {', '.join(differing)}.",
+                "What stands now is what bronze gives. Find what wrote the rows that stood before.",
+            )
+
+
+@dg.op(pool=WAREHOUSE_POOL)
+def retry_quarantine(context: dg.OpExecutionContext, workshop: Workshop) -> None:
+    """Judge every quarantined answer again by today's contracts, and publish the batches of those that are taken now.
+
+    Run the partitions of these batches again to see their checks.
+    """
+    with said():
+        opened = workshop.warehouse
+        prepare(opened, workshop.project)
+        summary = retry_answers(opened, workshop.project, Selection(), workshop.clock, lambda line: None)
+        _tell(context, summary.to_json())
+        if summary.failures or summary.withheld:
+            raise CheckFailed("QUARANTINE_RETRY_FAILED", "; ".join(summary.lines()[:6]), "Mend what is named, and try again.")
+
+
+@dg.op(pool=WAREHOUSE_POOL)
+def write_docs(context: dg.OpExecutionContext, workshop: Workshop) -> None:
+    """Write a page per contract, and the Data Docs of their suites, into the state folder."""
+    from pipeline.contracts.commands import docs  # what it stands on takes ten seconds to import
+
+    with said():
+        index = docs(workshop.project.manifest(), workshop.settings.state_dir.absolute() / "docs" / "contracts")
+    context.add_output_metadata({"index": dg.MetadataValue.path(str(index))})
+
+
+@dg.op
+def tidy_up(context: dg.OpExecutionContext, workshop: Workshop) -> None:
+    """Let go of old runs that published nothing, and of the oldest partitions beyond what is shown."""
+    import datetime as dt
+
+    instance = context.instance
+    before = workshop.clock.now() - dt.timedelta(days=KEEP_RUNS_DAYS)
+    old = instance.get_run_records(dg.RunsFilter(created_before=before, statuses=_FINISHED))
+    for record in old:
+        if not {"dagster/partition", "dagster/asset_partition_range_start"} & record.dagster_run.tags.keys():
+            instance.delete_run(record.dagster_run.run_id)
+    known = instance.get_dynamic_partitions(str(batches.name))
+    for key in set(known) - set(newest(known)):
+        instance.delete_dynamic_partition(str(batches.name), key)
+
+
+_FINISHED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+
+replay_job = dg.GraphDefinition("replay", node_defs=[replay_recording], description=replay_recording.__doc__).to_job()
+rebuild_job = dg.GraphDefinition("rebuild", node_defs=[rebuild_and_compare], description=rebuild_and_compare.__doc__).to_job()
+quarantine_job = dg.GraphDefinition("quarantine", node_defs=[retry_quarantine], description=retry_quarantine.__doc__).to_job()
+docs_job = dg.GraphDefinition("docs", node_defs=[write_docs], description=write_docs.__doc__).to_job()
+tidy_job = dg.GraphDefinition("tidy", node_defs=[tidy_up], description=tidy_up.__doc__).to_job()
+
+ALL: Final = (ingest, nightly, replay_job, rebuild_job, quarantine_job, docs_job, tidy_job)
+
+
+@dg.schedule(
+    name="live",
+    job=ingest,
+    cron_schedule=EVERY_TEN_MINUTES,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Adds the batch that is due, and runs it. The simulated market answers; real calls are not made yet.",
+)
+def live(context: dg.ScheduleEvaluationContext, api: Api) -> dg.RunRequest | dg.SkipReason:
+    """One batch per tick, named by the tick's time and the plan."""
+    try:
+        plan = api.plan
+    except UsageError as error:
+        return dg.SkipReason(f"{error.message} {error.next_step}")
+    scheduled_at = context.scheduled_execution_time.astimezone(UTC).replace(microsecond=0)
+    batch_id = plan.identity.batch_id(scheduled_at)
+    # adding one that is there already changes nothing
+    context.instance.add_dynamic_partitions(str(batches.name), [batch_id])
+    return dg.RunRequest(run_key=batch_id, partition_key=batch_id, tags={"batches": batch_id, "plans": plan.identity.plan_id})
+
+
+SCHEDULES: Final = (
+    live,
+    dg.ScheduleDefinition(name="nightly", job=nightly, cron_schedule=AT_NIGHT, execution_timezone="UTC"),
+    dg.ScheduleDefinition(name="tidy", job=tidy_job, cron_schedule="0 5 * * 0", execution_timezone="UTC"),
+)
+
+
+def _tell(context: dg.OpExecutionContext, document: dict[str, Any]) -> None:
+    context.add_output_metadata({"result": dg.MetadataValue.json(document)})

@@ -1,0 +1,63 @@
+"""Sensors: new batches of the recordings become partitions; a failed run is told in one line."""
+
+from typing import Final
+
+import dagster as dg
+import requests
+
+from pipeline.orchestration.partitions import batches, newest
+from pipeline.orchestration.resources import settings, shelf_of
+
+SECONDS: Final = 30
+WEBHOOK_TIMEOUT: Final = (5.0, 10.0)
+
+
+@dg.sensor(
+    name="recordings",
+    minimum_interval_seconds=SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sealed batches of the recordings at hand become partitions. It runs nothing: a backfill does.",
+)
+def recordings(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Add a partition for each sealed batch that has none."""
+    known = context.instance.get_dynamic_partitions(str(batches.name))
+    new = [batch_id for batch_id in newest(shelf_of(settings()).batch_ids) if batch_id not in set(known)]
+    if not new:
+        return dg.SkipReason("Every sealed batch of the recordings at hand has its partition.")
+    return dg.SensorResult(dynamic_partitions_requests=[batches.build_add_request(new)])
+
+
+@dg.run_failure_sensor(
+    name="failures",
+    minimum_interval_seconds=SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells which run failed, why, and what to do: in the log, and to the webhook that the settings name.",
+)
+def failures(context: dg.RunFailureSensorContext) -> None:
+    """Log the failure; post it where a webhook is set."""
+    text = failure_text(context.dagster_run, [_error(event) for event in context.get_step_failure_events()])
+    context.log.error(text)
+    webhook = settings().webhook_url
+    if webhook is not None:
+        try:
+            requests.post(webhook.reveal(), json={"text": text}, timeout=WEBHOOK_TIMEOUT).raise_for_status()
+        except requests.RequestException as error:
+            # its text may hold the address, and the address a token
+            context.log.error(f"The webhook did not take it: {type(error).__name__}.")
+
+
+def _error(event: dg.DagsterEvent) -> str:
+    failed = event.step_failure_data
+    if failed.user_failure_data is not None and failed.user_failure_data.description:
+        return failed.user_failure_data.description
+    return "" if failed.error is None else failed.error.message
+
+
+def failure_text(run: dg.DagsterRun, errors: list[str]) -> str:
+    """One message: the job, its batches, the run, and the first lines of what failed."""
+    about = run.tags.get("batches") or run.tags.get("dagster/partition") or "no partition"
+    told = [line for error in errors for line in error.splitlines() if line.strip()][:2] or ["it failed before its first step"]
+    return f"{run.job_name} ({about}) failed: {' '.join(told)} [run {run.run_id}]"
+
+
+ALL: Final = (recordings, failures)

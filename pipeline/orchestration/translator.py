@@ -1,0 +1,117 @@
+"""dbt's nodes in Dagster: how they are called, and which of them there are.
+
+**The rule.** A relation's asset key is its schema and its name, as in the database: ``gold/price_history``,
+``bronze/batches``, ``ops/ledger``. Its group is its schema. That holds for models, seeds and sources, so that the models'
+sources are the assets which the load of a batch makes, and the lineage has no gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import dagster as dg
+from dagster._core.definitions.metadata.source_code import CodeReferencesMetadataSet
+from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
+
+from pipeline.contracts.tables import TableContract, read_contracts
+from pipeline.orchestration.partitions import batches
+from pipeline.orchestration.resources import project_of, settings
+from pipeline.resources import resource
+
+BLOCKING: Final = "blocking"
+STORED: Final = "ledgered"
+CONTRACTS: Final[Mapping[tuple[str, ...], TableContract]] = {(each.schema, each.table): each for each in read_contracts()}
+
+
+class Translator(DagsterDbtTranslator):
+    """Keys and groups by the rule above; stored models and blocking tests have a partition per batch."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """Schema and name."""
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """The schema."""
+        return str(dbt_resource_props["schema"])
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The model's own; its SQL is a link away."""
+        return str(dbt_resource_props.get("description") or "")
+
+    def get_partitions_def(self, dbt_resource_props: Mapping[str, Any]) -> dg.PartitionsDefinition | None:
+        """One per batch where a batch adds rows."""
+        return batches if is_stored(dbt_resource_props) else None
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """The team that its contract names."""
+        contract = CONTRACTS.get((dbt_resource_props["schema"], dbt_resource_props["name"]))
+        return [] if contract is None else [f"team:{contract.owner}"]
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> dict[str, Any]:
+        """Columns, and where its SQL and its contract are."""
+        found = dict(super().get_metadata(dbt_resource_props))
+        contract = CONTRACTS.get((dbt_resource_props["schema"], dbt_resource_props["name"]))
+        if contract is not None:
+            file = resource(f"contracts/warehouse/{contract.name}.odcs.yaml")
+            found |= {
+                "contract": dg.MetadataValue.path(str(file)),
+                "contract_version": contract.version,
+                "grain": contract.grain,
+            }
+        source = resource("dbt") / dbt_resource_props["original_file_path"]
+        references = dg.CodeReferencesMetadataValue(
+            code_references=[dg.LocalFileCodeReference(file_path=str(source), label="dbt")]
+        )
+        return {**found, **CodeReferencesMetadataSet(code_references=references)}
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetCheckSpec | None:
+        """A test as dagster-dbt has it; that it withholds a batch is our gate, so that Dagster need not be one."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None:
+            return None
+        node = manifest["nodes"][unique_id]
+        return dg.AssetCheckSpec(
+            name=spec.name,
+            asset=spec.asset_key,
+            description=node.get("description") or f"dbt test {node['name']}",
+            metadata=spec.metadata,
+            additional_deps=spec.additional_deps,
+            partitions_def=batches if is_blocking(node) else None,
+        )
+
+
+def is_stored(node: Mapping[str, Any]) -> bool:
+    """Whether a node is a table to which each batch adds."""
+    return bool(node["resource_type"] == "model" and node["config"]["materialized"] == STORED)
+
+
+def is_blocking(node: Mapping[str, Any]) -> bool:
+    """Whether a test is looked at for every batch."""
+    return BLOCKING in node.get("tags", ())
+
+
+# dbt's own document, kept in the state folder: parsing the project takes seconds.
+MANIFEST: Final = project_of(settings()).manifest_json()
+TRANSLATOR: Final = Translator()
+SOURCES: Final[Mapping[tuple[str, str], str]] = {
+    (node["schema"], node["name"]): node["description"] for node in MANIFEST["sources"].values()
+}
+STORED_MODELS: Final = build_dbt_asset_specs(
+    manifest=MANIFEST, dagster_dbt_translator=TRANSLATOR, select=f"config.materialized:{STORED}"
+)
+MADE_ONCE: Final = build_dbt_asset_specs(
+    manifest=MANIFEST, dagster_dbt_translator=TRANSLATOR, select="resource_type:seed config.materialized:view"
+)
+
+
+def test_specs(*, blocking: bool) -> list[dg.AssetCheckSpec]:
+    """Dbt's tests: those of every batch, or those of whole tables."""
+    tests = [
+        key for key, node in MANIFEST["nodes"].items() if node["resource_type"] == "test" and is_blocking(node) == blocking
+    ]
+    pairs = ((spec, unique_id) for spec in (*STORED_MODELS, *MADE_ONCE) for unique_id in tests)
+    found = (TRANSLATOR.get_asset_check_spec(spec, MANIFEST, unique_id, None) for spec, unique_id in pairs)
+    return [spec for spec in found if spec is not None]

@@ -1,0 +1,173 @@
+"""All that an operator opens, brought up by one command and taken down again: the server, the warehouse, Dagster, the docs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Final
+
+import psutil  # type: ignore[import-untyped]
+import requests
+
+from pipeline.clock import Timer
+from pipeline.errors import SetupError, UsageError
+from pipeline.orchestration.home import make_home
+from pipeline.settings import Settings
+from pipeline.transform.apply import prepare
+from pipeline.transform.docs import write_dbt_docs
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.database import bootstrap, resolve_server
+
+Say = Callable[[str], None]
+
+# Nobody else on the network sees it: Dagster asks for no password.
+LOOPBACK: Final = "127.0.0.1"
+MODULE: Final = "pipeline.orchestration.definitions"
+LOG_FILE: Final = "dagster.log"
+_START_SECONDS: Final = 180
+_MARK: Final = "SPORTS_MARKET_UP"
+_PATIENCE_SECONDS: Final = 6
+_POLL_SECONDS: Final = 0.25
+_LOG_LINES: Final = 5
+
+
+def up(settings: Settings, project: DbtProject, port: int, timer: Timer, say: Say) -> None:
+    """Bring everything up, say where it is, and stay until Dagster ends or an interrupt comes.
+
+    Args:
+        settings: name the warehouse and the state folder.
+        project: the dbt project.
+        port: of Dagster's pages; 0 = any that is free.
+        timer: waits.
+        say: takes a line for the user.
+
+    Raises:
+        UsageError: ``PORT_IN_USE``.
+        SetupError: ``DAGSTER_ENDED``: it did not come up, or ended by itself; or the warehouse cannot be had.
+    """
+    port = _free_port(port)
+    with resolve_server(settings, say) as server:
+        warehouse = server.warehouse()
+        bootstrap(warehouse)
+        prepare(warehouse, project)
+        home = make_home(settings.state_dir, server)
+        with _dagster(home, settings, port) as process:
+            url = f"http://{LOOPBACK}:{port}"
+            _wait_until_it_answers(process, url, Path(home["DAGSTER_HOME"]) / LOG_FILE, timer)
+            say(f"Dagster:     {url}")
+            say(f"Warehouse:   {reader_url(warehouse)}")
+            say(f"dbt docs:    {_dbt_docs(project, warehouse, settings).as_uri()}")
+            say(f"Contracts:   {_contract_docs(project, settings).as_uri()}")
+            say("Ctrl-C ends all of it.")
+            while process.poll() is None:
+                timer.sleep(_POLL_SECONDS)
+            raise _ended(process, Path(home["DAGSTER_HOME"]) / LOG_FILE)
+
+
+def reader_url(warehouse: Warehouse) -> str:
+    """The warehouse's address for BI tools, as the reader; without its password."""
+    user = warehouse.user(Role.READER)
+    if warehouse.host.startswith("/"):
+        return f"postgresql:///{warehouse.dbname}?host={warehouse.host}&port={warehouse.port}&user={user}"
+    return f"postgresql://{user}@{warehouse.host or 'localhost'}:{warehouse.port or '5432'}/{warehouse.dbname}"
+
+
+def _free_port(port: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise UsageError(
+                "PORT_IN_USE", f"Port {port} of {LOOPBACK} cannot be had: {error.strerror}.", "Name another one (--port)."
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def _dagster(home: Mapping[str, str], settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Dagster's processes; none is left afterwards, however it comes to an end."""
+    environment = {**os.environ, **home, _MARK: str(os.getpid()), "SPORTS_MARKET_STATE_DIR": str(settings.state_dir.absolute())}
+    if settings.database_url is not None:
+        environment["SPORTS_MARKET_DATABASE_URL"] = settings.database_url
+    arguments = [sys.executable, "-m", "dagster", "dev", "-m", MODULE, "--host", LOOPBACK, "--port", str(port)]
+    with (Path(home["DAGSTER_HOME"]) / LOG_FILE).open("wb") as log:
+        process = _start(arguments, environment, log)
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _start(arguments: list[str], environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    # a session of its own: a Ctrl-C reaches us alone, and we end the others in order
+    return subprocess.Popen(
+        arguments, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started: the first is asked, those that it leaves behind are told, the rest is killed."""
+    family = [member for member in psutil.process_iter() if _is_marked(member)]
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        _, family = psutil.wait_procs(family, timeout=_PATIENCE_SECONDS)
+        _signal(family, number)
+    psutil.wait_procs(family)
+    process.wait()
+
+
+def _is_marked(process: psutil.Process) -> bool:
+    """Whether it was started by this command, by way of whomever: parents end, and sessions are begun anew."""
+    try:
+        return bool(process.environ().get(_MARK) == str(os.getpid()))
+    except (psutil.Error, OSError):  # gone, or somebody else's
+        return False
+
+
+def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path, timer: Timer) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        for _ in range(int(_START_SECONDS / _POLL_SECONDS)):
+            if process.poll() is not None:
+                break
+            with contextlib.suppress(requests.RequestException):
+                if session.get(f"{url}/server_info", timeout=5).ok:
+                    return
+            timer.sleep(_POLL_SECONDS)
+    raise _ended(process, log)
+
+
+def _ended(process: subprocess.Popen[bytes], log: Path) -> SetupError:
+    how = f"Dagster ended with {process.returncode}" if process.returncode is not None else "Dagster does not answer"
+    last = " | ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])
+    return SetupError("DAGSTER_ENDED", f"{how}: {last}", f"All that it said is in {log}.")
+
+
+def _dbt_docs(project: DbtProject, warehouse: Warehouse, settings: Settings) -> Path:
+    return write_dbt_docs(project, warehouse, docs_folder(settings) / "dbt")
+
+
+def _contract_docs(project: DbtProject, settings: Settings) -> Path:
+    from pipeline.contracts.commands import docs  # what it stands on takes ten seconds to import
+
+    return docs(project.manifest(), docs_folder(settings) / "contracts")
+
+
+def docs_folder(settings: Settings) -> Path:
+    """Where pages are written."""
+    return settings.state_dir.absolute() / "docs"

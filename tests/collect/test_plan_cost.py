@@ -1,0 +1,109 @@
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli
+from pipeline.clock import UTC, ManualClock
+from pipeline.collect.collector import collect
+from pipeline.collect.plan import MarketPlan
+from pipeline.collect.plan_cost import EndpointCost, PlanCost
+from pipeline.collect.plan_file import PlanFile
+from pipeline.odds_api.client import OddsApiClient, open_session
+from pipeline.odds_api.credits import Bill, Budget
+from pipeline.odds_api.simulator import SimulatedMarket, SimulatorAdapter
+from pipeline.recording.store import RecordingWriter
+
+NBA, NFL = "basketball_nba", "americanfootball_nfl"
+AT = dt.datetime(2026, 1, 4, 17, tzinfo=UTC)
+EVERYTHING = MarketPlan(
+    endpoints=("sports", "events", "odds", "scores", "participants", "event_odds", "event_markets"),
+    sports=(NBA, NFL),
+    markets=("h2h", "totals"),
+    regions=("us", "uk", "eu"),
+    event_markets=("player_points", "btts"),
+    scores_days_from=1,
+)
+PAST = MarketPlan(
+    endpoints=("events", "odds", "event_odds"),
+    sports=(NBA,),
+    bookmakers=tuple("abcdefghijk"),
+    event_markets=("btts",),
+    historical=True,
+)
+
+
+def cost_of(plan: MarketPlan, events: int, every: dt.timedelta | None = None, budget: Budget | None = None) -> PlanCost:
+    return PlanCost.of(PlanFile("x", plan, every, budget or Budget()), events)
+
+
+def test_every_endpoint_counts() -> None:
+    assert cost_of(EVERYTHING, 4).endpoints == (
+        EndpointCost("sports", 1, 0),
+        EndpointCost("events", 2, 0),
+        EndpointCost("odds", 2, 2 * 2 * 3),
+        EndpointCost("event_odds", 8, 8 * 2 * 3),
+        EndpointCost("event_markets", 8, 8),
+        EndpointCost("scores", 2, 4),
+        EndpointCost("participants", 2, 2),
+    )
+    assert cost_of(EVERYTHING, 4).per_run == 74
+    assert cost_of(EVERYTHING, 0).per_run == 18
+
+
+def test_history_costs_ten_times_as_much_and_ten_books_are_a_region() -> None:
+    assert [(row.endpoint, row.credits) for row in cost_of(PAST, 3).endpoints] == [
+        ("historical_events", 1),
+        ("historical_odds", 20),
+        ("historical_event_odds", 60),
+    ]
+
+
+def test_a_month_has_as_many_runs_as_begin_in_it() -> None:
+    assert cost_of(EVERYTHING, 4, dt.timedelta(days=31)).per_month == 74
+    assert cost_of(EVERYTHING, 4, dt.timedelta(days=7)).runs_per_month == 5
+    assert cost_of(EVERYTHING, 4, dt.timedelta(minutes=1)).per_month == 31 * 1440 * 74
+    assert cost_of(EVERYTHING, 4).per_month is None
+
+
+@pytest.mark.parametrize(
+    ("budget", "over"),
+    [
+        (Budget(), ()),
+        (Budget(per_run=74, per_month=74 * 31), ()),
+        (Budget(per_run=73), ("per_run",)),
+        (Budget(per_month=74 * 31 - 1), ("per_month",)),
+    ],
+)
+def test_a_plan_over_its_budget_is_told(budget: Budget, over: tuple[str, ...]) -> None:
+    found = cost_of(EVERYTHING, 4, dt.timedelta(days=1), budget)
+    assert (found.over, found.exit_code) == (over, 1 if over else 0)
+
+
+def test_a_run_never_costs_more(tmp_path: Path) -> None:
+    clock = ManualClock(AT)
+    with open_session(SimulatorAdapter(SimulatedMarket(7), clock)) as session:
+        client = OddsApiClient(session, clock=clock)
+        batch = collect(EVERYTHING, AT, client, RecordingWriter(tmp_path / "r", durable=False), source="simulated")
+    listed = [len(json.loads(one.body or b"")) for one in batch.exchanges if one.request.endpoint == "events"]
+    bill = Bill.of((one.request, one) for one in batch.exchanges)
+    assert bill.differing == () and bill.reported == bill.computed
+    bound = cost_of(EVERYTHING, max(listed))
+    assert 0 < bill.charged <= bound.per_run
+    assert len(batch.exchanges) <= sum(row.requests for row in bound.endpoints)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.yml"
+    file.write_text(
+        "endpoints: [events, event_odds]\nsports: [basketball_nba]\nregions: [us]\nevent_markets: [btts]\n"
+        "cadence: 1d\nbudget: {per_month: 300}\n"
+    )
+    assert cli.main(["plan", "cost", str(file), "--events", "10", "--json"]) == 1
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["credits_per_run"], shown["runs_per_month"], shown["credits_per_month"]) == (10, 31, 310)
+    assert shown["over"] == ["per_month"] and shown["endpoints"]["event_odds"] == {"requests": 10, "credits": 10}
+    assert cli.main(["plan", "cost", str(file), "--events", "9"]) == 0
+    assert cli.main(["plan", "cost", str(tmp_path / "none.yml")]) == 2
+    assert "error PLAN_NOT_FOUND" in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""What Dagster finds: the inventory, every proof as a check, a lineage without a gap, and what loading it costs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from pipeline.contracts.tables import read_contracts
+from pipeline.transform.project import DbtProject
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def graph(defs: dg.Definitions) -> Any:
+    return defs.resolve_asset_graph()
+
+
+def test_the_inventory(defs: dg.Definitions, graph: Any, snapshot: SnapshotAssertion) -> None:
+    repository = defs.get_repository_def()
+
+    def asset(key: dg.AssetKey) -> str:
+        node = graph.get(key)
+        parts = [node.group_name, "partitioned" if node.partitions_def else "whole", "+".join(sorted(node.kinds))]
+        return " ".join((*parts, "<-", *sorted(parent.to_user_string() for parent in node.parent_keys)))
+
+    def check(key: dg.AssetCheckKey) -> str:
+        return "partitioned" if graph.get(key).partitions_def else "whole"
+
+    assert {
+        "assets": {key.to_user_string(): asset(key) for key in sorted(graph.get_all_asset_keys())},
+        "checks": {f"{key.asset_key.to_user_string()} {key.name}": check(key) for key in sorted(graph.asset_check_keys)},
+        "jobs": sorted(job.name for job in repository.get_all_jobs() if not job.name.startswith("__")),
+        "schedules": {each.name: f"{each.cron_schedule} {each.default_status.value}" for each in repository.schedule_defs},
+        "sensors": {each.name: each.default_status.value for each in repository.sensor_defs},
+        "partitions": sorted({node.partitions_def.name for node in graph.asset_nodes if node.partitions_def}),
+        "resources": sorted(defs.resources or {}),
+    } == snapshot
+
+
+def test_every_dbt_test_and_every_contract_is_a_check(graph: Any, project: DbtProject) -> None:
+    names = [key.name for key in graph.asset_check_keys]
+    tests = [node.name for node in project.manifest().nodes.values() if str(node.resource_type) == "test"]
+    assert tests
+    assert [name for name in tests if names.count(name) != 1] == []
+    for contract in read_contracts():
+        suite = dg.AssetCheckKey(dg.AssetKey(["contracts", "tables"]), f"suite_{contract.schema}_{contract.table}")
+        assert suite in graph.asset_check_keys
+        per_batch = dg.AssetCheckKey(dg.AssetKey([contract.schema, contract.table]), "contract")
+        assert (per_batch in graph.asset_check_keys) is contract.is_checked_per_batch
+
+
+def test_every_check_of_a_batch_has_its_partitions(graph: Any) -> None:
+    stored = {node.key for node in graph.asset_nodes if node.partitions_def and node.key.path[0] in ("silver", "gold")}
+    assert len(stored) == 16
+    checked = {key.asset_key for key in graph.asset_check_keys if graph.get(key).partitions_def and key.name == "contract"}
+    assert checked == stored
+
+
+def test_the_lineage_has_no_gap(graph: Any) -> None:
+    roots = {node.key.to_user_string() for node in graph.asset_nodes if not node.parent_keys}
+    seeds = {"silver/book_profile", "silver/event_override", "silver/market_rules", "silver/parameters", "silver/sport_rules"}
+    assert roots == {"the_odds_api", "contracts/answers", "contracts/tables"} | seeds
+    assert {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).group_name == "default"} == set()
+
+
+def test_every_table_says_what_it_is(graph: Any) -> None:
+    for node in graph.asset_nodes:
+        assert node.description, node.key
+        if node.key.path[0] == "gold":
+            assert node.owners == ["team:sports-market"], node.key
+            assert {"dagster/column_schema", "dagster/code_references", "contract", "grain"} <= node.metadata.keys(), node.key
+
+
+def environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPORTS_MARKET_", "DAGSTER_"))}
+    return {**kept, "PYTHONPATH": str(REPOSITORY), "DAGSTER_DISABLE_TELEMETRY": "1", "HOME": str(folder)}
+
+
+def test_they_load_in_a_clean_folder_and_write_into_the_state_folder_only(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "pipeline.orchestration.definitions"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful" in done.stdout + done.stderr
+    left = {path.name for path in tmp_path.iterdir()} - {".config", ".dagster", ".cache"}
+    assert left == {".sports-market"}
+
+
+def test_loading_them_imports_no_great_expectations_and_costs_little_more_than_dagster(state_dir: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, time; t0 = time.process_time(); import dagster, dagster_dbt; t1 = time.process_time();"
+        "from pipeline.orchestration.definitions import defs; defs.get_repository_def(); t2 = time.process_time();"
+        "assert 'great_expectations' not in sys.modules; print((t2 - t0) / (t1 - t0))"
+    )
+    clean = {**environment(tmp_path), "SPORTS_MARKET_STATE_DIR": str(state_dir)}
+    command = [sys.executable, "-c", script]
+    subprocess.run(command, env=clean, check=True, capture_output=True, timeout=300)  # dbt's document is there from now on
+    done = subprocess.run(command, env=clean, check=True, capture_output=True, text=True, timeout=300)
+    assert float(done.stdout) <= 3

@@ -1,0 +1,124 @@
+"""Everything is brought up by one command, seen over HTTP and SQL, and gone again after Ctrl-C, kill or a failure."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import requests
+
+MINUTES = 4 * 60
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    # not below pytest's folder, which another session would close to the server's user
+    folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pipeline.cli", "up", *arguments]
+
+
+def _environment(state: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPORTS_MARKET_", "DAGSTER_"))}
+    return {**kept, "SPORTS_MARKET_STATE_DIR": str(state)}
+
+
+@contextlib.contextmanager
+def _started(state: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """The command once it has said all; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        _command("--port", "0"), env=_environment(state), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        said = {}
+        for line in process.stdout:
+            name, _, value = line.strip().partition(":")
+            said[name] = value.strip()
+            if line.startswith("Ctrl-C"):
+                break
+        else:
+            raise AssertionError(process.communicate()[1])
+        yield process, said
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=MINUTES)
+
+
+def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def test_it_says_where_everything_is_and_ctrl_c_leaves_no_process_behind(state: Path) -> None:
+    with _started(state) as (process, said):
+        answer = requests.get(f"{said['Dagster']}/server_info", timeout=30)
+        assert answer.ok and "dagster_version" in answer.json()
+        with psycopg.connect(said["Warehouse"]) as reader:
+            row = reader.execute("select current_user, count(*) from gold.price_history").fetchone()
+            assert row == ("sports_market_reader", 0)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute("select from bronze.bodies")
+        for name in ("dbt docs", "Contracts"):
+            page = Path(said[name].removeprefix("file://")).read_text(encoding="utf-8")
+            assert "price_history" in page, name
+        family = _family(process)
+        assert len(family) >= 4
+        # nothing of it listens but on the loopback
+        hosts = {
+            connection.laddr.ip
+            for member in family
+            for connection in member.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert hosts == {"127.0.0.1"}
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=MINUTES) == 130
+        # helpers of its own end with it, a moment later
+        _, alive = psutil.wait_procs(family, timeout=30)
+        assert not alive
+
+
+def test_dagster_that_dies_ends_the_command_with_its_last_words(state: Path) -> None:
+    with _started(state) as (process, _):
+        family = _family(process)
+        [dagster] = [member for member in family if "dagster" in member.cmdline() and "dev" in member.cmdline()]
+        dagster.kill()
+        assert process.wait(timeout=MINUTES) == 3
+        assert process.stderr is not None
+        told = process.stderr.read()
+        assert re.search(r"error DAGSTER_ENDED: Dagster ended with -9: .*\n  next: .*dagster\.log", told), told
+        _, alive = psutil.wait_procs(family, timeout=60)
+        assert not alive
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        started = time.monotonic()
+        done = subprocess.run(
+            _command("--port", port), env=_environment(tmp_path / "state"), capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert f"error PORT_IN_USE: Port {port} of 127.0.0.1" in done.stderr
+    assert not (tmp_path / "state").exists()
+    assert time.monotonic() - started < MINUTES
