@@ -227,6 +227,35 @@ union all
 select batch_id, kind, endpoint, path, before, after, example_batch_id, example_place from gone_fields;
 comment on view ops.drift is 'What each batch brought that no batch before it in time showed, and the fields it came without.';
 
+create table ops.charges (
+    exchange_id uuid primary key references bronze.exchanges,
+    -- of the API's own clock: a historical answer is dated by its envelope
+    day date not null,
+    -- credits by the API's rules, from what came; null where that cannot be told
+    computed integer,
+    -- credits by the answer's own headers; null where they do not say
+    reported integer,
+    -- credits that a lost answer may have cost
+    doubtful integer not null
+);
+create index charges_day on ops.charges (day);
+comment on table ops.charges is 'What each call of our own cost; an import has no line.';
+
+create view ops.credits as
+select
+    charges.day,
+    exchanges.endpoint,
+    exchanges.sport_key,
+    count(*) as calls,
+    coalesce(sum(charges.computed), 0) as computed,
+    coalesce(sum(charges.reported), 0) as reported,
+    coalesce(sum(charges.reported - charges.computed), 0) as difference,
+    sum(charges.doubtful) as doubtful
+from ops.charges as charges
+join bronze.exchanges as exchanges on exchanges.exchange_id = charges.exchange_id
+group by charges.day, exchanges.endpoint, exchanges.sport_key;
+comment on view ops.credits is 'Credits spent per day, endpoint and sport: by the rules, by the API''s word, and where the two differ.';
+
 create view ops.batch_health as
 select
     batches.batch_id,

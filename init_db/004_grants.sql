@@ -5,7 +5,7 @@ grant usage on schema bronze, ops to :"ingester";
 grant select, insert on all tables in schema bronze to :"ingester";
 grant select on all tables in schema ops to :"ingester";
 grant insert, update on ops.ledger, ops.batch_states, ops.shape_firsts to :"ingester";
-grant insert on ops.verdicts, ops.batch_shapes, ops.check_results to :"ingester";
+grant insert on ops.verdicts, ops.batch_shapes, ops.check_results, ops.charges to :"ingester";
 
 -- The transformer reads bronze, owns silver and gold (001), and keeps its progress.
 grant usage on schema bronze, ops to :"transformer";
@@ -32,3 +32,4 @@ alter default privileges for role :"transformer" in schema silver grant select o
 alter default privileges for role :"transformer" in schema gold grant select on tables to :"reader";
 grant select on ops.batch_states, ops.check_results, ops.batch_health to :"reader";
 grant select on ops.batch_shapes, ops.shape_firsts, ops.drift to :"reader";
+grant select on ops.charges, ops.credits to :"reader";

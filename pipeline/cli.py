@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from pipeline.recording.importer import ImportReport
     from pipeline.replay.progress import BatchLine
+    from pipeline.secret import Secret
     from pipeline.transform.project import DbtProject
     from pipeline.warehouse.connect import Warehouse
     from pipeline.warehouse.database import Server
@@ -174,16 +175,6 @@ def parser() -> argparse.ArgumentParser:
     one = _command(commands, "rebuild", _rebuild, "build silver and gold of a standing warehouse anew from bronze")
     _database_url(one)
 
-    one = _command(
-        commands, "backfill", _backfill, "take a recording in as Dagster does: a partition per batch, every proof a check"
-    )
-    one.add_argument(
-        "recording", metavar="DIR", type=Path, nargs="?", help="a recording, or a folder of them (default: the bundled)"
-    )
-    one.add_argument("--batch", metavar="ID", action="append", help="only this batch; repeatable")
-    _database_url(one)
-    _json(one)
-
     one = _command(commands, "up", _up, "bring up the warehouse, Dagster and the docs, until Ctrl-C")
     _database_url(one)
     one.add_argument("--port", metavar="N", type=_at_least(0), default=3000, help="of Dagster's pages (default: 3000; 0 = any)")
@@ -196,16 +187,43 @@ def parser() -> argparse.ArgumentParser:
     one = _command(steps, "cost", _plan_cost, "tell what a plan costs at most, per run and per month, before any call")
     one.add_argument("plan", metavar="FILE", type=Path, help="the plan, a YAML file")
     one.add_argument("--events", metavar="N", type=_at_least(0), default=20, help="events that a sport lists (default: 20)")
+    one.add_argument("--sports", metavar="N", type=_at_least(0), default=20, help="sports in season, of groups (default: 20)")
     _json(one)
 
     one = _command(commands, "ingest", _ingest, "ask the API what a plan says, keep the answers in a recording, and load it")
     one.add_argument("--live", action="store_true", required=True, help="make real calls, which cost credits")
-    one.add_argument("--once", action="store_true", required=True, help="one batch, then end")
+    how = one.add_mutually_exclusive_group(required=True)
+    how.add_argument("--once", action="store_true", help="one batch, then end")
+    how.add_argument(
+        "--every", metavar="TIME", nargs="?", const="", help="go on by the plan's cadence, or every 90s, 15m, 6h; until stopped"
+    )
     one.add_argument("--plan", metavar="FILE", type=Path, required=True, help="what to ask, a YAML file")
     one.add_argument("--spool", metavar="DIR", type=Path, required=True, help="the recording that all runs collect into")
     one.add_argument("--api-url", metavar="URL", help="the API, or a sandbox (default: SPORTS_MARKET_API_BASE_URL)")
     one.add_argument("--sandbox-clock", action="store_true", help="take the time from the sandbox at that URL")
     one.add_argument("--workers", metavar="N", type=_at_least(1), default=4, help="calls under way at a time (default: 4)")
+    _database_url(one)
+    _json(one)
+
+    one = _command(commands, "backfill", _backfill, "collect what the API's history holds of a stretch of time, and load it")
+    one.add_argument("--plan", metavar="FILE", type=Path, required=True, help="what to ask: a plan with `historical: true`")
+    one.add_argument("--spool", metavar="DIR", type=Path, required=True, help="the recording that it collects into")
+    one.add_argument(
+        "--from", metavar="TIME", dest="begin", required=True, help="the first moment, such as 2025-10-09T00:00:00Z"
+    )
+    one.add_argument("--to", metavar="TIME", dest="end", required=True, help="the last moment")
+    one.add_argument("--credits", metavar="N", type=_at_least(0), required=True, help="what this call may spend at most")
+    one.add_argument("--dry-run", action="store_true", help="tell calls and credits, and make no call")
+    one.add_argument(
+        "--events", metavar="N", type=_at_least(0), default=20, help="events of a sport, for --dry-run (default: 20)"
+    )
+    one.add_argument("--api-url", metavar="URL", help="the API, or a sandbox (default: SPORTS_MARKET_API_BASE_URL)")
+    one.add_argument("--workers", metavar="N", type=_at_least(1), default=4, help="calls under way at a time (default: 4)")
+    _database_url(one)
+    _json(one)
+
+    one = _command(commands, "credits", _credits, "show what was spent, per day, endpoint and sport, and where that differs")
+    one.add_argument("--days", metavar="N", type=_at_least(1), default=31, help="up to the newest with a call (default: 31)")
     _database_url(one)
     _json(one)
 
@@ -239,6 +257,18 @@ def parser() -> argparse.ArgumentParser:
         help="each a recording, a batch's folder in one, or the id of a batch of the warehouse",
     )
     one.add_argument("--batch", metavar="ID", help="what this batch of the warehouse brought")
+    _database_url(one)
+    _json(one)
+
+    dagster = commands.add_parser("dagster", help="what Dagster does", description="What Dagster does.", allow_abbrev=False)
+    steps = dagster.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
+    one = _command(
+        steps, "backfill", _dagster_backfill, "take a recording in as Dagster does: a partition per batch, every proof a check"
+    )
+    one.add_argument(
+        "recording", metavar="DIR", type=Path, nargs="?", help="a recording, or a folder of them (default: the bundled)"
+    )
+    one.add_argument("--batch", metavar="ID", action="append", help="only this batch; repeatable")
     _database_url(one)
     _json(one)
 
@@ -454,7 +484,7 @@ def _bootstrap(options: argparse.Namespace, screen: Screen) -> int:
     return 0
 
 
-def _backfill(options: argparse.Namespace, screen: Screen) -> int:
+def _dagster_backfill(options: argparse.Namespace, screen: Screen) -> int:
     settings = _settings(options)
     # the code that Dagster loads knows what the environment says, and nothing of options
     given = {"SPORTS_MARKET_DATABASE_URL": settings.database_url, "SPORTS_MARKET_RECORDINGS_DIR": options.recording}
@@ -493,10 +523,12 @@ def _plan_cost(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.collect.plan_cost import PlanCost
     from pipeline.collect.plan_file import load_plan_file
 
-    return screen.end(PlanCost.of(load_plan_file(options.plan), options.events))
+    return screen.end(PlanCost.of(load_plan_file(options.plan), options.events, options.sports))
 
 
 def _ingest(options: argparse.Namespace, screen: Screen) -> int:
+    from datetime import datetime
+
     from pipeline.clock import Clock, SystemClock
     from pipeline.collect.live import Conduct
     from pipeline.collect.plan_file import load_plan_file
@@ -504,11 +536,35 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.odds_api.retry import Pace
     from pipeline.odds_api.sandbox.clock import FollowingClock
     from pipeline.recording.adapters import LiveAdapter
-    from pipeline.replay.ingest import ingest_once
-    from pipeline.settings import check_base_url
+    from pipeline.replay.ingest import IngestSummary, gold_digests, ingest_once
+    from pipeline.replay.ingest_on import LoopSummary, ingest_on, with_period
     from pipeline.warehouse.database import bootstrap
 
     file, settings, system = load_plan_file(options.plan), _settings(options), SystemClock()
+    if options.every is not None:
+        file = with_period(file, options.every)
+    api_url, api_key = _api(options, settings)
+    clock: Clock = FollowingClock(api_url) if options.sandbox_clock else system
+    with _server(options, screen) as server, open_session(LiveAdapter(clock, system)) as session:
+        warehouse = server.warehouse()
+        bootstrap(warehouse)
+        client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(system))
+        conduct = Conduct(timer=system, workers=options.workers)
+        project = _project(options, screen)
+
+        def once(at: datetime | None = None) -> IngestSummary:
+            return ingest_once(file, client, options.spool, warehouse, project, clock, conduct, screen.batch, at)
+
+        summary: IngestSummary | LoopSummary = once() if options.once else ingest_on(once, file, clock, system, screen.note)
+        if options.json:
+            summary = changed(summary, digests=gold_digests(warehouse))
+        return screen.end(summary)
+
+
+def _api(options: argparse.Namespace, settings: Settings) -> tuple[str, Secret]:
+    """Where the API is, and the key to ask it with."""
+    from pipeline.settings import check_base_url
+
     api_url = check_base_url(options.api_url) if options.api_url else settings.api_base_url
     if settings.api_key is None:
         raise UsageError(
@@ -516,14 +572,42 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
             "There is no key to ask the API with.",
             "Set SPORTS_MARKET_API_KEY; a sandbox takes any 32 digits.",
         )
-    clock: Clock = FollowingClock(api_url) if options.sandbox_clock else system
-    with _server(options, screen) as server, open_session(LiveAdapter(clock, system)) as session:
+    return api_url, settings.api_key
+
+
+def _backfill(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
+    from pipeline.collect.backfill import Forecast, Span, parse_moment
+    from pipeline.collect.live import Conduct
+    from pipeline.collect.plan_file import load_plan_file
+    from pipeline.collect.scheduled import spool_of
+    from pipeline.odds_api.client import OddsApiClient, open_session
+    from pipeline.odds_api.retry import Pace
+    from pipeline.recording.adapters import LiveAdapter
+    from pipeline.replay.backfill import backfill
+    from pipeline.warehouse.database import bootstrap
+
+    begin, end = parse_moment(options.begin), parse_moment(options.end)
+    span, clock = Span(load_plan_file(options.plan), begin, end, options.credits), SystemClock()
+    if options.dry_run:
+        return screen.end(Forecast.of(span, spool_of(options.spool) if options.spool.is_dir() else None, options.events))
+    settings = _settings(options)
+    api_url, api_key = _api(options, settings)
+    with _server(options, screen) as server, open_session(LiveAdapter(clock)) as session:
         warehouse = server.warehouse()
         bootstrap(warehouse)
-        client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=settings.api_key, pace=Pace(system))
-        conduct = Conduct(timer=system, workers=options.workers)
-        summary = ingest_once(file, client, options.spool, warehouse, _project(options, screen), clock, conduct, screen.batch)
+        client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(clock))
+        conduct, project = Conduct(timer=clock, workers=options.workers), _project(options, screen)
+        summary = backfill(span, client, options.spool, warehouse, project, clock, conduct, screen.note, screen.batch)
     return screen.end(summary)
+
+
+def _credits(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.report.credits import credits_spent
+    from pipeline.warehouse.connect import Role
+
+    with _server(options, screen) as server, server.warehouse().connect(Role.READER) as reader:
+        return screen.end(credits_spent(reader, options.days))
 
 
 def _sandbox(options: argparse.Namespace, screen: Screen) -> int:
@@ -906,14 +990,19 @@ def _tell(error: SportsMarketError) -> int:
 
 
 def _without_secrets(text: str) -> str:
-    """The text without the key and the passwords that the environment or the command line hold."""
+    """The text without the key and the passwords that the environment, its files or the command line hold."""
     from urllib.parse import unquote
 
     from pipeline.odds_api.redaction import redact
     from pipeline.secret import Secret
+    from pipeline.settings import with_files
 
-    values = {os.environ.get(name, "").strip() for name in _SECRET_VARIABLES}
-    for place in (os.environ.get("SPORTS_MARKET_DATABASE_URL", ""), *sys.argv[1:]):
+    try:
+        environ = with_files(os.environ)
+    except SetupError:  # the file that cannot be read is what is told
+        environ = dict(os.environ)
+    values = {environ.get(name, "").strip() for name in _SECRET_VARIABLES}
+    for place in (environ.get("SPORTS_MARKET_DATABASE_URL", ""), *sys.argv[1:]):
         for found in _PASSWORD.findall(place):
             values |= {*found, *map(unquote, found)}
     return redact(text, [Secret(value) for value in values if value])

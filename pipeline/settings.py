@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from pipeline.errors import UsageError
+from pipeline.errors import SetupError, UsageError
 from pipeline.secret import Secret
 
 DEFAULT_STATE_DIR: Final = Path(".sports-market")
 DEFAULT_ROLE_PREFIX: Final = "sports_market_"
 DEFAULT_API_BASE_URL: Final = "https://api.the-odds-api.com"
+
+# What may hold a password or key. Each may stand in a file instead, whose path is in the variable of this name and _FILE.
+SECRET_VARIABLES: Final = (
+    "SPORTS_MARKET_DATABASE_URL",
+    "SPORTS_MARKET_ROLE_PASSWORD",
+    "SPORTS_MARKET_API_KEY",
+    "SPORTS_MARKET_WEBHOOK_URL",
+)
 
 # Role names are prefix + at most 11 letters and PostgreSQL cuts names at 63 bytes; the server reserves pg_.
 _ROLE_PREFIX = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,39}")
@@ -52,6 +60,33 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def with_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the secrets that stand in files; a variable that is set itself comes before its file.
+
+    Raises:
+        SetupError: ``SECRET_FILE_UNREADABLE``: there is no such file, or it is empty; the text is not repeated.
+    """
+    found = dict(environ)
+    for name in SECRET_VARIABLES:
+        variable = f"{name}_FILE"
+        path = environ.get(variable, "").strip()
+        if not path or environ.get(name, "").strip():
+            continue
+        try:
+            text = Path(path).read_text(encoding="utf-8").strip()
+            problem = "" if text else "it is empty"
+        except (OSError, ValueError) as error:
+            text, problem = "", (error.strerror or "") if isinstance(error, OSError) else "it is no text in UTF-8"
+        if not text:
+            raise SetupError(
+                "SECRET_FILE_UNREADABLE",
+                f"The file {path}, which {variable} names, gives no secret: {problem}.",
+                f"Write the secret into it, and let this user read it; or unset {variable}.",
+            )
+        found[name] = text
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """All settings of one run.
@@ -65,6 +100,8 @@ class Settings:
         api_key: the key of The Odds API; ``None`` = not given.
         api_base_url: scheme and host of the API, without a trailing slash.
         recordings_dir: a folder of recordings that are taken in; ``None`` = the bundled ones.
+        plan_file: what Dagster's live batches ask; ``None`` = a small plan of two leagues.
+        simulated: whether the simulated market answers Dagster's live batches where there is no key.
         webhook_url: where failed runs are told, beside the log; may hold a token.
     """
 
@@ -75,6 +112,8 @@ class Settings:
     api_key: Secret | None = None
     api_base_url: str = DEFAULT_API_BASE_URL
     recordings_dir: Path | None = None
+    plan_file: Path | None = None
+    simulated: bool = False
     webhook_url: Secret | None = None
 
     def __post_init__(self) -> None:
@@ -83,14 +122,16 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """The settings that the environment variables name; an empty variable counts as unset.
+        """The settings that the environment variables name, and the files of :func:`with_files`; an empty one counts as unset.
 
         Args:
             environ: usually ``os.environ``.
 
         Raises:
             UsageError: a value cannot be meant (``ROLE_PREFIX_INVALID``, ``API_BASE_URL_INVALID``).
+            SetupError: ``SECRET_FILE_UNREADABLE``.
         """
+        environ = with_files(environ)
 
         def text(name: str) -> str | None:
             return environ.get(name, "").strip() or None
@@ -107,6 +148,8 @@ class Settings:
             # the second name is what other tools call it
             api_key=secret("SPORTS_MARKET_API_KEY") or secret("ODDS_API_KEY"),
             api_base_url=text("SPORTS_MARKET_API_BASE_URL") or DEFAULT_API_BASE_URL,
+            plan_file=Path(plan) if (plan := text("SPORTS_MARKET_PLAN")) else None,
+            simulated=text("SPORTS_MARKET_SIMULATED") == "1",
             recordings_dir=Path(recordings) if (recordings := text("SPORTS_MARKET_RECORDINGS_DIR")) else None,
             webhook_url=secret("SPORTS_MARKET_WEBHOOK_URL"),
         )

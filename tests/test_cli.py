@@ -95,8 +95,10 @@ def test_the_commands() -> None:
         "sandbox",
         "plan cost",
         "ingest",
-        "up",
+        "credits",
         "backfill",
+        "up",
+        "dagster backfill",
         "db bootstrap",
     }
     held = {f"quarantine {name}" for name in ("list", "show", "retry", "waive", "withdraw")}

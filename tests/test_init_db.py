@@ -327,6 +327,7 @@ RIGHTS = {
     "bronze.late_documents": (APPEND, READ, NONE),
     "ops.batch_shapes": (APPEND, READ, READ),
     "ops.batch_states": (PROGRESS, WRITE, READ),
+    "ops.charges": (APPEND, NONE, READ),
     "ops.check_results": (APPEND, ALL, READ),
     "ops.event_digests": (READ, ALL, NONE),
     "ops.fingerprints": (READ, ALL, NONE),

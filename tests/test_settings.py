@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import UsageError
+from pipeline.errors import SetupError, UsageError
 from pipeline.secret import Secret
-from pipeline.settings import DEFAULT_API_BASE_URL, Settings, check_role_prefix
+from pipeline.settings import DEFAULT_API_BASE_URL, SECRET_VARIABLES, Settings, check_role_prefix
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -33,6 +33,8 @@ def test_every_variable_is_read() -> None:
             "ODDS_API_KEY": "k",
             "SPORTS_MARKET_API_BASE_URL": "http://localhost:8000/",
             "SPORTS_MARKET_RECORDINGS_DIR": "recordings",
+            "SPORTS_MARKET_PLAN": "plan.yml",
+            "SPORTS_MARKET_SIMULATED": "1",
             "SPORTS_MARKET_WEBHOOK_URL": "https://hooks.example/token",
         }
     )
@@ -44,8 +46,33 @@ def test_every_variable_is_read() -> None:
         api_key=Secret("k"),
         api_base_url="http://localhost:8000",
         recordings_dir=Path("recordings"),
+        plan_file=Path("plan.yml"),
+        simulated=True,
         webhook_url=Secret("https://hooks.example/token"),
     )
+
+
+def test_every_secret_may_stand_in_a_file_and_the_variable_itself_comes_first(tmp_path: Path) -> None:
+    for name in SECRET_VARIABLES:
+        (tmp_path / name).write_text(f"postgresql://u:{name}@h/d\n")
+    files = {f"{name}_FILE": str(tmp_path / name) for name in SECRET_VARIABLES}
+    written = {name: f"postgresql://u:{name}@h/d" for name in SECRET_VARIABLES}
+    assert Settings.from_env(files) == Settings.from_env(written) != Settings()
+    assert Settings.from_env(files | {"SPORTS_MARKET_API_KEY": "k"}).api_key == Secret("k")
+    # ours in a file comes before the other name of the key
+    assert Settings.from_env(files | {"ODDS_API_KEY": "k"}).api_key == Secret(written["SPORTS_MARKET_API_KEY"])
+    assert Settings.from_env({f"{name}_FILE": " " for name in SECRET_VARIABLES}) == Settings()
+
+
+@pytest.mark.parametrize("content", [None, b" \n", b"\xff\xfe"])
+def test_a_secret_file_that_gives_nothing_is_named_with_its_variable(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SetupError) as caught:
+        Settings.from_env({"SPORTS_MARKET_ROLE_PASSWORD_FILE": str(file)})
+    assert caught.value.code == "SECRET_FILE_UNREADABLE"
+    assert str(file) in caught.value.message and "SPORTS_MARKET_ROLE_PASSWORD_FILE" in caught.value.message
 
 
 def test_the_key_has_two_names_and_ours_comes_first() -> None:

@@ -8,6 +8,7 @@ from typing import Final
 import psycopg
 from psycopg.types.json import Jsonb
 
+from pipeline.bronze.charges import OWN, Charge, record_charges
 from pipeline.bronze.documents import keep_document
 from pipeline.clock import Clock
 from pipeline.contracts import strict_json
@@ -66,7 +67,7 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
             )
         return _known_batch(connection, batch)
 
-    judged, shape = _look_at(batch)
+    judged, shape, charges = _look_at(batch)
     with connection.transaction():
         connection.execute(
             "insert into bronze.batches (batch_id, scheduled_at, plan_id, plan, source, exchange_count, content_sha256)"
@@ -88,6 +89,7 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
         ]
         _insert_exchanges(connection, batch, hashes)
         _insert_verdicts(connection, batch, judged, clock)
+        record_charges(connection, batch, charges)
         record_shape(connection, batch, shape, clock)
         connection.execute(
             "insert into ops.batch_states (batch_id, state, changed_at) values (%s, 'sealed', %s)",
@@ -110,21 +112,30 @@ def is_answer(exchange: Exchange) -> bool:
     return exchange.failure is None and exchange.status == 200 and exchange.body is not None
 
 
-def _look_at(batch: Batch) -> tuple[list[tuple[Exchange, Judgement | None]], Shape]:
-    """Each exchange with the judgement on its answer, and the shape of them all; no parsed document outlives its turn."""
+def _look_at(
+    batch: Batch,
+) -> tuple[list[tuple[Exchange, Judgement | None]], Shape, list[tuple[Exchange, Charge]]]:
+    """Each exchange with the judgement on its answer, the shape of them all, and what each cost.
+
+    No parsed document outlives its turn.
+    """
     judged: list[tuple[Exchange, Judgement | None]] = []
+    charges: list[tuple[Exchange, Charge]] = []
     shapes = []
     for exchange in batch.exchanges:
-        judgement = None
+        judgement = document = None
         if is_answer(exchange):
             judgement = judge(exchange)
+            document = judgement.document
             if judgement.document is not None:
                 shapes.append(shape_of(batch.batch_id, exchange, judgement.document))
                 judgement = replace(judgement, document=None)
         else:
             shapes.append(shape_of_failure(batch.batch_id, exchange))
         judged.append((exchange, judgement))
-    return judged, union(shapes)
+        if batch.source in OWN:
+            charges.append((exchange, Charge.of(exchange, document)))
+    return judged, union(shapes), charges
 
 
 def _known_batch(connection: Connection, batch: Batch) -> LoadedBatch:

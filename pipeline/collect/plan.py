@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -21,12 +21,13 @@ from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 
 # Endpoints of a plan in the order in which they are asked: what is free first.
 _STAGES: Final = ("sports", "events", "odds", "scores", "participants")
-_EVENT_STAGES: Final = ("event_odds", "event_markets")
+EVENT_STAGES: Final = ("event_odds", "event_markets")
 _LISTING: Final = ("events", "odds")
 _HISTORICAL: Final = ("events", "odds", "event_odds")
 # Keys of a plan file that say when and how much, not what; other parts read them.
 _SCHEDULING: Final = ("name", "description", "cadence", "budget")
 _KEY: Final = re.compile(r"[0-9a-zA-Z_]+")
+_CHOICES: Final = ("groups", "all_active")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ class MarketPlan:
         event_markets: market keys for ``event_odds``.
         scores_days_from: 1 to 3 to get finished scores of so many days, or None.
         historical: ask the historical endpoints.
+        groups: groups of sports, such as ``Tennis``: those in season, as the endpoint ``sports`` tells, beside ``sports``.
+        all_active: all sports in season.
 
     Raises:
         UsageError: ``PLAN_INVALID``, or ``UNKNOWN_REGION``.
@@ -122,18 +125,27 @@ class MarketPlan:
     event_markets: tuple[str, ...] = ()
     scores_days_from: int | None = None
     historical: bool = False
+    groups: tuple[str, ...] = ()
+    all_active: bool = False
 
     def __post_init__(self) -> None:
         # one canonical order, so that plans that ask the same are the same
-        for name in ("sports", "markets", "regions", "bookmakers", "event_markets"):
+        for name in ("sports", "markets", "regions", "bookmakers", "event_markets", "groups"):
             object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
         self._check()
-        object.__setattr__(self, "endpoints", tuple(name for name in _STAGES + _EVENT_STAGES if name in self.endpoints))
+        object.__setattr__(self, "endpoints", tuple(name for name in _STAGES + EVENT_STAGES if name in self.endpoints))
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether its sports depend on what is in season."""
+        return bool(self.groups) or self.all_active
 
     @property
     def identity(self) -> PlanIdentity:
         """Everything that is asked; the date of a historical batch is its time, not its plan."""
-        values = ((item.name, getattr(self, item.name)) for item in fields(self))
+        # what chooses sports came later, and is no part of a plan that names them
+        names = [item.name for item in fields(self) if item.name not in _CHOICES or getattr(self, item.name)]
+        values = ((name, getattr(self, name)) for name in names)
         return PlanIdentity(
             {"kind": "market", **{key: list(value) if isinstance(value, tuple) else value for key, value in values}}
         )
@@ -146,15 +158,20 @@ class MarketPlan:
             requests += self._event_requests(scheduled_at, listing)
         return tuple(Step(place, request) for place, request in enumerate(requests))
 
-    def most_requests(self, events_per_sport: int) -> tuple[tuple[ApiRequest, int], ...]:
+    def most_requests(self, events_per_sport: int, sports: int = 0) -> tuple[tuple[ApiRequest, int], ...]:
         """What a batch asks at most, before any answer is there: requests, and how many of each.
 
         Args:
             events_per_sport: how many events a sport may list.
+            sports: how many may be in season, beside those that it names.
         """
         any_time = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-        names = [name for name in _EVENT_STAGES if name in self.endpoints]
-        events = [(self._request(name, any_time, sport, "0" * 32), events_per_sport) for name in names for sport in self.sports]
+        if self.is_chosen:
+            keys = (*self.sports, *(f"in_season_{number}" for number in range(sports)))
+            named = replace(self, sports=keys or ("none",), groups=(), all_active=False)
+            return named.most_requests(events_per_sport) if keys else ((self.request("sports", any_time), 1),)
+        names = [name for name in EVENT_STAGES if name in self.endpoints]
+        events = [(self.request(name, any_time, sport, "0" * 32), events_per_sport) for name in names for sport in self.sports]
         return tuple((request, 1) for request in self._sport_requests(any_time)) + tuple(events)
 
     def filed_under(self, scheduled_at: dt.datetime, exchanges: Sequence[Exchange]) -> dt.datetime:
@@ -170,15 +187,16 @@ class MarketPlan:
         for name in _STAGES:
             if name in self.endpoints:
                 sports = (None,) if name == "sports" else self.sports
-                requests += [self._request(name, scheduled_at, sport) for sport in sports]
+                requests += [self.request(name, scheduled_at, sport) for sport in sports]
         return requests
 
     def _event_requests(self, scheduled_at: dt.datetime, exchanges: Iterable[Exchange]) -> list[ApiRequest]:
         listed = sorted(set(_listed_events(exchanges)))
-        names = [name for name in _EVENT_STAGES if name in self.endpoints]
-        return [self._request(name, scheduled_at, sport, event) for name in names for sport, event in listed]
+        names = [name for name in EVENT_STAGES if name in self.endpoints]
+        return [self.request(name, scheduled_at, sport, event) for name in names for sport, event in listed]
 
-    def _request(self, name: str, scheduled_at: dt.datetime, sport: str | None, event: str | None = None) -> ApiRequest:
+    def request(self, name: str, scheduled_at: dt.datetime, sport: str | None = None, event: str | None = None) -> ApiRequest:
+        """The request of one endpoint, as this plan asks it."""
         row = ENDPOINTS[f"historical_{name}" if self.historical else name]
         params: dict[str, str] = {}
         if row.has_books:
@@ -195,7 +213,7 @@ class MarketPlan:
         return ApiRequest.of(row.name, sport=sport, event_id=event, params=params)
 
     def _check(self) -> None:
-        known = _HISTORICAL if self.historical else _STAGES + _EVENT_STAGES
+        known = _HISTORICAL if self.historical else _STAGES + EVENT_STAGES
         if not self.endpoints:
             raise _invalid("it asks for no endpoint", f"Known endpoints: {', '.join(known)}.")
         for name in self.endpoints:
@@ -208,9 +226,11 @@ class MarketPlan:
             for key in getattr(self, name):
                 if not _KEY.fullmatch(key):
                     raise _invalid(f"{name} holds {key!r}, which is no key", "Keys are letters, digits and underscores.")
-        if set(self.endpoints) != {"sports"} and not self.sports:
-            raise _invalid("it names no sport", "Add `sports: [...]`.")
-        if "upcoming" in self.sports and not set(self.endpoints) <= {"sports", "odds", *_EVENT_STAGES}:
+        if self.is_chosen and (self.historical or "sports" not in self.endpoints):
+            raise _invalid("what is in season is told by the endpoint `sports`, and now only", "Add `sports` to its endpoints.")
+        if set(self.endpoints) != {"sports"} and not self.sports and not self.is_chosen:
+            raise _invalid("it names no sport", "Add `sports: [...]`, `groups: [...]` or `all_active: true`.")
+        if "upcoming" in self.sports and not set(self.endpoints) <= {"sports", "odds", *EVENT_STAGES}:
             raise _invalid("`upcoming` is a sport for odds only", "Ask the other endpoints for sports by their keys.")
         books_of(self.regions)
         if any(ENDPOINTS[name].has_books for name in self.endpoints) and bool(self.regions) == bool(self.bookmakers):
@@ -222,7 +242,7 @@ class MarketPlan:
             )
         if ("event_odds" in self.endpoints) != bool(self.event_markets):
             raise _invalid("event_odds and event_markets (its market keys) come together", "Give both or none.")
-        if set(self.endpoints) & set(_EVENT_STAGES) and not set(self.endpoints) & set(_LISTING):
+        if set(self.endpoints) & set(EVENT_STAGES) and not set(self.endpoints) & set(_LISTING):
             raise _invalid("no endpoint lists the events to ask about", "Add `events`, which is free.")
         if self.odds_format not in ("decimal", "american"):
             raise _invalid(f"odds_format is {self.odds_format!r}", "It is decimal or american.")
@@ -293,6 +313,11 @@ def _value(key: str, kind: str, value: object) -> Any:
 
 def _invalid(why: str, next_step: str) -> UsageError:
     return UsageError("PLAN_INVALID", f"The plan cannot be used: {why}.", next_step)
+
+
+def is_key(value: object) -> bool:
+    """Whether a value can be a sport's or event's key: letters, digits and underscores."""
+    return isinstance(value, str) and _KEY.fullmatch(value) is not None
 
 
 def _listed_events(exchanges: Iterable[Exchange]) -> Iterable[tuple[str, str]]:

@@ -43,9 +43,9 @@ class PlanCost:
     endpoints: tuple[EndpointCost, ...]
 
     @classmethod
-    def of(cls, file: PlanFile, events_per_sport: int) -> PlanCost:
-        """The cost of a plan where a sport lists so many events."""
-        asked = file.plan.most_requests(events_per_sport)
+    def of(cls, file: PlanFile, events_per_sport: int, sports: int = 0) -> PlanCost:
+        """The cost of a plan where a sport lists so many events, and so many are in season of those it does not name."""
+        asked = file.plan.most_requests(events_per_sport, sports)
         rows = []
         for name in ENDPOINTS:
             found = [(request, times) for request, times in asked if request.endpoint == name]
@@ -61,7 +61,7 @@ class PlanCost:
 
     @property
     def runs_per_month(self) -> int | None:
-        """Runs in the longest month; None without a cadence."""
+        """Runs in the longest month, where tiers are always in the shortest of them; None without a cadence."""
         return None if self.file.every is None else -(-_LONGEST_MONTH // self.file.every)
 
     @property

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from pipeline.collect.plan import MarketPlan, parse_plan, read_document
+from pipeline.collect.cadence import Cadence, parse_cadence, parse_duration
+from pipeline.collect.chosen import ChosenPlan
+from pipeline.collect.plan import MarketPlan, Plan, parse_plan, read_document
 from pipeline.errors import UsageError
 from pipeline.odds_api.credits import Budget
 from pipeline.odds_api.endpoints import nearest
-
-_CADENCE: Final = re.compile(r"([1-9]\d{0,5})([smhd])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +23,21 @@ class PlanFile:
     Attributes:
         name: its ``name``, else the file's.
         plan: what to ask. Nothing else is part of its identity.
-        every: ``cadence``, such as ``90s``, ``15m``, ``6h`` or ``1d``; None = it has none.
+        every: ``cadence``, such as ``90s``, ``15m``, ``6h`` or ``1d``, or the shortest period of its tiers; None = it has none.
         budget: what it may cost; no limit where the file has none.
+        tiers: of the cadence, by the time to the start.
     """
 
     name: str
     plan: MarketPlan
     every: dt.timedelta | None
     budget: Budget
+    tiers: Cadence | None = None
+
+    @property
+    def asking(self) -> Plan:
+        """The plan as a run asks it: all of it, or what is on and due."""
+        return ChosenPlan(self.plan, self.tiers) if self.plan.is_chosen or self.tiers is not None else self.plan
 
 
 def load_plan_file(path: Path | str) -> PlanFile:
@@ -46,18 +51,23 @@ def load_plan_file(path: Path | str) -> PlanFile:
     for key in ("name", "description"):
         if not isinstance(document.get(key, ""), str):
             raise _invalid(f"{key} is {document[key]!r}", "It is a text.")
-    return PlanFile(
-        document.get("name", Path(path).stem), plan, _cadence(document.get("cadence")), _budget(document.get("budget"))
-    )
+    every, tiers = _cadence(document.get("cadence"))
+    if tiers is not None and (plan.historical or "events" not in plan.endpoints):
+        raise _invalid("tiers go by the starts that the endpoint `events` lists, which is free", "Add `events`.")
+    return PlanFile(document.get("name", Path(path).stem), plan, every, _budget(document.get("budget")), tiers)
 
 
-def _cadence(value: Any) -> dt.timedelta | None:
+def _cadence(value: Any) -> tuple[dt.timedelta | None, Cadence | None]:
+    """The width of a slot, and the tiers where there are any."""
     if value is None:
-        return None
-    found = _CADENCE.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        raise _invalid(f"cadence is {value!r}", "It is a number and a unit, such as 90s, 15m, 6h or 1d.")
-    return dt.timedelta(**{_UNITS[found[2]]: int(found[1])})
+        return None, None
+    if isinstance(value, Mapping):
+        tiers = parse_cadence(value)
+        return tiers.periods[0], tiers
+    every = parse_duration(value)
+    if every is None:
+        raise _invalid(f"cadence is {value!r}", "It is a number and a unit, such as 90s, 15m, 6h or 1d, or tiers of those.")
+    return every, None
 
 
 def _budget(value: Any) -> Budget:

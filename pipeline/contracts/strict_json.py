@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-import orjson
-
 MAX_BYTES = 32 * 1024 * 1024
 MAX_DEPTH = 100
 # An honest answer of MAX_BYTES stays far below; `[[],[],…` of that size would take gigabytes once parsed.
@@ -24,10 +22,6 @@ _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _STRING = re.compile(rb'"[^"]*"')
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
-# A number that fits into 64 bits, or into a float without loss, is shorter.
-_LONG_NUMBER = b"0" * 16
-_DIGITS = bytes.maketrans(b"123456789.-", b"0" * 11)
-_MANY_QUOTES = 4 * MAX_VALUES
 # What may become a NUL or half of a surrogate pair; a hit is looked at closely.
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -71,9 +65,6 @@ def parse(body: bytes) -> tuple[Any, str]:
         piece = ascii(body[error.start : error.start + 20])
         raise NotStrict("body.utf8", f"byte {error.start} is no UTF-8 ({error.reason})", value=piece) from None
     _refuse_depth(body)
-    document = _parse_plain(body)
-    if document is not None:
-        return document, text
     try:
         document = _DECODER.decode(text)
     except NotStrict:
@@ -91,26 +82,6 @@ def parse(body: bytes) -> tuple[Any, str]:
                     raise NotStrict("json.nul", "a string holds a NUL", value=string, pointer=pointer)
                 raise NotStrict("json.surrogate", "a string holds half of a surrogate pair", value=string, pointer=pointer)
     return document, text
-
-
-def _parse_plain(body: bytes) -> Any:
-    """The document of a body in which nothing could be refused, by a parser that is quick and lenient; None for any other.
-
-    Such a body has no escape and no number of a form that parsers disagree on, and as many strings as its document: no key
-    was dropped. Nearly every honest answer is one, and is parsed in half of the time.
-    """
-    quotes = body.count(b'"')
-    if b"\\" in body or quotes > _MANY_QUOTES:
-        return None
-    bare = b"".join(body.split(b'"')[::2])
-    if bare.count(b"e") != bare.count(b"true") + bare.count(b"false") or _LONG_NUMBER in bare.translate(_DIGITS):
-        return None
-    try:
-        # an E, a NaN, an Infinity is left to the other parser by way of this one's error or of the next line
-        document = None if b"E" in bare else orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return document if orjson.dumps(document).count(b'"') == quotes else None
 
 
 def _refuse_depth(body: bytes) -> None:

@@ -66,17 +66,22 @@ class Report:
         return cls(last, used, remaining, _month(values.get("date")))
 
 
-def computed(request: ApiRequest, received: Received) -> int | None:
+def computed(request: ApiRequest, received: Received, document: object | None = None) -> int | None:
     """The credits that an answer costs by the documented rules; None where that cannot be told from what came.
 
     An HTTP error costs nothing. Whether a lost answer was charged is not known, nor what a page is that is no JSON.
+
+    Args:
+        request: what was asked.
+        received: what came.
+        document: its body parsed, where somebody has done that.
     """
     if received.status is None:
         return 0 if received.failure is not None and received.failure.code in _NOT_SENT else None
     if received.status != 200:
         return 0
     try:
-        return cost(request, json.loads(received.body or b""))
+        return cost(request, json.loads(received.body or b"") if document is None else document)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return None
 

@@ -11,12 +11,13 @@ import dagster as dg
 
 from pipeline.bronze.load import load_batch
 from pipeline.bronze.numbers import BatchNumbers, batch_numbers
+from pipeline.collect.live import Conduct
 from pipeline.collect.scheduled import collect_scheduled
 from pipeline.errors import ConflictError, RecordingError
 from pipeline.orchestration import checks
 from pipeline.orchestration.partitions import batches
 from pipeline.orchestration.resources import API_POOL, WAREHOUSE_POOL, Api, Workshop, live_folder, said
-from pipeline.orchestration.translator import MADE_ONCE, SOURCES, STORED_MODELS
+from pipeline.orchestration.translator import SOURCES, STANDING, STORED_MODELS
 from pipeline.replay.equivalence import compare_full_refresh
 from pipeline.replay.publish import Publication, publish, refuse
 from pipeline.report.movement import movement_markdown
@@ -79,8 +80,8 @@ def recording(context: dg.AssetExecutionContext, workshop: Workshop, api: Api) -
     for batch_id in sorted(context.partition_keys):
         held = shelf.recording_of(batch_id)
         if held is None:
-            with said(), api.session(clock) as session:
-                collect_scheduled(api.plan, batch_id, session, clock, folder)
+            with said(), api.client(clock) as client:
+                collect_scheduled(api.file, batch_id, client, folder, Conduct(), api.source)
         path = str(folder if held is None else held.path)
         context.add_asset_metadata(
             {"path": dg.MetadataValue.path(path), "collected": held is None}, RECORDING, partition_key=batch_id
@@ -156,16 +157,6 @@ def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any
     yield from ()
 
 
-@dg.multi_asset(name="made_once", specs=MADE_ONCE, pool=WAREHOUSE_POOL, retry_policy=RETRIES, can_subset=True)
-def made_once(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[dg.MaterializeResult[Any]]:
-    """Seeds and views: made with the warehouse, and again by a rebuild."""
-    with said():
-        prepare(workshop.warehouse, workshop.project)
-    for spec in MADE_ONCE:
-        if spec.key in context.selected_asset_keys:
-            yield dg.MaterializeResult(asset_key=spec.key)
-
-
 @dg.asset(
     key=["proof", "full_refresh"],
     group_name="proof",
@@ -184,13 +175,13 @@ def full_refresh(workshop: Workshop) -> Iterator[Any]:
     """Rebuild elsewhere, and compare the digests."""
     with said():
         prepare(workshop.warehouse, workshop.project)
-        compared = compare_full_refresh(workshop.server, workshop.warehouse, workshop.project)
+        compared = compare_full_refresh(workshop.server, workshop.warehouse, workshop.project, workshop.make_anew)
     differing = {name: f"{stands} stands, {anew} from bronze" for name, (stands, anew) in compared.items() if stands != anew}
     check = dg.AssetCheckResult(check_name=EQUIVALENT, passed=not differing, metadata={"tables": len(compared), **differing})
     yield dg.MaterializeResult(metadata={name: anew for name, (_, anew) in compared.items()}, check_results=[check])
 
 
-ALL: Final[tuple[dg.AssetSpec | dg.AssetsDefinition, ...]] = (*EXTERNAL, recording, batch, made_once, full_refresh)
+ALL: Final[tuple[dg.AssetSpec | dg.AssetsDefinition, ...]] = (*EXTERNAL, *STANDING, recording, batch, full_refresh)
 
 
 def _materialized(context: dg.AssetExecutionContext, key: dg.AssetKey, batch_id: str, metadata: Mapping[str, Any]) -> None:

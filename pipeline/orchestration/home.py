@@ -1,16 +1,24 @@
-"""Where Dagster keeps its own state: a folder with its configuration, and a database of its own beside the warehouse."""
+"""Where Dagster keeps its own state: a folder with its configuration, and a database of its own beside the warehouse.
+
+``python -m pipeline.orchestration.home COMMAND …`` makes both, and becomes the command: how ``deploy/`` starts each of
+Dagster's processes.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlencode
 
 import yaml
 
-from pipeline.errors import WarehouseError
+from pipeline.errors import SetupError, SportsMarketError, UsageError, WarehouseError
+from pipeline.settings import Settings
 from pipeline.warehouse.connect import Role, Warehouse
-from pipeline.warehouse.database import Server
+from pipeline.warehouse.database import Server, resolve_server
 
 DATABASE: Final = "sports_market_dagster"
 FOLDER: Final = "dagster"
@@ -74,3 +82,36 @@ def url_of(warehouse: Warehouse) -> str:
     return f"postgresql+psycopg2://{login}@{place}/{quote(warehouse.dbname, safe='')}" + (
         f"?{urlencode(given)}" if given else ""
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make Dagster's home on the server of the database URL, then become a command that finds it.
+
+    Args:
+        arguments: the command and its arguments; ``sys.argv`` by default.
+
+    Returns:
+        The error's exit code; where all is well it does not return.
+    """
+    command = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        settings = Settings.from_env(os.environ)
+        if not command or settings.database_url is None:
+            raise UsageError(
+                "COMMAND_OR_URL_MISSING",
+                "Both a command to become and a database URL are needed: the embedded server would end with this process.",
+                "Set SPORTS_MARKET_DATABASE_URL or SPORTS_MARKET_DATABASE_URL_FILE, and name the command.",
+            )
+        with resolve_server(settings, lambda line: None) as server:
+            home = make_home(settings.state_dir, server)
+        try:
+            os.execvpe(command[0], command, {**os.environ, **home})
+        except OSError as error:
+            raise SetupError("COMMAND_NOT_FOUND", f"{command[0]}: {error.strerror}.", "Name a command that there is.") from None
+    except SportsMarketError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,5 +1,6 @@
 """The jobs, and the schedules that start them. Every schedule is off until somebody turns it on."""
 
+import datetime as dt
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -7,19 +8,27 @@ from typing import Any, Final
 import dagster as dg
 
 from pipeline.bronze.held import Selection
-from pipeline.clock import UTC
-from pipeline.errors import CheckFailed, UsageError
+from pipeline.bronze.numbers import batch_numbers
+from pipeline.clock import UTC, SystemClock, to_iso
+from pipeline.collect.scheduled import forbidden, nothing_due, slot
+from pipeline.errors import CheckFailed, SportsMarketError
 from pipeline.orchestration import assets, checks
 from pipeline.orchestration.partitions import batches, newest
-from pipeline.orchestration.resources import WAREHOUSE_POOL, Api, Workshop, said
+from pipeline.orchestration.resources import WAREHOUSE_POOL, Api, Workshop, live_folder, said, settings
+from pipeline.orchestration.up import docs_folder
+from pipeline.replay.publish import publish
 from pipeline.replay.quarantine import retry_answers
 from pipeline.replay.run import ReplayOptions, replay
 from pipeline.resources import resource
 from pipeline.transform.apply import prepare, rebuild, transformer_session
+from pipeline.transform.docs import write_dbt_docs
+from pipeline.warehouse.connect import Role
 from pipeline.warehouse.database import bootstrap
 from pipeline.warehouse.digest import recomputed_digests
 
-EVERY_TEN_MINUTES: Final = "*/10 * * * *"
+# What is due, and whether it is there already, is found out at each tick; that costs no call.
+EVERY_MINUTE: Final = "* * * * *"
+MINUTE: Final = dt.timedelta(minutes=1)
 AT_NIGHT: Final = "30 4 * * *"
 # Finished runs without partitions (nightly, docs, sensors' own) are kept so long; runs of batches are the batches' history.
 KEEP_RUNS_DAYS: Final = 60
@@ -97,32 +106,40 @@ def rebuild_and_compare(context: dg.OpExecutionContext, workshop: Workshop) -> N
 def retry_quarantine(context: dg.OpExecutionContext, workshop: Workshop) -> None:
     """Judge every quarantined answer again by today's contracts, and publish the batches of those that are taken now.
 
-    Run the partitions of these batches again to see their checks.
+    The checks of these batches' partitions are told anew.
     """
     with said():
-        opened = workshop.warehouse
-        prepare(opened, workshop.project)
-        summary = retry_answers(opened, workshop.project, Selection(), workshop.clock, lambda line: None)
+        opened, project, clock = workshop.warehouse, workshop.project, workshop.clock
+        prepare(opened, project)
+        summary = retry_answers(opened, project, Selection(), clock, lambda line: None)
         _tell(context, summary.to_json())
+        for batch_id in sorted({each.batch_id for each in summary.answers if each.outcome == "released"}):
+            one = publish(opened, project, batch_id, workshop.shelf.recording_of(batch_id), clock)
+            with opened.connect(Role.INGESTER) as ingester:
+                numbers = batch_numbers(ingester, batch_id)
+            checks.tell(context, checks.quarantine(batch_id, numbers), *checks.published(batch_id, one))
         if summary.failures or summary.withheld:
             raise CheckFailed("QUARANTINE_RETRY_FAILED", "; ".join(summary.lines()[:6]), "Mend what is named, and try again.")
 
 
 @dg.op(pool=WAREHOUSE_POOL)
 def write_docs(context: dg.OpExecutionContext, workshop: Workshop) -> None:
-    """Write a page per contract, and the Data Docs of their suites, into the state folder."""
+    """Write dbt's docs, a page per contract, and the Data Docs of their suites, into the state folder."""
     from pipeline.contracts.commands import docs  # what it stands on takes ten seconds to import
 
     with said():
-        index = docs(workshop.project.manifest(), workshop.settings.state_dir.absolute() / "docs" / "contracts")
-    context.add_output_metadata({"index": dg.MetadataValue.path(str(index))})
+        warehouse, project, folder = workshop.warehouse, workshop.project, docs_folder(workshop.settings)
+        prepare(warehouse, project)
+        pages = {
+            "dbt": write_dbt_docs(project, warehouse, folder / "dbt"),
+            "contracts": docs(project.manifest(), folder / "contracts"),
+        }
+    context.add_output_metadata({name: dg.MetadataValue.path(page.as_uri()) for name, page in pages.items()})
 
 
 @dg.op
 def tidy_up(context: dg.OpExecutionContext, workshop: Workshop) -> None:
     """Let go of old runs that published nothing, and of the oldest partitions beyond what is shown."""
-    import datetime as dt
-
     instance = context.instance
     before = workshop.clock.now() - dt.timedelta(days=KEEP_RUNS_DAYS)
     old = instance.get_run_records(dg.RunsFilter(created_before=before, statuses=_FINISHED))
@@ -148,22 +165,31 @@ ALL: Final = (ingest, nightly, replay_job, rebuild_job, quarantine_job, docs_job
 @dg.schedule(
     name="live",
     job=ingest,
-    cron_schedule=EVERY_TEN_MINUTES,
+    cron_schedule=EVERY_MINUTE,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Adds the batch that is due, and runs it. The simulated market answers; real calls are not made yet.",
+    description="Adds the batch that the plan's cadence makes due, and runs it; skips, and says why, what must not be spent.",
 )
 def live(context: dg.ScheduleEvaluationContext, api: Api) -> dg.RunRequest | dg.SkipReason:
-    """One batch per tick, named by the tick's time and the plan."""
+    """One batch per slot of the cadence, named by the slot and the plan."""
     try:
-        plan = api.plan
-    except UsageError as error:
-        return dg.SkipReason(f"{error.message} {error.next_step}")
-    scheduled_at = context.scheduled_execution_time.astimezone(UTC).replace(microsecond=0)
-    batch_id = plan.identity.batch_id(scheduled_at)
-    # adding one that is there already changes nothing
+        file, given, now = api.file, settings(), context.scheduled_execution_time.astimezone(UTC)
+        at = slot(now.replace(microsecond=0), file.every or MINUTE)
+        batch_id = file.plan.identity.batch_id(at)
+        if batch_id in context.instance.get_dynamic_partitions(str(batches.name)):
+            return dg.SkipReason(f"The batch of {to_iso(at)} is there.")
+        if later := nothing_due(file, at, live_folder(given)):
+            return dg.SkipReason(later)
+        with api.client(SystemClock()) as client:
+            why = forbidden(file, client)
+        if why is not None:
+            return dg.SkipReason(str(why))
+    except SportsMarketError as error:
+        return dg.SkipReason(str(error))
     context.instance.add_dynamic_partitions(str(batches.name), [batch_id])
-    return dg.RunRequest(run_key=batch_id, partition_key=batch_id, tags={"batches": batch_id, "plans": plan.identity.plan_id})
+    return dg.RunRequest(
+        run_key=batch_id, partition_key=batch_id, tags={"batches": batch_id, "plans": file.plan.identity.plan_id}
+    )
 
 
 SCHEDULES: Final = (

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import datetime as dt
 import functools
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import dagster as dg
-import requests
+from dagster_dbt import DbtCliResource
 from pydantic import PrivateAttr
 
 from pipeline.clock import Clock, SystemClock
-from pipeline.collect.plan import MarketPlan, load_plan
-from pipeline.errors import SportsMarketError
-from pipeline.odds_api.client import open_session
+from pipeline.collect.plan import MarketPlan
+from pipeline.collect.plan_file import PlanFile, load_plan_file
+from pipeline.errors import SportsMarketError, UsageError
+from pipeline.odds_api.client import OddsApiClient, open_session
+from pipeline.odds_api.credits import Budget
+from pipeline.odds_api.retry import Pace
 from pipeline.odds_api.simulator import SimulatedMarket, SimulatorAdapter
+from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.shelf import Shelf
+from pipeline.replay.equivalence import anew_in_process
 from pipeline.resources import resource
 from pipeline.settings import Settings
 from pipeline.transform.apply import prepare
@@ -31,6 +39,20 @@ LIVE_RECORDING: Final = "live"
 # One at a time where it costs credits, and where batches are published; the lock in the warehouse holds without them.
 API_POOL: Final = "api"
 WAREHOUSE_POOL: Final = "warehouse"
+# As anybody runs dbt by hand: every model anew, and every test.
+PLAIN_BUILD: Final = ("build", "--full-refresh", "--exclude", "resource_type:unit_test", "--no-partial-parse")
+# What live batches ask where no plan is named.
+SMALL_PLAN: Final = PlanFile(
+    "small",
+    MarketPlan(
+        endpoints=("sports", "events", "odds", "scores"),
+        sports=("americanfootball_nfl", "icehockey_nhl"),
+        markets=("h2h", "spreads", "totals"),
+        regions=("us",),
+    ),
+    dt.timedelta(minutes=10),
+    Budget(),
+)
 
 
 def settings() -> Settings:
@@ -62,8 +84,9 @@ class Workshop(dg.ConfigurableResource[Any]):
     """The warehouse, the dbt project and the recordings, opened on first use and let go at the end of the run.
 
     Attributes:
-        dbt: ``in_process`` publishes batch by batch, each in one transaction; ``cli`` runs dagster-dbt's command line on all
-            batches of a run together, which readers may see half-way.
+        dbt: what computes the full refresh that the warehouse is compared with. ``in_process``: our one transaction; ``cli``:
+            plain dbt, by dagster-dbt's resource, in a process of its own and with a commit per model, as nobody reads the
+            database in which it does. Batches are always published in process: only there they are one transaction.
     """
 
     dbt: Literal["in_process", "cli"] = "in_process"
@@ -114,6 +137,19 @@ class Workshop(dg.ConfigurableResource[Any]):
         found: Warehouse = self._opened["warehouse"]
         return found
 
+    def make_anew(self, warehouse: Warehouse, project: DbtProject) -> None:
+        """Compute silver and gold of a database from its bronze, by what :attr:`dbt` says; see ``compare_full_refresh``."""
+        if self.dbt == "in_process":
+            anew_in_process(warehouse, project)
+            return
+        project.manifest()  # dbt's packages are there from now on
+        directory = str(project.directory)
+        with project.environment(warehouse.dbt_env(Role.TRANSFORMER)):
+            command = DbtCliResource(
+                project_dir=directory, profiles_dir=directory, dbt_executable=str(Path(sys.executable).with_name("dbt"))
+            )
+            command.cli(PLAIN_BUILD, manifest=project.manifest_json(), target_path=project.work_dir / "cli").wait()
+
     @contextlib.contextmanager
     def opened(self) -> Iterator[Opened]:
         """The warehouse with silver's and gold's relations, and a session that loads."""
@@ -132,31 +168,49 @@ class Opened:
 
 
 class Api(dg.ConfigurableResource[Any]):
-    """What live batches are asked of. Real calls are not made yet: the simulated market answers.
+    """What live batches are asked of: the API, or a sandbox, with the key that the environment gives.
 
     Attributes:
-        plan_file: what is asked (YAML); empty = a small plan of two leagues.
+        simulated: let the simulated market answer where there is no key, as ``SPORTS_MARKET_SIMULATED=1`` does.
         seed: of the simulated market.
     """
 
-    plan_file: str = ""
+    simulated: bool = False
     seed: int = 7
 
     @property
-    def plan(self) -> MarketPlan:
-        """What is asked."""
-        if self.plan_file:
-            return load_plan(self.plan_file)
-        return MarketPlan(
-            endpoints=("sports", "events", "odds", "scores"),
-            sports=("americanfootball_nfl", "icehockey_nhl"),
-            markets=("h2h", "spreads", "totals"),
-            regions=("us",),
-        )
+    def file(self) -> PlanFile:
+        """What is asked, how often, and what it may cost."""
+        file = load_plan_file(given) if (given := settings().plan_file) else SMALL_PLAN
+        return file if file.every is not None else dataclasses.replace(file, every=SMALL_PLAN.every)
 
-    def session(self, clock: Clock) -> requests.Session:
-        """A session whose requests are answered; the caller closes it."""
-        return open_session(SimulatorAdapter(SimulatedMarket(self.seed), clock))
+    @property
+    def source(self) -> str:
+        """Who answers: ``live`` or ``simulated``."""
+        given = settings()
+        return "simulated" if given.api_key is None and (self.simulated or given.simulated) else "live"
+
+    @contextlib.contextmanager
+    def client(self, clock: Clock) -> Iterator[OddsApiClient]:
+        """A client of whoever answers.
+
+        Raises:
+            UsageError: ``API_KEY_MISSING``.
+        """
+        given = settings()
+        if self.source == "simulated":
+            with open_session(SimulatorAdapter(SimulatedMarket(self.seed), clock)) as session:
+                yield OddsApiClient(session, clock=clock)
+        elif given.api_key is None:
+            raise UsageError(
+                "API_KEY_MISSING",
+                "There is no key to ask the API with.",
+                "Set SPORTS_MARKET_API_KEY, or SPORTS_MARKET_SIMULATED=1 for the simulated market.",
+            )
+        else:
+            with open_session(LiveAdapter(clock)) as session:
+                pace = Pace(SystemClock())
+                yield OddsApiClient(session, clock=clock, base_url=given.api_base_url, api_key=given.api_key, pace=pace)
 
 
 @contextlib.contextmanager
@@ -168,7 +222,7 @@ def said() -> Iterator[None]:
         raise dg.Failure(
             f"{error.code}: {error.message}",
             {"code": error.code, "next": error.next_step},
-            allow_retries=error.code in ("DATABASE_UNREACHABLE", "WAREHOUSE_BUSY"),
+            allow_retries=error.code in ("DATABASE_UNREACHABLE", "WAREHOUSE_BUSY", "SPOOL_BUSY"),
         ) from error
 
 

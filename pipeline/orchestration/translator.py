@@ -17,7 +17,9 @@ from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
 from pipeline.contracts.tables import TableContract, read_contracts
 from pipeline.orchestration.partitions import batches
 from pipeline.orchestration.resources import project_of, settings
+from pipeline.orchestration.up import docs_folder
 from pipeline.resources import resource
+from pipeline.transform.docs import FILE as DBT_DOCS
 
 BLOCKING: Final = "blocking"
 STORED: Final = "ledgered"
@@ -49,13 +51,19 @@ class Translator(DagsterDbtTranslator):
         return [] if contract is None else [f"team:{contract.owner}"]
 
     def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> dict[str, Any]:
-        """Columns, and where its SQL and its contract are."""
+        """Columns, and where its SQL, its contract and its pages are (``up`` and the job ``docs`` write them)."""
         found = dict(super().get_metadata(dbt_resource_props))
         contract = CONTRACTS.get((dbt_resource_props["schema"], dbt_resource_props["name"]))
         if contract is not None:
             file = resource(f"contracts/warehouse/{contract.name}.odcs.yaml")
+            # no links: a page that came by HTTP may not open a file
+            pages = docs_folder(settings())
             found |= {
                 "contract": dg.MetadataValue.path(str(file)),
+                "contract_page": dg.MetadataValue.path((pages / "contracts" / f"{contract.name}.html").as_uri()),
+                "dbt_docs": dg.MetadataValue.path(
+                    f"{(pages / 'dbt' / DBT_DOCS).as_uri()}#!/model/{dbt_resource_props['unique_id']}"
+                ),
                 "contract_version": contract.version,
                 "grain": contract.grain,
             }
@@ -102,7 +110,9 @@ SOURCES: Final[Mapping[tuple[str, str], str]] = {
 STORED_MODELS: Final = build_dbt_asset_specs(
     manifest=MANIFEST, dagster_dbt_translator=TRANSLATOR, select=f"config.materialized:{STORED}"
 )
-MADE_ONCE: Final = build_dbt_asset_specs(
+# No run makes them: seeds and views are there with the warehouse, and a view is as new as its tables. So Dagster must not
+# wait for their materialization, nor ask about it before a backfill.
+STANDING: Final = build_dbt_asset_specs(
     manifest=MANIFEST, dagster_dbt_translator=TRANSLATOR, select="resource_type:seed config.materialized:view"
 )
 
@@ -112,6 +122,6 @@ def test_specs(*, blocking: bool) -> list[dg.AssetCheckSpec]:
     tests = [
         key for key, node in MANIFEST["nodes"].items() if node["resource_type"] == "test" and is_blocking(node) == blocking
     ]
-    pairs = ((spec, unique_id) for spec in (*STORED_MODELS, *MADE_ONCE) for unique_id in tests)
+    pairs = ((spec, unique_id) for spec in (*STORED_MODELS, *STANDING) for unique_id in tests)
     found = (TRANSLATOR.get_asset_check_spec(spec, MANIFEST, unique_id, None) for spec, unique_id in pairs)
     return [spec for spec in found if spec is not None]

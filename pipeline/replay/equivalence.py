@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Final
 
 from psycopg import sql
@@ -25,13 +26,22 @@ COPIED: Final = (
 )
 
 
-def compare_full_refresh(server: Server, warehouse: Warehouse, project: DbtProject) -> dict[str, tuple[str, str]]:
+def anew_in_process(warehouse: Warehouse, project: DbtProject) -> None:
+    """Silver and gold from bronze as :func:`pipeline.transform.apply.rebuild` makes them."""
+    prepare(warehouse, project)
+    rebuild(warehouse, project)
+
+
+def compare_full_refresh(
+    server: Server, warehouse: Warehouse, project: DbtProject, make: Callable[[Warehouse, DbtProject], None] = anew_in_process
+) -> dict[str, tuple[str, str]]:
     """Copy bronze and what became of it into another database, rebuild silver and gold there, and drop it.
 
     Args:
         server: that the warehouse is on.
         warehouse: prepared; it is only read, in one moment of it.
         project: the dbt project.
+        make: computes silver and gold of the other database, which has bronze and nothing else.
 
     Returns:
         Table of gold → its digest here, and its digest anew; both from all rows.
@@ -46,8 +56,7 @@ def compare_full_refresh(server: Server, warehouse: Warehouse, project: DbtProje
         with transformer_session(warehouse) as session:
             _copy(warehouse, elsewhere)
             stands = recomputed_digests(session)
-        prepare(elsewhere, project)
-        rebuild(elsewhere, project)
+        make(elsewhere, project)
         with transformer_session(elsewhere) as session:
             anew = recomputed_digests(session)
     finally:

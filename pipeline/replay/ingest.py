@@ -1,34 +1,30 @@
-"""One live run: collect a batch into the spool, and load the spool."""
+"""One live run: collect a batch into the spool, and load what of the spool the warehouse does not hold."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import fcntl
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.clock import UTC, Clock, to_iso
-from pipeline.collect.collector import collect
+from pipeline.clock import Clock, to_iso
 from pipeline.collect.live import Conduct
-from pipeline.collect.plan_cost import PlanCost
 from pipeline.collect.plan_file import PlanFile
-from pipeline.errors import UsageError
+from pipeline.collect.scheduled import check_cost, claimed, collect_slot, slot, spool_of
 from pipeline.odds_api.client import OddsApiClient
 from pipeline.odds_api.credits import Bill
 from pipeline.recording.model import Batch
-from pipeline.recording.store import RecordingWriter
-from pipeline.replay.load import LoadSummary, load_recording
+from pipeline.recording.store import Recording
+from pipeline.replay.load import LoadSummary, load_batches, unfinished
 from pipeline.replay.progress import BatchLine
 from pipeline.transform.project import DbtProject
-from pipeline.warehouse.connect import Warehouse
+from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.digest import stored_digests, view_digests
 
 # Runs of a plan without a cadence that begin in one minute are one batch.
-_SLOT: Final = dt.timedelta(minutes=1)
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=UTC)
+SLOT: Final = dt.timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +35,13 @@ class IngestSummary:
         spool: the recording that it collects into.
         batch: the batch, sealed; None where another run was at work in the spool, and nothing was done.
         load: what was loaded.
+        digests: of gold's stored tables and views after it, where they were asked for; they cost a look at all rows.
     """
 
     spool: Path
     batch: Batch | None
     load: LoadSummary | None
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -81,8 +79,8 @@ class IngestSummary:
                 "doubtful": bill.doubtful,
                 "differing": list(bill.differing),
             },
-            "load": self.load.to_json(),
-            "digests": self.load.digests,
+            "load": {name: value for name, value in self.load.to_json().items() if name != "digests"},
+            "digests": self.digests,
         }
 
     def lines(self) -> list[str]:
@@ -108,8 +106,9 @@ def ingest_once(
     clock: Clock,
     conduct: Conduct,
     report: Callable[[BatchLine], None],
+    scheduled_at: dt.datetime | None = None,
 ) -> IngestSummary:
-    """Collect the batch of this moment's slot and load it, with whatever else the spool holds and the warehouse does not.
+    """Collect the batch of this moment's slot and load it, with what else of the spool was never loaded to its end.
 
     A second run in the same slot goes on where the first was cut short, and asks nothing where that was done.
 
@@ -122,41 +121,25 @@ def ingest_once(
         clock: tells the slot, and dates verdicts and states.
         conduct: how to deal with the server; the budget is the file's.
         report: told of each batch that is loaded.
+        scheduled_at: the batch's time; None = the beginning of this moment's slot.
 
     Raises:
         UsageError: ``PLAN_OVER_BUDGET``: it costs more than its budget even where no event is listed.
         ApiError: the key is refused, the credits are used up, or the budget forbids more. What was answered is kept.
-        SportsMarketError: as ``collect`` and ``load_recording`` do.
+        SportsMarketError: as ``collect`` and ``load_batches`` do.
     """
-    least, limit = PlanCost.of(file, 0).per_run, file.budget.per_run
-    if limit is not None and least > limit:
-        raise UsageError(
-            "PLAN_OVER_BUDGET",
-            f"The plan {file.name} can cost {least} credits a run and may cost {limit}.",
-            "Ask for less, or raise its budget's per_run.",
-        )
-    with _claimed(spool) as ours:
+    check_cost(file)
+    with claimed(spool) as ours:
         if not ours:
             return IngestSummary(spool, None, None)
-        writer = RecordingWriter(spool, name="live", created_from="live runs")
-        scheduled_at = slot(clock.now(), file.every or _SLOT)
-        batch = collect(file.plan, scheduled_at, client, writer, source="live", conduct=replace(conduct, budget=file.budget))
-        return IngestSummary(spool, batch, load_recording(spool, warehouse, project, clock, report))
+        writer = spool_of(spool)
+        batch = collect_slot(file, scheduled_at or slot(clock.now(), file.every or SLOT), client, writer, conduct, "live")
+        left = {batch.batch_id, *unfinished(warehouse, writer.batch_ids)}
+        load = load_batches(Recording.open(spool), sorted(left), warehouse, project, clock, report)
+    return IngestSummary(spool, batch, load)
 
 
-def slot(now: dt.datetime, every: dt.timedelta) -> dt.datetime:
-    """The beginning of the slot that a moment lies in; slots are counted from 1970."""
-    return now - (now - _EPOCH) % every
-
-
-@contextlib.contextmanager
-def _claimed(spool: Path) -> Iterator[bool]:
-    """Whether this run has the spool to itself; the system lets go of it however the run ends."""
-    spool.mkdir(parents=True, exist_ok=True)
-    with (spool / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+def gold_digests(warehouse: Warehouse) -> dict[str, str]:
+    """Digests of gold as it stands, stored tables and views, as a replay tells them."""
+    with warehouse.connect(Role.TRANSFORMER) as connection:
+        return {**stored_digests(connection), **view_digests(connection)}

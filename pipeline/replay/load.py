@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,13 @@ class LoadSummary:
     """What a load did.
 
     Attributes:
-        batches: in the recording.
+        batches: looked at.
         published: published now.
         standing: published before, left as they were.
         withheld: held back by a failed check.
         quarantined: answers in quarantine among all of them.
         failed_checks: checks that failed.
-        digests: of the stored gold tables, at the end.
+        digests: of the stored gold tables, at the end of a whole recording.
     """
 
     batches: int
@@ -37,7 +37,7 @@ class LoadSummary:
     withheld: int
     quarantined: int
     failed_checks: int
-    digests: dict[str, str]
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -86,11 +86,33 @@ def load_recording(
         WarehouseError: ``MODELS_CHANGED``.
     """
     source = Recording.open(recording)
+    summary = load_batches(source, source.batch_ids, warehouse, project, clock, report)
+    with warehouse.connect(Role.TRANSFORMER) as connection:
+        return replace(summary, digests=stored_digests(connection))
+
+
+def load_batches(
+    source: Recording,
+    batch_ids: Sequence[str],
+    warehouse: Warehouse,
+    project: DbtProject,
+    clock: Clock,
+    report: Callable[[BatchLine], None],
+) -> LoadSummary:
+    """Load some batches of a recording, as :func:`load_recording` does; no digest is computed.
+
+    Args:
+        source: the recording.
+        batch_ids: of it, in the order in which they are loaded.
+        warehouse: bootstrapped.
+        project: the dbt project.
+        clock: dates verdicts and states.
+        report: told of each batch.
+    """
     prepare(warehouse, project)
     published = standing = withheld = quarantined = failed_checks = 0
-    digests: dict[str, str] = {}
     with warehouse.connect(Role.INGESTER) as ingester:
-        for done, batch in enumerate(source.batches(), start=1):
+        for done, batch in enumerate(map(source.read, batch_ids), start=1):
             started = clock.now()
             loaded = load_batch(ingester, batch, clock)
             quarantined += loaded.quarantined
@@ -108,12 +130,22 @@ def load_recording(
             seconds = (clock.now() - started).total_seconds()
             report(
                 BatchLine(
-                    done, len(source), batch.batch_id, state, loaded.outcomes, changes, loaded.quarantined, seconds, detail
+                    done, len(batch_ids), batch.batch_id, state, loaded.outcomes, changes, loaded.quarantined, seconds, detail
                 )
             )
-    with warehouse.connect(Role.TRANSFORMER) as connection:
-        digests = stored_digests(connection)
-    return LoadSummary(len(source), published, standing, withheld, quarantined, failed_checks, digests)
+    return LoadSummary(len(batch_ids), published, standing, withheld, quarantined, failed_checks)
+
+
+def unfinished(warehouse: Warehouse, batch_ids: Sequence[str]) -> tuple[str, ...]:
+    """Those of some batches that the warehouse does not hold, or that nobody has tried to publish; no body is read for it."""
+    with warehouse.connect(Role.INGESTER) as connection:
+        rows = connection.execute(
+            "select wanted.batch_id from unnest(%s::text[]) as wanted (batch_id)"
+            " left join ops.batch_states as states on states.batch_id = wanted.batch_id"
+            " where states.state is null or states.state = 'sealed' order by wanted.batch_id",
+            [list(batch_ids)],
+        ).fetchall()
+    return tuple(batch_id for (batch_id,) in rows)
 
 
 def apply_and_count(

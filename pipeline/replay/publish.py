@@ -16,8 +16,6 @@ from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import TABLES
 
-# What a sealed batch tells is in gold within this time, as the contracts say.
-LATENCY_SECONDS: Final = 3600.0
 SILVER: Final = (
     "bookmaker_sightings",
     "coverage",

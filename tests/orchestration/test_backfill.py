@@ -42,6 +42,10 @@ def test_the_bundled_recording_gives_the_digests_of_a_replay_and_every_check_is_
     assert {(asset, name) for asset, name, _ in found} == {(key.asset_key.to_user_string(), key.name) for key in partitioned}
     assert {partition for _, _, partition in found} == set(BATCH_IDS)
     assert len(found) == len(partitioned) * 26 == summary.checks
+    # Dagster's pages show an evaluation that is of the newest materialization
+    shown = place.instance.event_log_storage.get_asset_check_partition_info(sorted(partitioned))
+    assert len(shown) == len(found)
+    assert all(info.is_current for info in shown)
     assert {found[key].metadata["method"].value for key in found if key[1] == "determinism"} == {"snapshot"}
     for asset in ("recording", "bronze/bodies", "ops/ledger", "silver/quotes", "gold/price_history"):
         assert place.materialized(asset) == set(BATCH_IDS), asset

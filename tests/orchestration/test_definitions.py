@@ -28,7 +28,8 @@ def test_the_inventory(defs: dg.Definitions, graph: Any, snapshot: SnapshotAsser
 
     def asset(key: dg.AssetKey) -> str:
         node = graph.get(key)
-        parts = [node.group_name, "partitioned" if node.partitions_def else "whole", "+".join(sorted(node.kinds))]
+        made = "partitioned" if node.partitions_def else "whole" if node.is_materializable else "external"
+        parts = [node.group_name, made, "+".join(sorted(node.kinds))]
         return " ".join((*parts, "<-", *sorted(parent.to_user_string() for parent in node.parent_keys)))
 
     def check(key: dg.AssetCheckKey) -> str:
@@ -71,12 +72,21 @@ def test_the_lineage_has_no_gap(graph: Any) -> None:
     assert {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).group_name == "default"} == set()
 
 
+def test_a_first_backfill_waits_for_nothing_that_no_run_makes(graph: Any) -> None:
+    """Dagster asks "Are you sure?" where something upstream could be materialized, and never was."""
+    taken_in = [node for node in graph.asset_nodes if node.partitions_def]
+    upstream = {key for node in taken_in for key in node.parent_keys} - {node.key for node in taken_in}
+    assert {"silver/parameters", "silver/market_rules"} <= {key.to_user_string() for key in upstream}
+    assert [key.to_user_string() for key in upstream if graph.get(key).is_materializable] == []
+
+
 def test_every_table_says_what_it_is(graph: Any) -> None:
     for node in graph.asset_nodes:
         assert node.description, node.key
         if node.key.path[0] == "gold":
             assert node.owners == ["team:sports-market"], node.key
-            assert {"dagster/column_schema", "dagster/code_references", "contract", "grain"} <= node.metadata.keys(), node.key
+            told = {"dagster/column_schema", "dagster/code_references", "contract", "contract_page", "dbt_docs", "grain"}
+            assert told <= node.metadata.keys(), node.key
 
 
 def environment(folder: Path) -> dict[str, str]:

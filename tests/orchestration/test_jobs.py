@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+import dagster as dg
 import pytest
 
+from pipeline.bronze import load as bronze_load
+from pipeline.bronze import verdicts
+from pipeline.contracts.answers import Judgement, judge
+from pipeline.recording.model import Exchange
 from pipeline.replay.equivalence import COPIED
 from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.digest import TABLES
 from tests.orchestration.conftest import BATCH_IDS, Place
 
 
@@ -36,6 +45,26 @@ def test_the_night_looks_at_all_rows_and_finds_what_is_wrong(filled: Place) -> N
     failed = {key[:2] for key, each in found.items() if not each.passed}
     assert {("gold/price_history", "digest"), ("proof/full_refresh", "equivalent")} <= failed
     assert ("gold/events", "digest") not in failed
+
+
+def test_plain_dbt_may_be_the_judge_and_leaves_the_next_batch_in_one_transaction(filled: Place) -> None:
+    config = {"resources": {"workshop": {"config": {"dbt": "cli"}}}}
+    selection = [dg.AssetKey(["proof", "full_refresh"])]
+
+    def judged() -> tuple[bool, dict[str, object]]:
+        result = filled.run("nightly", run_config=config, asset_selection=selection)
+        assert result.success
+        [found] = [each for key, each in filled.evaluations(result.run_id).items() if key[1] == "equivalent"]
+        return found.passed, {name: value.value for name, value in found.metadata.items()}
+
+    assert judged() == (True, {"tables": len(TABLES)})
+    assert list(Path(os.environ["SPORTS_MARKET_STATE_DIR"], "dbt", "cli").glob("run_results.json"))
+    assert filled.run("ingest", *BATCH_IDS[:2]).success  # dbt in this process is as it was
+
+    filled.owner("update gold.price_history set price_decimal = price_decimal + 1")
+    passed, differing = judged()
+    assert not passed
+    assert "gold.price_history" in differing and "gold.events" not in differing
 
 
 def test_a_rebuild_gives_the_same_rows_or_says_which_tables_differ(filled: Place) -> None:
@@ -67,6 +96,45 @@ def test_quarantine_and_tidying_up_leave_a_good_warehouse_alone(filled: Place) -
     assert filled.digests() == before
     assert filled.materialized("gold/events") == set(BATCH_IDS[:2])
     assert tuple(filled.instance.get_dynamic_partitions("batches")) == BATCH_IDS[:2]
+
+
+def test_what_is_let_in_later_has_its_checks_told_anew(
+    place: Place, recordings: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strict(exchange: Exchange) -> Judgement:
+        found = judge(exchange)
+        return replace(found, verdict="quarantined") if exchange.request.endpoint == "odds" else found
+
+    recordings(2)
+    place.add(BATCH_IDS[:2])
+    assert place.run("ingest", BATCH_IDS[0]).success
+    with monkeypatch.context() as patch:
+        patch.setattr(bronze_load, "judge", strict)
+        for module in (bronze_load, verdicts):
+            patch.setattr(module, "contract_version", lambda: "an older one")
+        held = place.run("ingest", BATCH_IDS[1])
+    before = place.evaluations(held.run_id)
+    assert not before["bronze/exchanges", "quarantine", BATCH_IDS[1]].passed
+    assert not before["gold/price_history", "determinism", BATCH_IDS[1]].passed  # as the snapshot knows no quarantine
+
+    result = place.run("quarantine")
+    assert result.success
+    after = place.evaluations(result.run_id)
+    assert {partition for _, _, partition in after} == {BATCH_IDS[1]}
+    left = {"loaded", "drift"}  # nothing of these can change
+    assert {key[:2] for key in after} == {key[:2] for key in before if key[1] not in left}
+    assert {key: each.description for key, each in after.items() if not each.passed} == {}
+    assert all(each.target_materialization_data for each in after.values())  # else Dagster shows the old ones
+    assert after["gold/price_history", "determinism", BATCH_IDS[1]].metadata["method"].value == "snapshot"
+
+
+def test_the_docs_are_written_where_the_assets_say(filled: Place) -> None:
+    assert filled.run("docs").success
+    metadata = filled.defs.resolve_asset_graph().get(dg.AssetKey(["gold", "price_history"])).metadata
+    for name in ("contract_page", "dbt_docs"):
+        page = Path(unquote(urlsplit(metadata[name].path).path))
+        assert "price_history" in page.read_text(encoding="utf-8"), name
+    assert metadata["dbt_docs"].path.endswith("#!/model/model.sports_market.price_history")
 
 
 def test_a_full_refresh_starts_from_all_of_bronze(prepared: Warehouse) -> None:

@@ -1,15 +1,24 @@
-"""Live batches on the simulated market: the schedule adds the partition, and its run collects and publishes it."""
+"""Live batches, of the simulated market and a sandbox over HTTP: a tick adds the partition, its run collects and publishes."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from pipeline.collect.scheduled import collect_scheduled
+from pipeline.clock import ManualClock, SystemClock
+from pipeline.collect.live import Conduct
+from pipeline.collect.scheduled import claimed, collect_scheduled
+from pipeline.errors import SetupError, UsageError
+from pipeline.odds_api.credits import Bill
+from pipeline.odds_api.sandbox.clock import SandboxClock
+from pipeline.odds_api.sandbox.server import serving
+from pipeline.odds_api.sandbox.service import Sandbox
+from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.orchestration.resources import Api
 from pipeline.orchestration.sensors import failure_text
 from pipeline.recording.store import Recording
@@ -18,7 +27,8 @@ from tests.orchestration.conftest import BATCH_IDS, Place
 TICK = dt.datetime(2026, 1, 15, 18, 0, tzinfo=dt.UTC)
 
 
-def request_of(place: Place, at: dt.datetime) -> dg.RunRequest:
+def tick(place: Place, at: dt.datetime) -> dg.RunRequest | str:
+    """The run that a tick asks for, or why it asks for none."""
     schedule = place.defs.get_repository_def().get_schedule_def("live")
     context = dg.build_schedule_context(
         instance=place.instance,
@@ -27,7 +37,8 @@ def request_of(place: Place, at: dt.datetime) -> dg.RunRequest:
         resources={"api": Api()},
     )
     data = schedule.evaluate_tick(context)
-    assert data.run_requests is not None
+    if not data.run_requests:
+        return str(data.skip_message)
     [request] = data.run_requests
     return request
 
@@ -45,10 +56,19 @@ def stored(place: Place) -> Iterator[Place]:
         yield place
 
 
-def test_a_tick_adds_its_partition_once_and_its_run_publishes_it(stored: Place, state_dir: Path) -> None:
+def test_without_a_key_nothing_is_asked_unless_the_settings_say_so(stored: Place, tmp_path: Path) -> None:
+    assert "API_KEY_MISSING" in str(tick(stored, TICK))
+    assert list(stored.instance.get_dynamic_partitions("batches")) == []
+
+
+def test_a_tick_adds_its_partition_once_and_its_run_publishes_it(
+    stored: Place, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = stored
-    request = request_of(place, TICK)
-    assert request == request_of(place, TICK)
+    monkeypatch.setenv("SPORTS_MARKET_SIMULATED", "1")
+    request = tick(place, TICK + dt.timedelta(minutes=3))
+    assert isinstance(request, dg.RunRequest)
+    assert tick(place, TICK) == "The batch of 2026-01-15T18:00:00Z is there."
     [batch_id] = place.instance.get_dynamic_partitions("batches")
     assert request.partition_key == batch_id
     assert batch_id.startswith("20260115T180000Z-")
@@ -57,6 +77,7 @@ def test_a_tick_adds_its_partition_once_and_its_run_publishes_it(stored: Place, 
 
     assert place.run("ingest", batch_id).success
     assert Recording.open(state_dir / "live").batch_ids == (batch_id,)
+    assert Recording.open(state_dir / "live").read(batch_id).source == "simulated"
     assert place.materialized("gold/price_history") == {batch_id}
     first = place.digests()
     again = place.run("ingest", batch_id)
@@ -69,34 +90,95 @@ def test_a_tick_adds_its_partition_once_and_its_run_publishes_it(stored: Place, 
 
 
 def test_a_batch_of_another_plan_is_not_collected(tmp_path: Path) -> None:
-    from pipeline.clock import ManualClock
-    from pipeline.errors import UsageError
-
-    api = Api()
     clock = ManualClock(TICK)
+    api = Api(simulated=True)
     for wrong in ("20260115T180000Z-000000000000", "nonsense"):
-        with api.session(clock) as session, pytest.raises(UsageError) as caught:
-            collect_scheduled(api.plan, wrong, session, clock, tmp_path / "live")
+        with api.client(clock) as client, pytest.raises(UsageError) as caught:
+            collect_scheduled(api.file, wrong, client, tmp_path / "live", Conduct(timer=clock))
         assert caught.value.code == "BATCH_OF_ANOTHER_PLAN"
     assert not (tmp_path / "live").exists()
+
+
+@pytest.fixture
+def sandbox(stored: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
+    """The API over HTTP, and a plan of tiers, as an operator names them."""
+    clock = ManualClock(TICK)
+    sandbox = Sandbox(SimulatedMarket(7), SandboxClock(clock), SystemClock(), credits=60)
+    plan = tmp_path / "plan.yml"
+    plan.write_text(
+        "endpoints: [sports, events, odds, scores]\ngroups: [Basketball]\nregions: [us]\n"
+        "cadence: {12h: 30m, otherwise: 6h, in_play: 30m}\nbudget: {per_run: 20, reserve: 40}\n"
+    )
+    with serving(sandbox) as url:
+        for name, value in {"API_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "API_BASE_URL": url, "PLAN": str(plan)}.items():
+            monkeypatch.setenv(f"SPORTS_MARKET_{name}", value)
+        yield sandbox
+
+
+def test_a_tick_collects_from_the_api_and_skips_what_must_not_be_spent(
+    stored: Place, sandbox: Sandbox, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.faults.extend(["ok", "429=0", "events:reset"])
+    request = tick(stored, TICK)
+    assert isinstance(request, dg.RunRequest) and request.partition_key is not None
+    assert [call["cost"] for call in sandbox.calls] == [0]  # what the month has used is asked for first, and free
+    assert stored.run("ingest", request.partition_key).success
+    batch = Recording.open(state_dir / "live").read(request.partition_key)
+    bill = Bill.of((exchange.request, exchange) for exchange in batch.exchanges)
+    assert (batch.source, bill.charged, bill.differing) == ("live", sandbox.account.used, ())
+    assert bill.charged > 0 and [one.failure and one.failure.code for one in batch.exchanges].count(None) > 3
+    assert stored.materialized("gold/price_history") == {batch.batch_id}
+    calls = len(sandbox.calls)
+    assert stored.run("ingest", batch.batch_id).success and len(sandbox.calls) == calls  # no answer twice
+
+    assert tick(stored, TICK + dt.timedelta(minutes=29)) == "The batch of 2026-01-15T18:00:00Z is there."
+    assert len(sandbox.calls) == calls
+    sandbox.account = replace(sandbox.account, used=20)
+    assert "RESERVE_REACHED" in str(tick(stored, TICK + dt.timedelta(minutes=30)))
+    sandbox.account = replace(sandbox.account, used=60)
+    assert "come back on" in str(tick(stored, TICK + dt.timedelta(minutes=30)))
+    sandbox.faults.extend(["401"])
+    assert "INVALID_KEY" in str(tick(stored, TICK + dt.timedelta(minutes=30)))
+    assert sandbox.account.used == 60
+    assert list(stored.instance.get_dynamic_partitions("batches")) == [batch.batch_id]
+
+
+def test_a_tick_rests_until_something_is_due(
+    stored: Place, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tmp_path / "plan.yml"
+    plan.write_text(plan.read_text().replace("{12h: 30m, otherwise: 6h, in_play: 30m}", "{1m: 30m, otherwise: 6h}"))
+    request = tick(stored, TICK)
+    assert isinstance(request, dg.RunRequest) and request.partition_key is not None
+    assert stored.run("ingest", request.partition_key).success
+    assert tick(stored, TICK + dt.timedelta(hours=1)) == "Nothing is due before 2026-01-16T00:00:00Z."
+    assert isinstance(tick(stored, TICK + dt.timedelta(hours=6)), dg.RunRequest)
+
+
+def test_two_at_one_time_do_not_share_a_spool(tmp_path: Path) -> None:
+    clock = ManualClock(TICK)
+    api = Api(simulated=True)
+    with claimed(tmp_path / "live"), api.client(clock) as client, pytest.raises(SetupError, match="SPOOL_BUSY"):
+        batch_id = api.file.plan.identity.batch_id(TICK)
+        collect_scheduled(api.file, batch_id, client, tmp_path / "live", Conduct(timer=clock))
 
 
 def test_the_sensor_adds_sealed_batches_and_then_rests(place: Place) -> None:
     sensor = place.defs.get_repository_def().get_sensor_def("recordings")
 
-    def tick() -> dg.SensorResult | dg.SkipReason:
+    def looked() -> dg.SensorResult | dg.SkipReason:
         context = dg.build_sensor_context(instance=place.instance, repository_def=place.defs.get_repository_def())
         result = sensor(context)
         assert isinstance(result, dg.SensorResult | dg.SkipReason)
         return result
 
-    first = tick()
+    first = looked()
     assert isinstance(first, dg.SensorResult)
     assert first.run_requests is None or first.run_requests == []  # it runs nothing
     [request] = first.dynamic_partitions_requests or []
     assert tuple(request.partition_keys) == BATCH_IDS
     place.add(request.partition_keys)
-    assert isinstance(tick(), dg.SkipReason)
+    assert isinstance(looked(), dg.SkipReason)
 
 
 def test_a_failure_is_told_in_one_line() -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
+from pipeline.bronze.load import load_batch
 from pipeline.clock import UTC, ManualClock
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_file import PlanFile
+from pipeline.collect.scheduled import slot
 from pipeline.errors import ApiError, UsageError
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Budget
@@ -23,11 +25,14 @@ from pipeline.odds_api.sandbox.service import Sandbox
 from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.store import Recording
-from pipeline.replay.ingest import IngestSummary, ingest_once, slot
+from pipeline.replay import ingest
+from pipeline.replay.ingest import IngestSummary, gold_digests, ingest_once
 from pipeline.replay.load import load_recording
+from pipeline.replay.run import ReplayOptions, replay
+from pipeline.report.credits import credits_spent
 from pipeline.secret import Secret
 from pipeline.transform.project import DbtProject
-from pipeline.warehouse.connect import Warehouse
+from pipeline.warehouse.connect import Role, Warehouse
 from tests.replay.support import Databases, digests
 
 AT = dt.datetime(2026, 1, 4, 17, 7, 31, 5, tzinfo=UTC)
@@ -69,15 +74,57 @@ def test_a_live_run_through_faults_and_its_replay_end_alike(tmp_path: Path, data
         calls = len(live.sandbox.calls)
         again = live.run(warehouse)
         assert again.batch == done.batch and len(live.sandbox.calls) == calls and again.load is not None
-        assert (again.load.standing, again.load.digests) == (1, done.load.digests)
+        assert (again.load.standing, again.load.published) == (1, 0)
         live.clock.sleep(600)
         later = live.run(warehouse)
-        assert later.load is not None and later.load.published == 1 and len(Recording.open(live.spool)) == 2
-        assert later.load.digests != done.load.digests
-        standing = digests(warehouse)
+        assert later.load is not None and len(Recording.open(live.spool)) == 2
+        assert (later.load.batches, later.load.published) == (1, 1)  # what is done is not looked at again
+        standing, told = digests(warehouse), gold_digests(warehouse)
+        with warehouse.connect(Role.READER) as reader:
+            ledger = credits_spent(reader, 31)
+        bills = [one.bill for one in (done, later)]
+        assert (ledger.exit_code, ledger.total("difference")) == (0, 0)
+        assert ledger.total("reported") == ledger.total("computed") == sum(bill.charged for bill in bills) > 0
+        assert ledger.total("doubtful") == sum(bill.doubtful for bill in bills) > 0
+        assert ledger.total("calls") == len(live.sandbox.calls)
+        assert {(row.day, row.sport_key) for row in ledger.rows if row.endpoint == "odds"} == {
+            ("2026-01-04", sport) for sport in PLAN.sports
+        }
     with databases() as fresh:
         load_recording(live.spool, fresh, project, ManualClock(AT), lambda line: None)
         assert digests(fresh) == standing
+    with databases() as fresh:
+        options = ReplayOptions()
+        replayed = replay(live.spool, fresh, project, ManualClock(AT), options, tmp_path / "scratch", lambda line: None)
+        assert replayed.digests == told and list(replayed.digests) == list(told)
+
+
+def test_what_an_earlier_run_left_is_loaded_and_nothing_else(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+    live = Live(tmp_path / "spool", project)
+    with databases() as warehouse:
+        collected = []
+        for _ in range(4):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(ingest, "load_batches", lambda *arguments: None)
+                batch = live.run(warehouse).batch
+            assert batch is not None
+            collected.append(batch)
+            live.clock.sleep(600)
+        with warehouse.connect(Role.INGESTER) as ingester:
+            load_batch(ingester, collected[1], live.clock)  # and a crash before it was published
+        read: list[str] = []
+        with pytest.MonkeyPatch.context() as patch:
+            reading = Recording.read
+            patch.setattr(Recording, "read", lambda self, batch_id: read.append(batch_id) or reading(self, batch_id))
+            first = live.run(warehouse)
+            assert first.batch is not None and first.load is not None and first.load.published == 5
+            assert read == [*(batch.batch_id for batch in collected), first.batch.batch_id]
+            read.clear()
+            with warehouse.connect(Role.OWNER) as owner:
+                owner.execute("update ops.batch_states set state = 'withheld' where batch_id = %s", [collected[0].batch_id])
+            live.clock.sleep(600)
+            second = live.run(warehouse)
+            assert second.batch is not None and read == [second.batch.batch_id]
 
 
 def test_a_run_that_was_stopped_is_gone_on_with(tmp_path: Path, databases: Databases, project: DbtProject) -> None:

@@ -1,0 +1,107 @@
+"""One back-fill: walk the history into the spool, and load what of it the warehouse does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.clock import Clock, to_iso
+from pipeline.collect.backfill import Span, Walked, walk
+from pipeline.collect.live import Conduct
+from pipeline.collect.scheduled import claimed, spool_of
+from pipeline.odds_api.client import OddsApiClient
+from pipeline.recording.store import Recording
+from pipeline.replay.load import LoadSummary, load_batches, unfinished
+from pipeline.replay.progress import BatchLine
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillSummary:
+    """What a back-fill did.
+
+    Attributes:
+        spool: the recording that it collects into.
+        walked: how far it came; None where another run was at work in the spool, and nothing was done.
+        load: what was loaded.
+    """
+
+    spool: Path
+    walked: Walked | None
+    load: LoadSummary | None
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where a batch is withheld."""
+        return 0 if self.load is None else self.load.exit_code
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON document."""
+        if self.walked is None:
+            return {"state": "busy", "spool": str(self.spool)}
+        walked, bill = self.walked, self.walked.bill
+        return {
+            "state": "done" if walked.stopped_at is None else "stopped",
+            "spool": str(self.spool),
+            "collected": len(walked.batches),
+            "known": walked.known,
+            "stopped_at": None if walked.stopped_at is None else to_iso(walked.stopped_at),
+            "why": walked.why,
+            "credits": {"reported": bill.reported, "computed": bill.computed, "doubtful": bill.doubtful},
+            "load": None
+            if self.load is None
+            else {name: value for name, value in self.load.to_json().items() if name != "digests"},
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        if self.walked is None:
+            return [f"Another run is at work in {self.spool}; nothing was done."]
+        walked, bill = self.walked, self.walked.bill
+        lines = [
+            f"{len(walked.batches)} snapshots collected, {walked.known} were there;"
+            f" {bill.charged} credits charged, up to {bill.doubtful} more for answers that were lost"
+        ]
+        if walked.stopped_at is not None:
+            lines.append(f"stopped before {to_iso(walked.stopped_at)}: {walked.why}; run it again to go on")
+        return lines + (self.load.lines() if self.load else [])
+
+
+def backfill(
+    span: Span,
+    client: OddsApiClient,
+    spool: Path,
+    warehouse: Warehouse,
+    project: DbtProject,
+    clock: Clock,
+    conduct: Conduct,
+    tell: Callable[[str], None],
+    report: Callable[[BatchLine], None],
+) -> BackfillSummary:
+    """Walk a span, then load what the spool holds and nobody has loaded to its end.
+
+    Args:
+        span: what is wanted, and what it may cost.
+        client: sends the requests.
+        spool: the recording that it collects into.
+        warehouse: bootstrapped.
+        project: the dbt project.
+        clock: dates verdicts and states.
+        conduct: how to deal with the server.
+        tell: told of each snapshot that is collected.
+        report: told of each batch that is loaded.
+
+    Raises:
+        SportsMarketError: as ``walk`` and ``load_batches`` do.
+    """
+    with claimed(spool) as ours:
+        if not ours:
+            return BackfillSummary(spool, None, None)
+        writer = spool_of(spool)
+        walked = walk(span, client, writer, conduct, tell)
+        left = unfinished(warehouse, writer.batch_ids)
+        load = load_batches(Recording.open(spool), left, warehouse, project, clock, report) if left else None
+    return BackfillSummary(spool, walked, load)
