@@ -25,6 +25,7 @@ from pipeline.bronze.load import is_answer
 from pipeline.contracts.answers import judge
 from pipeline.recording.model import Batch, Coverage, Exchange, exchange_id
 from pipeline.resources import resource
+from tests.replay.fair import fair
 
 Time = dt.datetime
 Row = dict[str, Any]
@@ -195,7 +196,7 @@ class Quote:
     outcome_set: str = "other"
     is_complete: bool = False
     overround: Decimal = Decimal(0)
-    is_broken: bool = True
+    problem: str | None = "incomplete"
     first_side_fair: Fraction | None = None
 
     @property
@@ -311,29 +312,38 @@ def _judge_set(members: Sequence[Quote]) -> None:
     }.get(kind, False)
     total = rounded(sum((quote.implied for quote in members), Decimal(0)), 10)
     lay = rule["price_side"] == "lay"
-    broken = (
-        kind == "other"
-        or (kind == "two_way" and expected == 3)
-        or not priced
-        or min(quote.price_decimal for quote in members) <= Decimal("1.001")
-        or (kind != "field" and not whole)
-        or (kind != "field" and not lay and not parameter("overround_min") <= total <= parameter("overround_max"))
-        # the range of a whole game says nothing of a part of it
-        or (
-            rule["family"] == "totals"
-            and rule["period"] == "full_game"
-            and not lay
-            and first.line_point is not None
-            and not Decimal(sport["total_min"]) <= first.line_point <= Decimal(sport["total_max"])
-        )
-    )
     is_complete = priced and whole
+    problem = None
+    if kind == "two_way" and expected == 3:
+        problem = "unexpected_outcome_set"
+    elif kind == "other":
+        problem = "unknown_outcomes"
+    elif not priced:
+        problem = "price_out_of_range"
+    elif min(quote.price_decimal for quote in members) <= Decimal("1.001"):
+        problem = "placeholder_price"
+    elif kind != "field" and not is_complete:
+        problem = "incomplete"
+    elif lay:
+        problem = None
+    elif kind != "field" and total < parameter("overround_min"):
+        problem = "overround_too_low"
+    elif kind != "field" and total > parameter("overround_max"):
+        problem = "overround_too_high"
+    elif (
+        # the range of a whole game says nothing of a part of it
+        rule["family"] == "totals"
+        and rule["period"] == "full_game"
+        and first.line_point is not None
+        and not Decimal(sport["total_min"]) <= first.line_point <= Decimal(sport["total_max"])
+    ):
+        problem = "total_out_of_range"
     leader = min(members, key=lambda quote: (quote.side not in ("home", "over", "yes"), quote.name))
     for quote in members:
         quote.outcome_set = kind
         quote.is_complete = is_complete
         quote.overround = total
-        quote.is_broken = broken
+        quote.problem = problem
         quote.first_side_fair = Fraction(leader.implied) / Fraction(total) if is_complete else None
 
 
@@ -396,6 +406,7 @@ class Gold:
             "gold.event_listing_intervals": listings,
             "gold.price_history": history,
             "gold.best_price": self.best_price(history),
+            "gold.margins": self.margins(history),
             "gold.results": results,
         }
 
@@ -569,6 +580,49 @@ class Gold:
         if open_row is not None:
             yield {**open_row, "observations": None}
 
+    # margins
+
+    def margins(self, history: Table) -> Table:
+        """Each book's sets over time; of outrights all books are looked at together, as fields are judged by one another."""
+        cells: dict[tuple[Any, ...], list[tuple[tuple[Any, ...], Row]]] = defaultdict(list)
+        for key, row in history.items():
+            if row["price_side"] == "back":
+                together = market_rule(row["market_key"])["family"] == "outrights"
+                line = (row["event_id"], row["market_key"], row["description"], row["line_point"])
+                cells[(*line, None if together else row["bookmaker_key"])].append((key[:-1], row))
+        rows: Table = {}
+        for members in cells.values():
+            standing: dict[tuple[Any, ...], Row] = {}
+            for at in sorted({at for _, row in members for at in (row["valid_from"], row["valid_to"]) if at is not None}):
+                sets = self._sets_at(at, members)
+                for key in [*standing.keys() - sets.keys(), *sets]:
+                    old, new = standing.get(key), sets.get(key)
+                    if old is not None and new is not None and all(old[c] == new[c] for c in _SET_VALUES):
+                        continue
+                    if old is not None:
+                        old["valid_to"] = at
+                        del standing[key]
+                    if new is not None:
+                        standing[key] = rows[(*key, at)] = new
+        return rows
+
+    def _sets_at(self, at: Time, members: Sequence[tuple[tuple[Any, ...], Row]]) -> dict[tuple[Any, ...], Row]:
+        sets: dict[tuple[Any, ...], list[tuple[Row, Quote]]] = defaultdict(list)
+        for series, row in members:
+            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
+                word = self._last_word(series, at)
+                line = (row["market_key"], row["description"], row["line_point"])
+                sets[(row["event_id"], row["bookmaker_key"], *line, word.duplicate_no)].append((row, word))
+        # of several answers the newest speaks for a set
+        words = {key: min((w for _, w in rows), key=_newest_first) for key, rows in sets.items()}
+        runners = {
+            row["outcome_name"]
+            for key, rows in sets.items()
+            if words[key].outcome_set == "field" and words[key].problem is None
+            for row, _ in rows
+        }
+        return {key: _margin_row(key, rows, words[key], len(runners), at) for key, rows in sets.items()}
+
     # best price
 
     def best_price(self, history: Table) -> Table:
@@ -596,7 +650,7 @@ class Gold:
     def _last_word(self, series: tuple[Any, ...], at: Time) -> Quote:
         """What the last answer up to a time says of a quote's set."""
         until = [quote for quote in self.quotes[series] if quote.answer.captured_at <= at]
-        return min(until, key=lambda q: (-q.answer.captured_at.timestamp(), q.answer.place, q.answer.exchange_id))
+        return min(until, key=_newest_first)
 
     def _best_at(self, at: Time, members: Sequence[tuple[tuple[Any, ...], Row]]) -> dict[tuple[str, str], Row]:
         quoted = []
@@ -604,7 +658,7 @@ class Gold:
             if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
                 word = self._last_word(series, at)
                 group, kind, commission = book_profile(row["bookmaker_key"])
-                if word.is_broken or kind not in ("back_fixed", "back_net"):
+                if word.problem is not None or kind not in ("back_fixed", "back_net"):
                     continue
                 net = row["price_decimal"]
                 if kind == "back_net":
@@ -791,6 +845,9 @@ class Gold:
         return rows
 
 
+_SET_VALUES = (
+    "outcome_set", "outcome_names", "implied_probabilities", "phase_as_known", "is_complete", "runner_coverage", "problem",
+)  # fmt: skip
 _BEST_VALUES = ("best_price_decimal", "books", "runner_up_price_decimal", "book_count", "best_hold")
 
 
@@ -842,6 +899,71 @@ def _row(quote: Quote, phase: str, at: Time, last_seen: Time | None) -> Row:
         "end_reason": "open",
         "prev_seen_at": last_seen,
         "observations": 0,
+    }
+
+
+def _newest_first(quote: Quote) -> tuple[Any, ...]:
+    return (-quote.answer.captured_at.timestamp(), quote.answer.place, quote.answer.exchange_id)
+
+
+def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word: Quote, runners: int, at: Time) -> Row:
+    event_id, book, market, description, line_point, set_no = key
+    rows = sorted((row for row, _ in members), key=lambda row: row["outcome_name"])
+    names = tuple(row["outcome_name"] for row in rows)
+    implied = tuple(row["implied_probability"] for row in rows)
+    total = sum((q for q in implied if q is not None), Decimal(0))
+    kind, problem = word.outcome_set, word.problem
+    coverage = None
+    if kind == "field":
+        coverage = rounded(Fraction(len(set(names)), runners), 10) if problem is None else None
+        is_complete = coverage is not None and coverage >= parameter("field_coverage_min") and len(names) >= 2
+    else:
+        is_complete = word.is_complete and len(names) == (3 if kind == "three_way" else 2)
+    is_complete = is_complete and len(set(names)) == len(names)
+    if problem is None and not is_complete:
+        problem = "incomplete"
+    elif problem is None and kind == "field" and total > parameter("field_overround_max"):
+        problem = "overround_too_high"
+    is_sound = problem is None
+    values = fair(implied) if is_complete and (kind != "field" or is_sound) else None
+    if is_sound and values is not None and values.additive is None:
+        problem = "additive_negative"
+    elif is_sound and total < 1:
+        problem = "underround"
+    basis = "plain"
+    if market_rule(market)["family"] == "draw_no_bet" or (line_point is not None and line_point % 1 == 0):
+        basis = "no_push"
+    elif line_point is not None and abs(line_point) % 1 in (Decimal("0.25"), Decimal("0.75")):
+        basis = "half_stake"
+    return {
+        "event_id": event_id,
+        "sport_key": rows[0]["sport_key"],
+        "bookmaker_key": book,
+        "market_key": market,
+        "description": description,
+        "line_point": line_point,
+        "set_no": set_no,
+        "outcome_set": kind,
+        "outcome_names": names,
+        "outcome_sides": tuple(row["outcome_side"] for row in rows),
+        "phase_as_known": "pre" if all(row["phase_as_known"] == "pre" for row in rows) else "in_play",
+        "valid_from": at,
+        "valid_to": None,
+        "implied_probabilities": implied,
+        "overround": total,
+        "margin": total - 1 if is_complete else None,
+        "hold": rounded(1 - 1 / Fraction(total), 10) if is_complete else None,
+        "is_complete": is_complete,
+        "runner_coverage": coverage,
+        "problem": problem,
+        "is_sound": is_sound,
+        "fair_basis": basis,
+        "fair_multiplicative": values and values.multiplicative,
+        "fair_additive": values and values.additive,
+        "fair_power": values and values.power,
+        "fair_shin": values and values.shin,
+        "power_k": values and values.power_k,
+        "shin_z": values and values.shin_z,
     }
 
 
