@@ -1,8 +1,8 @@
 {#-
-  Fair probabilities, as CTEs of a recursive WITH. The two methods that need a root find it by Newton's method on a convex function,
-  from the left of the root, where no step passes it; every value is rounded to 24 places, so that the result does
-  not depend on a server's own choice of digits. `asked` names a CTE of distinct implied_probabilities (an array of
-  probabilities within (0, 1)) and their sum, overround.
+  Fair probabilities, as CTEs of a recursive WITH. The two methods that need a root find it by Newton's method on a convex
+  function, from the left of the root, where no step passes it. Every value is rounded to 24 places, and widened to 40 before a
+  division, so that the result does not depend on a server's own choice of digits. `asked` names a CTE of distinct
+  implied_probabilities (an array of probabilities within (0, 1)) and their sum, overround.
 -#}
 
 {#- `name`: implied_probabilities, power_k, fair_power: q^k with k such that they sum to 1. sum(q^k) - 1 falls and is convex in k;
@@ -59,7 +59,7 @@
     select
         asked.implied_probabilities,
         array(
-            select round(round(q.q, 24) * q.q / asked.overround, 24)
+            select round(round(q.q * q.q, 40) / asked.overround, 24)
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
             order by q.place
         ),
@@ -119,12 +119,12 @@
     select
         asked.implied_probabilities,
         array(
-            select cast(q.q / asked.overround as numeric(12, 10))
+            select cast(round(q.q, 40) / asked.overround as numeric(12, 10))
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
             order by q.place
         ) as fair_multiplicative,
         array(
-            select cast(q.q - (asked.overround - 1) / cardinality(asked.implied_probabilities) as numeric(12, 10))
+            select cast(q.q - round(asked.overround - 1, 40) / cardinality(asked.implied_probabilities) as numeric(12, 10))
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
             order by q.place
         ) as shared_out,
@@ -146,7 +146,7 @@
         case
             when ratios.gap_squared is null then shins.shin_z
             else cast(
-                round((asked.overround - 1) * (ratios.gap_squared - asked.overround), 30)
+                round((asked.overround - 1) * (ratios.gap_squared - asked.overround), 40)
                 / (asked.overround * (ratios.gap_squared - 1))
                 as numeric(12, 10)
             )

@@ -41,6 +41,7 @@ TABLES: Final = (
     GoldTable("gold.price_history", ("series_id", "line_rank", "valid_from"), "event_id"),
     GoldTable("gold.best_price", ("line_id", "valid_from"), "event_id"),
     GoldTable("gold.margins", ("set_id", "valid_from"), "event_id"),
+    GoldTable("gold.consensus", ("line_id", "method", "valid_from"), "event_id"),
     GoldTable("gold.results", ("event_id",), "event_id"),
 )
 

@@ -97,6 +97,14 @@ def book_profile(book: str) -> tuple[str, str, Decimal]:
     return book, "back_fixed", Decimal(0)
 
 
+def sharpness(book: str) -> tuple[Decimal, bool]:
+    """Weight among sharp books, and whether it is an exchange."""
+    for row in _seed("book_profile"):
+        if row["bookmaker_key"] == book:
+            return Decimal(row["sharp_weight"]), row["is_exchange"] == "true"
+    return Decimal(0), False
+
+
 # --- answers --------------------------------------------------------------------------------------------------------------
 
 
@@ -398,6 +406,7 @@ class Gold:
         listings = self.listing_intervals()
         results = self.results()
         history = self.price_history()
+        margins = self.margins(history)
         return {
             "gold.sports": self.sports(),
             "gold.bookmakers": self.bookmakers(),
@@ -406,7 +415,8 @@ class Gold:
             "gold.event_listing_intervals": listings,
             "gold.price_history": history,
             "gold.best_price": self.best_price(history),
-            "gold.margins": self.margins(history),
+            "gold.margins": margins,
+            "gold.consensus": self.consensus(margins),
             "gold.results": results,
         }
 
@@ -622,6 +632,109 @@ class Gold:
             for row, _ in rows
         }
         return {key: _margin_row(key, rows, words[key], len(runners), at) for key, rows in sets.items()}
+
+    # consensus
+
+    def consensus(self, margins: Table) -> Table:
+        lines: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+        for row in margins.values():
+            if row["is_sound"] and book_profile(row["bookmaker_key"])[1] in ("back_fixed", "back_net"):
+                line = (row["event_id"], row["market_key"], row["description"], row["line_point"], row["outcome_set"])
+                lines[line].append(row)
+        rows: Table = {}
+        for line, sets in lines.items():
+            standing: dict[str, Row] = {}
+            for at in sorted({at for row in sets for at in (row["valid_from"], row["valid_to"]) if at is not None}):
+                held = self._consensus_at(at, line, sets)
+                for name in sorted(standing.keys() | held.keys()):
+                    old, new = standing.get(name), held.get(name)
+                    if old is not None and new is not None and all(old[c] == new[c] for c in _CONSENSUS_VALUES):
+                        continue
+                    if old is not None:
+                        old["valid_to"] = at
+                        del standing[name]
+                    if new is not None:
+                        standing[name] = rows[(*line, name, "power", at)] = new
+        return rows
+
+    def _consensus_at(self, at: Time, line: tuple[Any, ...], sets: Sequence[Row]) -> dict[str, Row]:
+        books: dict[str, Row] = {}
+        for row in sorted(sets, key=lambda row: row["set_no"]):
+            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
+                # a book that shows a set twice speaks with the first
+                books.setdefault(row["bookmaker_key"], row)
+        usable = _sets_without_outliers(list(books.values()))
+        values: dict[str, dict[str, Row]] = defaultdict(dict)
+        counts: dict[str, int] = defaultdict(int)
+        sides = {}
+        for row in sorted(usable, key=lambda row: (row["overround"], row["bookmaker_key"])):
+            for name, side in zip(row["outcome_names"], row["outcome_sides"], strict=True):
+                counts[name] += 1
+                sides[name] = side
+                # the lowest hold speaks for the group
+                values[name].setdefault(book_profile(row["bookmaker_key"])[0], row)
+        medians = {name: median(Fraction(_fair_of(row, name)) for row in voices.values()) for name, voices in values.items()}
+        median_sum = rounded(sum(medians.values(), Fraction(0)), 10)
+        found = {}
+        for name, voices in values.items():
+            fair_values = [Fraction(_fair_of(row, name)) for row in voices.values()]
+            weights = [sharpness(row["bookmaker_key"])[0] for row in voices.values()]
+            weight = sum(weights, Decimal(0))
+            is_enough = len(voices) >= parameter("consensus_min_groups")
+            is_sharp = is_enough and weight >= parameter("sharp_weight_min")
+            sharp_groups = {group for group, row in voices.items() if sharpness(row["bookmaker_key"])[0] > 0}
+            basis = "us_proxy"
+            if "pinnacle" in sharp_groups:
+                basis = "pinnacle"
+            elif any(sharpness(voices[group]["bookmaker_key"])[1] for group in sharp_groups):
+                basis = "exchange"
+            mean = sum(fair_values, Fraction(0)) / len(fair_values)
+            oldest = min(self._newest_quote_at(row, name, sides[name], at) for row in voices.values())
+            found[name] = {
+                "event_id": line[0],
+                "sport_key": usable[0]["sport_key"],
+                "market_key": line[1],
+                "description": line[2],
+                "line_point": line[3],
+                "outcome_set": line[4],
+                "outcome_name": name,
+                "outcome_side": sides[name],
+                "method": "power",
+                "valid_from": at,
+                "valid_to": None,
+                "fair_median": rounded(medians[name] / Fraction(median_sum), 10) if is_enough else None,
+                "fair_mean": rounded(mean, 10) if is_enough else None,
+                "fair_sharp": rounded(
+                    sum((Fraction(w) * p for w, p in zip(weights, fair_values, strict=True)), Fraction(0)) / Fraction(weight),
+                    10,
+                )
+                if is_sharp
+                else None,
+                "median_sum": median_sum,
+                "group_count": len(voices),
+                "book_count": counts[name],
+                "probability_min": rounded(min(fair_values), 10),
+                "probability_max": rounded(max(fair_values), 10),
+                "stddev_pop": _root_of(sum(((p - mean) ** 2 for p in fair_values), Fraction(0)) / len(fair_values)),
+                "sharp_weight_total": weight,
+                "sharp_basis": basis if is_sharp else "none",
+                "oldest_quote_age_at_open_seconds": min(max((at - oldest) // dt.timedelta(seconds=1), -(2**31)), 2**31 - 1),
+            }
+        return found
+
+    def _newest_quote_at(self, row: Row, name: str, side: str, at: Time) -> Time:
+        """When a book's newest quote of an outcome was read, on whatever rank its line then was."""
+        market, point = row["market_key"], row["line_point"]
+        if market_rule(market)["is_point_in_key"] == "false":
+            point = None
+        elif market_rule(market)["family"] == "spreads" and side == "away":
+            point = -point
+        key = (row["event_id"], row["bookmaker_key"], market, row["description"], name, point)
+        until = [q for rank in self._ranks(key) for q in self.quotes[(*key, rank)] if q.answer.captured_at <= at]
+        return min(until, key=_newest_first).quote_at
+
+    def _ranks(self, key: tuple[Any, ...]) -> Iterator[int]:
+        return itertools.takewhile(lambda rank: (*key, rank) in self.quotes, itertools.count(1))
 
     # best price
 
@@ -848,6 +961,10 @@ class Gold:
 _SET_VALUES = (
     "outcome_set", "outcome_names", "implied_probabilities", "phase_as_known", "is_complete", "runner_coverage", "problem",
 )  # fmt: skip
+_CONSENSUS_VALUES = (
+    "fair_median", "fair_mean", "fair_sharp", "median_sum", "group_count", "book_count", "probability_min", "probability_max",
+    "stddev_pop", "sharp_weight_total", "sharp_basis",
+)  # fmt: skip
 _BEST_VALUES = ("best_price_decimal", "books", "runner_up_price_decimal", "book_count", "best_hold")
 
 
@@ -965,6 +1082,36 @@ def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word
         "power_k": values and values.power_k,
         "shin_z": values and values.shin_z,
     }
+
+
+def _fair_of(row: Row, name: str) -> Decimal:
+    value: Decimal = row["fair_power"][row["outcome_names"].index(name)]
+    return value
+
+
+def _sets_without_outliers(sets: Sequence[Row]) -> list[Row]:
+    """Without those of which some outcome lies far from the median of the other operator groups."""
+
+    def ratio(row: Row, name: str) -> Fraction:
+        return Fraction(row["fair_multiplicative"][row["outcome_names"].index(name)])
+
+    def is_outlier(row: Row, name: str) -> bool:
+        voices: dict[str, Row] = {}
+        for other in sorted(sets, key=lambda other: (other["overround"], other["bookmaker_key"])):
+            if name in other["outcome_names"]:
+                voices.setdefault(book_profile(other["bookmaker_key"])[0], other)
+        group = book_profile(row["bookmaker_key"])[0]
+        others = [ratio(voice, name) for of, voice in voices.items() if of != group]
+        limit = parameter("outlier_pre" if row["phase_as_known"] == "pre" else "outlier_in_play")
+        return len(others) >= parameter("outlier_min_groups") and abs(ratio(row, name) - median(others)) > Fraction(limit)
+
+    return [row for row in sets if not any(is_outlier(row, name) for name in row["outcome_names"])]
+
+
+def _root_of(value: Fraction) -> Decimal:
+    with localcontext() as context:
+        context.prec = 40
+        return rounded((Decimal(value.numerator) / Decimal(value.denominator)).sqrt(), 10)
 
 
 def _closed(row: Row, last_seen: Time | None, at: Time, reason: str) -> Row:

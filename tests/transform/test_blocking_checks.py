@@ -14,7 +14,15 @@ from pipeline.resources import resource
 from pipeline.transform.apply import apply_batches
 from pipeline.warehouse.connect import Role, Warehouse
 
-CHECKS: Final = ("silver_quotes", "silver_answers", "gold_events", "gold_price_history", "gold_best_price", "gold_margins")
+CHECKS: Final = (
+    "silver_quotes",
+    "silver_answers",
+    "gold_events",
+    "gold_price_history",
+    "gold_best_price",
+    "gold_margins",
+    "gold_consensus",
+)
 NBA: Final = "basketball_nba"
 GOLF: Final = "golf_open"
 
@@ -34,6 +42,8 @@ BEST: Final = (
 )
 
 SET: Final = "set_id = (select min(set_id::text)::uuid from gold.margins where market_key = 'h2h' and valid_to is null)"
+
+AGREED: Final = "line_id = (select min(line_id::text)::uuid from gold.consensus where valid_to is null) and valid_to is null"
 
 
 def copy(table: str, where: str, **changes: str) -> str:
@@ -311,6 +321,21 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
     (
         "margins: every price that stands is in one set, with its probability",
         f"update gold.margins set implied_probabilities[1] = 0.123 where valid_to is null and {SET}",
+    ),
+    # consensus
+    (
+        "consensus: line_id is the hash of the line and outcome",
+        f"update gold.consensus set outcome_set = 'yes_no' where {AGREED}",
+    ),
+    (
+        "consensus: rows of a line do not overlap, and at most one is open",
+        copy("gold.consensus", AGREED, valid_from="timestamptz '2025-10-09 12:25Z'"),
+    ),
+    ("consensus: its event is in events", "delete from gold.events"),
+    ("consensus: the medians of a line sum to 1", "update gold.consensus set fair_median = 0.4"),
+    (
+        "consensus: the lowest and the highest are those of sets that stand",
+        f"update gold.consensus set probability_min = 0.001 where {AGREED}",
     ),
 )
 

@@ -123,7 +123,7 @@ covered as (
         sets.*,
         case
             when sets.outcome_set = 'field' and sets.set_problem is null
-                then cast(cast(sets.names as numeric) / fields.runners as numeric(12, 10))
+                then cast(round(sets.names, 40) / fields.runners as numeric(12, 10))
         end as runner_coverage
     from sets
     left join fields
@@ -262,7 +262,7 @@ written as (
         begun.implied_probabilities,
         begun.overround,
         case when begun.is_complete then cast(begun.overround - 1 as numeric(18, 10)) end as margin,
-        case when begun.is_complete then cast(1 - 1 / begun.overround as numeric(18, 10)) end as hold,
+        case when begun.is_complete then cast(1 - round(1, 40) / begun.overround as numeric(18, 10)) end as hold,
         begun.is_complete,
         begun.runner_coverage,
         coalesce(

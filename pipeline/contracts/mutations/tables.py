@@ -58,6 +58,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     ),
     "age_is_not_negative": (_one(quote_age_seconds="-1"),),
     "gold.best_price.age_is_not_negative": (_one(age_at_open_seconds="-1"),),
+    "gold.consensus.age_is_not_negative": (_one(oldest_quote_age_at_open_seconds="-1"),),
     "gold.closings.age_is_not_negative": (_one("price_native is not null", closing_age_seconds="-1"),),
     "arrays_have_one_length": (
         _one(outcome_sides="outcome_sides || outcome_sides"),
@@ -75,6 +76,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "books_is_an_object": (_one(books="'[]'::jsonb"),),
     "catalogue_facts_come_from_the_catalogue": (_one("not is_catalogue", is_active="true"),),
     "completed_since_where_completed": (_one("completed", completed_since="null"), _one("completed", completed="false")),
+    "deviation_within_the_range": (_one(stddev_pop="-0.1"), _one(stddev_pop="probability_max - probability_min + 0.1")),
     "duplicate_no_counts_from_1": (_one(duplicate_no="0"),),
     "event_id_is_not_empty": (_one(event_id="''"),),
     "fair_basis_follows_the_line": (
@@ -137,6 +139,16 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("is_complete", hold="margin"),
     ),
     "markets_only_with_odds": (_one("book_markets <> '{}'", shows_odds="false"),),
+    "mean_between_the_extremes": (
+        _one("fair_mean is not null", fair_mean="probability_max + 0.0000000001"),
+        _one("fair_sharp is not null", fair_sharp="probability_min - 0.0000000001"),
+        _one("probability_min < probability_max", probability_min="probability_max", probability_max="probability_min"),
+    ),
+    "median_and_mean_together": (_one("fair_mean is not null", fair_mean="null"), _one("fair_mean is null", fair_mean="0.5")),
+    "median_between_the_extremes": (
+        _one("fair_median is not null", fair_median="probability_max + 0.1", median_sum="1"),
+        _one("fair_median is not null", fair_median="probability_min - 0.1", median_sum="1"),
+    ),
     "method_problems_are_true": (
         _one("fair_additive is not null", problem="'additive_negative'"),
         _one("overround > 1", problem="'underround'"),
@@ -151,6 +163,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "no_more_books_offer_it_than_count": (_one(book_count="0"),),
     "none_has_no_quote": (_one("price_native is not null", close_status="'none'"),),
     "not_yet_before_the_opening": (_one("not_yet_at is not null", not_yet_at="first_seen_at"),),
+    "one_group_deviates_by_nothing": (
+        _one("group_count = 1", stddev_pop="0.0000000001"),
+        _one("probability_min < probability_max", group_count="1", stddev_pop="0"),
+    ),
     "only_listings_tell_absence": (_one(covers_listing="not covers_listing"),),
     "open_rows_have_no_end": (
         _one("valid_to is null", last_seen_at="valid_from"),
@@ -178,6 +194,12 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     ),
     "price_decimal_is_a_price": (_one(price_decimal="0"), _one(price_decimal="-2")),
     "price_decimal_is_above_1": (_one("price_decimal is not null", price_decimal="1"),),
+    "probabilities_in_range": (
+        _one(probability_min="-0.1"),
+        _one(probability_max="1.1"),
+        _one(fair_median="1.1"),
+        _one(median_sum="0"),
+    ),
     "probability_in_range": (_one(implied_probability="0"), _one(implied_probability="1.1"), _one(implied_probability="'NaN'")),
     "gold.market_openings.probability_in_range": (_one(probability="0"), _one(probability="1")),
     "gold.fair_probabilities.probability_in_range": (
@@ -210,6 +232,15 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "seen_at_least_once": (_one(observations="0"),),
     "seen_for_is_not_negative": (_one(seen_for_seconds="-1"),),
     "set_no_counts_from_1": (_one(set_no="0"),),
+    "sharp_basis_is_named": (
+        _one("fair_sharp is null", sharp_basis="'pinnacle'"),
+        _one("fair_sharp is not null", sharp_basis="'none'"),
+    ),
+    "sharp_only_with_the_median": (_one("fair_sharp is not null", fair_median="null"),),
+    "sharp_weight_where_sharp": (
+        _one(sharp_weight_total="-0.1"),
+        _one("fair_sharp is not null", sharp_weight_total="0"),
+    ),
     "shin_is_additive_at_two": (
         _one("cardinality(fair_shin) = 2", fair_shin="array[fair_shin[1] + 0.0000000001, fair_shin[2] - 0.0000000001]"),
     ),
@@ -221,6 +252,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "shin_z_in_range": (_one("shin_z is not null", shin_z="1"), _one("shin_z is not null", shin_z="-0.1")),
     "since_seen_is_not_negative": (_one(seconds_since_seen="-1"),),
     "some_book_offers_it": (_one(books="'{}'"),),
+    "some_group_speaks": (_one(group_count="0"), _one(book_count="group_count - 1")),
     "some_group_opens_it": (_one(operator_groups="'{}'"),),
     "sound_sets_are_complete": (_one("is_sound", is_complete="false"),),
     "source_rank_in_range": (_one(source_rank="0"), _one(source_rank="6")),
