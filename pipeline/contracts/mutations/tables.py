@@ -76,7 +76,22 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "books_is_an_object": (_one(books="'[]'::jsonb"),),
     "catalogue_facts_come_from_the_catalogue": (_one("not is_catalogue", is_active="true"),),
     "completed_since_where_completed": (_one("completed", completed_since="null"), _one("completed", completed="false")),
+    "delta_point_follows": (_one("delta_point is not null", delta_point="delta_point + 1"), _one(delta_point="99")),
+    "delta_probability_at_one_point": (
+        _one("delta_probability is not null", delta_probability="delta_probability + 0.1"),
+        _one("delta_probability is not null", kind="'outcome_set'"),
+        _one("delta_point <> 0", delta_probability="new_probability - old_probability"),
+    ),
     "deviation_within_the_range": (_one(stddev_pop="-0.1"), _one(stddev_pop="probability_max - probability_min + 0.1")),
+    "direction_fits_the_outcome": (
+        _one("outcome_side = 'home' and direction is not null", direction="'over'"),
+        _one("outcome_side = 'over' and direction is not null", direction="'away'"),
+        _one("outcome_side = 'draw'", direction="'home'"),
+    ),
+    "direction_follows_the_probability": (
+        _one("delta_probability > 0 and outcome_side = 'home'", direction="'away'"),
+        _one("delta_probability < 0 and outcome_side = 'under'", direction="'under'"),
+    ),
     "duplicate_no_counts_from_1": (_one(duplicate_no="0"),),
     "event_id_is_not_empty": (_one(event_id="''"),),
     "fair_basis_follows_the_line": (
@@ -120,8 +135,18 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(kind="'replaced'", replaced_after_seconds="-1"),
         _one(kind="'apart'", replaced_after_seconds="1"),
     ),
+    "gaps_take_time": (
+        _one(capture_gap_seconds="-1"),
+        _one(seconds_since_last_change="-1", capture_gap_seconds="-1"),
+        _one(seconds_since_last_change="capture_gap_seconds - 1"),
+    ),
     "home_score_is_the_number_sent": (_one("home_score is not null", home_score="home_score + 1"),),
     "incomplete_sets_have_a_problem": (_one("is_complete and problem is null", is_complete="false"),),
+    "kind_says_what_changed": (
+        _one("kind = 'price'", kind="'point'"),
+        _one("kind = 'price'", kind="'both'"),
+        _one("kind = 'both'", kind="'price'"),
+    ),
     "last_seen_not_before_first_seen": (_one("last_seen_at is not null", last_seen_at="first_seen_at - interval '1 s'"),),
     "last_seen_not_before_valid_from": (_one(last_seen_at="valid_from - interval '1 s'"),),
     "last_seen_within_the_stretch": (
