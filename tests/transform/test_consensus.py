@@ -32,8 +32,8 @@ def test_a_group_has_one_vote_and_its_lowest_hold_speaks(market: Any) -> None:
         0,
         quote(market, "fanduel", 2.0, 2.0),
         quote(market, "betmgm", 2.0, 2.0),
-        quote(market, "lowvig", 2.2, 1.6),  # holds 7.4 %: the other of its desk speaks
-        quote(market, "betonlineag", 2.0, 2.0),
+        quote(market, "betonlineag", 1.95, 1.85),  # holds 5 %: the other of its desk speaks
+        quote(market, "lowvig", 2.0, 2.0),
         quote(market, "prizepicks", 1.5, 3.0),  # a fantasy operator has no price of its own
     )
     market.publish()

@@ -147,7 +147,7 @@ counted as (
             when bool_or(speaks and sharp_weight > 0 and is_exchange) then 'exchange'
             else 'us_proxy'
         end as sharpest,
-        array_agg(bookmaker_key) filter (where speaks) as voices
+        array_agg(bookmaker_key order by bookmaker_key) filter (where speaks) as voices
     from usable
     group by at, event_id, line_key, outcome_name
 ),
