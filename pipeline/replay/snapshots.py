@@ -1,10 +1,10 @@
 """Expected states, kept beside a recording: one file per batch, small, sorted, one row a line, fit for review in git.
 
-The file of batch k holds the digest of each stored gold table after the batches 1…k, and the rows that batch k added,
-changed and removed: whole, as their key with the columns that changed, and as their key. Adding these up gives the
-expected rows after any k, which is how a difference is explained. Columns without a value are left out, and rows with the
-same columns share a block, which says once what is the same in all of them. ``views.json`` holds the digests of the views
-at the ends of runs. Numbers with decimals are texts, so that none passes through a float.
+The file of batch k holds the digest of each stored gold table after the batches 1…k, and the rows that batch k added, changed
+and removed: whole, as their key with the columns that changed, and as their key. Adding these up gives the expected rows
+after any k, which is how a difference is explained. Columns without a value are left out. Rows with the same columns share a
+block, and in it a group, which says once what is the same in all its rows. ``views.json`` holds the digests of the views at
+the ends of runs. Numbers with decimals are texts, so that none passes through a float.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from pipeline.warehouse.digest import TABLES, GoldTable, Session
 
 FOLDER: Final = "snapshots"
 VIEWS_FILE: Final = "views.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 KINDS: Final = ("added", "changed", "removed")
+# A block's rows are grouped by the first few of these, as many as make it shortest.
+GROUPED_BY: Final = ("valid_from", "event_id", "market_key")
 
 Row = Mapping[str, Any]
 Key = tuple[Any, ...]
@@ -138,14 +140,23 @@ def _blocks(rows: Iterable[Row]) -> list[tuple[tuple[str, ...], list[Row]]]:
 
 
 def _render_block(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    texts = [[_compact(row[column]) for column in columns] for row in rows]
-    same = [len({row[n] for row in texts}) == 1 and len(texts) > 1 for n in range(len(columns))]
-    shared = {column: rows[0][column] for column, is_same in zip(columns, same, strict=True) if is_same}
-    varying = [column for column, is_same in zip(columns, same, strict=True) if not is_same]
-    lines = sorted("[" + ",".join(text for text, is_same in zip(row, same, strict=True) if not is_same) + "]" for row in texts)
-    return (
-        f'  {{"same": {_compact(shared)},\n   "columns": {_compact(varying)},\n   "rows": [\n' + ",\n".join(lines) + "\n   ]}"
-    )
+    texts = [{column: _compact(row[column]) for column in columns} for row in rows]
+    return min((_render_groups(columns, texts, GROUPED_BY[:count]) for count in range(len(GROUPED_BY) + 1)), key=len)
+
+
+def _render_groups(columns: Sequence[str], rows: Iterable[Mapping[str, str]], by: Sequence[str]) -> str:
+    groups: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row.get(column, "") for column in by), []).append(row)
+    texts = ",\n".join(_render_group(columns, group) for _, group in sorted(groups.items(), key=lambda group: group[0]))
+    return f'  {{"columns": {_compact(columns)}, "groups": [\n{texts}\n  ]}}'
+
+
+def _render_group(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
+    same = {column for column in columns if len(rows) > 1 and len({row[column] for row in rows}) == 1}
+    shared = ",".join(f"{_compact(column)}:{rows[0][column]}" for column in columns if column in same)
+    lines = sorted("[" + ",".join(row[column] for column in columns if column not in same) + "]" for row in rows)
+    return f' {{"same": {{{shared}}}, "rows": [\n' + ",\n".join(lines) + "\n ]}"
 
 
 def parse(text: str, where: str) -> Snapshot:
@@ -173,8 +184,10 @@ def parse(text: str, where: str) -> Snapshot:
 
 def _parse_blocks(blocks: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     for block in blocks:
-        for row in block["rows"]:
-            yield {**block["same"], **dict(zip(block["columns"], row, strict=True))}
+        for group in block["groups"]:
+            varying = [column for column in block["columns"] if column not in group["same"]]
+            for row in group["rows"]:
+                yield {**group["same"], **dict(zip(varying, row, strict=True))}
 
 
 def changes_at_hand(session: Session) -> dict[str, TableChanges]:

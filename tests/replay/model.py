@@ -25,6 +25,7 @@ from pipeline.bronze.load import is_answer
 from pipeline.contracts.answers import judge
 from pipeline.recording.model import Batch, Coverage, Exchange, exchange_id
 from pipeline.resources import resource
+from tests.replay.fair import fair
 
 Time = dt.datetime
 Row = dict[str, Any]
@@ -94,6 +95,14 @@ def book_profile(book: str) -> tuple[str, str, Decimal]:
             assert not row["valid_from"] and not row["valid_to"]
             return row["operator_group"], row["price_kind"], Decimal(row["commission"])
     return book, "back_fixed", Decimal(0)
+
+
+def sharpness(book: str) -> tuple[Decimal, bool]:
+    """Weight among sharp books, and whether it is an exchange."""
+    for row in _seed("book_profile"):
+        if row["bookmaker_key"] == book:
+            return Decimal(row["sharp_weight"]), row["is_exchange"] == "true"
+    return Decimal(0), False
 
 
 # --- answers --------------------------------------------------------------------------------------------------------------
@@ -195,7 +204,7 @@ class Quote:
     outcome_set: str = "other"
     is_complete: bool = False
     overround: Decimal = Decimal(0)
-    is_broken: bool = True
+    problem: str | None = "incomplete"
     first_side_fair: Fraction | None = None
 
     @property
@@ -311,29 +320,38 @@ def _judge_set(members: Sequence[Quote]) -> None:
     }.get(kind, False)
     total = rounded(sum((quote.implied for quote in members), Decimal(0)), 10)
     lay = rule["price_side"] == "lay"
-    broken = (
-        kind == "other"
-        or (kind == "two_way" and expected == 3)
-        or not priced
-        or min(quote.price_decimal for quote in members) <= Decimal("1.001")
-        or (kind != "field" and not whole)
-        or (kind != "field" and not lay and not parameter("overround_min") <= total <= parameter("overround_max"))
-        # the range of a whole game says nothing of a part of it
-        or (
-            rule["family"] == "totals"
-            and rule["period"] == "full_game"
-            and not lay
-            and first.line_point is not None
-            and not Decimal(sport["total_min"]) <= first.line_point <= Decimal(sport["total_max"])
-        )
-    )
     is_complete = priced and whole
+    problem = None
+    if kind == "two_way" and expected == 3:
+        problem = "unexpected_outcome_set"
+    elif kind == "other":
+        problem = "unknown_outcomes"
+    elif not priced:
+        problem = "price_out_of_range"
+    elif min(quote.price_decimal for quote in members) <= Decimal("1.001"):
+        problem = "placeholder_price"
+    elif kind != "field" and not is_complete:
+        problem = "incomplete"
+    elif lay:
+        problem = None
+    elif kind != "field" and total < parameter("overround_min"):
+        problem = "overround_too_low"
+    elif kind != "field" and total > parameter("overround_max"):
+        problem = "overround_too_high"
+    elif (
+        # the range of a whole game says nothing of a part of it
+        rule["family"] == "totals"
+        and rule["period"] == "full_game"
+        and first.line_point is not None
+        and not Decimal(sport["total_min"]) <= first.line_point <= Decimal(sport["total_max"])
+    ):
+        problem = "total_out_of_range"
     leader = min(members, key=lambda quote: (quote.side not in ("home", "over", "yes"), quote.name))
     for quote in members:
         quote.outcome_set = kind
         quote.is_complete = is_complete
         quote.overround = total
-        quote.is_broken = broken
+        quote.problem = problem
         quote.first_side_fair = Fraction(leader.implied) / Fraction(total) if is_complete else None
 
 
@@ -388,6 +406,7 @@ class Gold:
         listings = self.listing_intervals()
         results = self.results()
         history = self.price_history()
+        margins = self.margins(history)
         return {
             "gold.sports": self.sports(),
             "gold.bookmakers": self.bookmakers(),
@@ -396,6 +415,8 @@ class Gold:
             "gold.event_listing_intervals": listings,
             "gold.price_history": history,
             "gold.best_price": self.best_price(history),
+            "gold.margins": margins,
+            "gold.consensus": self.consensus(margins),
             "gold.results": results,
         }
 
@@ -569,6 +590,152 @@ class Gold:
         if open_row is not None:
             yield {**open_row, "observations": None}
 
+    # margins
+
+    def margins(self, history: Table) -> Table:
+        """Each book's sets over time; of outrights all books are looked at together, as fields are judged by one another."""
+        cells: dict[tuple[Any, ...], list[tuple[tuple[Any, ...], Row]]] = defaultdict(list)
+        for key, row in history.items():
+            if row["price_side"] == "back":
+                together = market_rule(row["market_key"])["family"] == "outrights"
+                line = (row["event_id"], row["market_key"], row["description"], row["line_point"])
+                cells[(*line, None if together else row["bookmaker_key"])].append((key[:-1], row))
+        rows: Table = {}
+        for members in cells.values():
+            standing: dict[tuple[Any, ...], Row] = {}
+            for at in sorted({at for _, row in members for at in (row["valid_from"], row["valid_to"]) if at is not None}):
+                sets = self._sets_at(at, members)
+                for key in [*standing.keys() - sets.keys(), *sets]:
+                    old, new = standing.get(key), sets.get(key)
+                    if old is not None and new is not None and all(old[c] == new[c] for c in _SET_VALUES):
+                        continue
+                    if old is not None:
+                        old["valid_to"] = at
+                        del standing[key]
+                    if new is not None:
+                        standing[key] = rows[(*key, at)] = new
+        return rows
+
+    def _sets_at(self, at: Time, members: Sequence[tuple[tuple[Any, ...], Row]]) -> dict[tuple[Any, ...], Row]:
+        sets: dict[tuple[Any, ...], list[tuple[Row, Quote]]] = defaultdict(list)
+        for series, row in members:
+            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
+                word = self._last_word(series, at)
+                line = (row["market_key"], row["description"], row["line_point"])
+                sets[(row["event_id"], row["bookmaker_key"], *line, word.duplicate_no)].append((row, word))
+        # of several answers the newest speaks for a set
+        words = {key: min((w for _, w in rows), key=_newest_first) for key, rows in sets.items()}
+        runners = {
+            row["outcome_name"]
+            for key, rows in sets.items()
+            if words[key].outcome_set == "field" and words[key].problem is None
+            for row, _ in rows
+        }
+        return {key: _margin_row(key, rows, words[key], len(runners), at) for key, rows in sets.items()}
+
+    # consensus
+
+    def consensus(self, margins: Table) -> Table:
+        lines: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+        for row in margins.values():
+            if row["is_sound"] and book_profile(row["bookmaker_key"])[1] in ("back_fixed", "back_net"):
+                line = (row["event_id"], row["market_key"], row["description"], row["line_point"], row["outcome_set"])
+                lines[line].append(row)
+        rows: Table = {}
+        for line, sets in lines.items():
+            standing: dict[str, Row] = {}
+            for at in sorted({at for row in sets for at in (row["valid_from"], row["valid_to"]) if at is not None}):
+                held = self._consensus_at(at, line, sets)
+                for name in sorted(standing.keys() | held.keys()):
+                    old, new = standing.get(name), held.get(name)
+                    if old is not None and new is not None and all(old[c] == new[c] for c in _CONSENSUS_VALUES):
+                        continue
+                    if old is not None:
+                        old["valid_to"] = at
+                        del standing[name]
+                    if new is not None:
+                        standing[name] = rows[(*line, name, "power", at)] = new
+        return rows
+
+    def _consensus_at(self, at: Time, line: tuple[Any, ...], sets: Sequence[Row]) -> dict[str, Row]:
+        books: dict[str, Row] = {}
+        for row in sorted(sets, key=lambda row: row["set_no"]):
+            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
+                # a book that shows a set twice speaks with the first
+                books.setdefault(row["bookmaker_key"], row)
+        usable = _sets_without_outliers(list(books.values()))
+        values: dict[str, dict[str, Row]] = defaultdict(dict)
+        counts: dict[str, int] = defaultdict(int)
+        sides = {}
+        for row in sorted(usable, key=lambda row: (row["overround"], row["bookmaker_key"])):
+            for name, side in zip(row["outcome_names"], row["outcome_sides"], strict=True):
+                counts[name] += 1
+                sides[name] = side
+                # the lowest hold speaks for the group
+                values[name].setdefault(book_profile(row["bookmaker_key"])[0], row)
+        medians = {name: median(Fraction(_fair_of(row, name)) for row in voices.values()) for name, voices in values.items()}
+        median_sum = rounded(sum(medians.values(), Fraction(0)), 10)
+        found = {}
+        for name, voices in values.items():
+            fair_values = [Fraction(_fair_of(row, name)) for row in voices.values()]
+            weights = [sharpness(row["bookmaker_key"])[0] for row in voices.values()]
+            weight = sum(weights, Decimal(0))
+            is_enough = len(voices) >= parameter("consensus_min_groups")
+            is_sharp = is_enough and weight >= parameter("sharp_weight_min")
+            sharp_groups = {group for group, row in voices.items() if sharpness(row["bookmaker_key"])[0] > 0}
+            basis = "us_proxy"
+            if "pinnacle" in sharp_groups:
+                basis = "pinnacle"
+            elif any(sharpness(voices[group]["bookmaker_key"])[1] for group in sharp_groups):
+                basis = "exchange"
+            mean = sum(fair_values, Fraction(0)) / len(fair_values)
+            oldest = min(self._newest_quote_at(row, name, sides[name], at) for row in voices.values())
+            found[name] = {
+                "event_id": line[0],
+                "sport_key": usable[0]["sport_key"],
+                "market_key": line[1],
+                "description": line[2],
+                "line_point": line[3],
+                "outcome_set": line[4],
+                "outcome_name": name,
+                "outcome_side": sides[name],
+                "method": "power",
+                "valid_from": at,
+                "valid_to": None,
+                "fair_median": rounded(medians[name] / Fraction(median_sum), 10) if is_enough else None,
+                "fair_mean": rounded(mean, 10) if is_enough else None,
+                "fair_sharp": rounded(
+                    sum((Fraction(w) * p for w, p in zip(weights, fair_values, strict=True)), Fraction(0)) / Fraction(weight),
+                    10,
+                )
+                if is_sharp
+                else None,
+                "median_sum": median_sum,
+                "group_count": len(voices),
+                "book_count": counts[name],
+                "probability_min": rounded(min(fair_values), 10),
+                "probability_max": rounded(max(fair_values), 10),
+                "stddev_pop": _root_of(sum(((p - mean) ** 2 for p in fair_values), Fraction(0)) / len(fair_values)),
+                "sharp_weight_total": weight,
+                "sharp_basis": basis if is_sharp else "none",
+                "oldest_quote_age_at_open_seconds": min(max((at - oldest) // dt.timedelta(seconds=1), -(2**31)), 2**31 - 1),
+            }
+        return found
+
+    def _newest_quote_at(self, row: Row, name: str, side: str, at: Time) -> Time:
+        """When a book's newest quote of an outcome was read, on whatever rank its line then was."""
+        market, point = row["market_key"], row["line_point"]
+        if market_rule(market)["is_point_in_key"] == "false":
+            point = None
+        elif market_rule(market)["family"] == "spreads" and side == "away":
+            point = -point
+        key = (row["event_id"], row["bookmaker_key"], market, row["description"], name, point)
+        until = [q for rank in self._ranks(key) for q in self.quotes[(*key, rank)] if q.answer.captured_at <= at]
+        return min(until, key=_newest_first).quote_at
+
+    def _ranks(self, key: tuple[Any, ...]) -> Iterator[int]:
+        return itertools.takewhile(lambda rank: (*key, rank) in self.quotes, itertools.count(1))
+
     # best price
 
     def best_price(self, history: Table) -> Table:
@@ -596,7 +763,7 @@ class Gold:
     def _last_word(self, series: tuple[Any, ...], at: Time) -> Quote:
         """What the last answer up to a time says of a quote's set."""
         until = [quote for quote in self.quotes[series] if quote.answer.captured_at <= at]
-        return min(until, key=lambda q: (-q.answer.captured_at.timestamp(), q.answer.place, q.answer.exchange_id))
+        return min(until, key=_newest_first)
 
     def _best_at(self, at: Time, members: Sequence[tuple[tuple[Any, ...], Row]]) -> dict[tuple[str, str], Row]:
         quoted = []
@@ -604,7 +771,7 @@ class Gold:
             if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
                 word = self._last_word(series, at)
                 group, kind, commission = book_profile(row["bookmaker_key"])
-                if word.is_broken or kind not in ("back_fixed", "back_net"):
+                if word.problem is not None or kind not in ("back_fixed", "back_net"):
                     continue
                 net = row["price_decimal"]
                 if kind == "back_net":
@@ -791,6 +958,13 @@ class Gold:
         return rows
 
 
+_SET_VALUES = (
+    "outcome_set", "outcome_names", "implied_probabilities", "phase_as_known", "is_complete", "runner_coverage", "problem",
+)  # fmt: skip
+_CONSENSUS_VALUES = (
+    "fair_median", "fair_mean", "fair_sharp", "median_sum", "group_count", "book_count", "probability_min", "probability_max",
+    "stddev_pop", "sharp_weight_total", "sharp_basis",
+)  # fmt: skip
 _BEST_VALUES = ("best_price_decimal", "books", "runner_up_price_decimal", "book_count", "best_hold")
 
 
@@ -843,6 +1017,101 @@ def _row(quote: Quote, phase: str, at: Time, last_seen: Time | None) -> Row:
         "prev_seen_at": last_seen,
         "observations": 0,
     }
+
+
+def _newest_first(quote: Quote) -> tuple[Any, ...]:
+    return (-quote.answer.captured_at.timestamp(), quote.answer.place, quote.answer.exchange_id)
+
+
+def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word: Quote, runners: int, at: Time) -> Row:
+    event_id, book, market, description, line_point, set_no = key
+    rows = sorted((row for row, _ in members), key=lambda row: row["outcome_name"])
+    names = tuple(row["outcome_name"] for row in rows)
+    implied = tuple(row["implied_probability"] for row in rows)
+    total = sum((q for q in implied if q is not None), Decimal(0))
+    kind, problem = word.outcome_set, word.problem
+    coverage = None
+    if kind == "field":
+        coverage = rounded(Fraction(len(set(names)), runners), 10) if problem is None else None
+        is_complete = coverage is not None and coverage >= parameter("field_coverage_min") and len(names) >= 2
+    else:
+        is_complete = word.is_complete and len(names) == (3 if kind == "three_way" else 2)
+    is_complete = is_complete and len(set(names)) == len(names)
+    if problem is None and not is_complete:
+        problem = "incomplete"
+    elif problem is None and kind == "field" and total > parameter("field_overround_max"):
+        problem = "overround_too_high"
+    is_sound = problem is None
+    values = fair(implied) if is_complete and (kind != "field" or is_sound) else None
+    if is_sound and values is not None and values.additive is None:
+        problem = "additive_negative"
+    elif is_sound and total < 1:
+        problem = "underround"
+    basis = "plain"
+    if market_rule(market)["family"] == "draw_no_bet" or (line_point is not None and line_point % 1 == 0):
+        basis = "no_push"
+    elif line_point is not None and abs(line_point) % 1 in (Decimal("0.25"), Decimal("0.75")):
+        basis = "half_stake"
+    return {
+        "event_id": event_id,
+        "sport_key": rows[0]["sport_key"],
+        "bookmaker_key": book,
+        "market_key": market,
+        "description": description,
+        "line_point": line_point,
+        "set_no": set_no,
+        "outcome_set": kind,
+        "outcome_names": names,
+        "outcome_sides": tuple(row["outcome_side"] for row in rows),
+        "phase_as_known": "pre" if all(row["phase_as_known"] == "pre" for row in rows) else "in_play",
+        "valid_from": at,
+        "valid_to": None,
+        "implied_probabilities": implied,
+        "overround": total,
+        "margin": total - 1 if is_complete else None,
+        "hold": rounded(1 - 1 / Fraction(total), 10) if is_complete else None,
+        "is_complete": is_complete,
+        "runner_coverage": coverage,
+        "problem": problem,
+        "is_sound": is_sound,
+        "fair_basis": basis,
+        "fair_multiplicative": values and values.multiplicative,
+        "fair_additive": values and values.additive,
+        "fair_power": values and values.power,
+        "fair_shin": values and values.shin,
+        "power_k": values and values.power_k,
+        "shin_z": values and values.shin_z,
+    }
+
+
+def _fair_of(row: Row, name: str) -> Decimal:
+    value: Decimal = row["fair_power"][row["outcome_names"].index(name)]
+    return value
+
+
+def _sets_without_outliers(sets: Sequence[Row]) -> list[Row]:
+    """Without those of which some outcome lies far from the median of the other operator groups."""
+
+    def ratio(row: Row, name: str) -> Fraction:
+        return Fraction(row["fair_multiplicative"][row["outcome_names"].index(name)])
+
+    def is_outlier(row: Row, name: str) -> bool:
+        voices: dict[str, Row] = {}
+        for other in sorted(sets, key=lambda other: (other["overround"], other["bookmaker_key"])):
+            if name in other["outcome_names"]:
+                voices.setdefault(book_profile(other["bookmaker_key"])[0], other)
+        group = book_profile(row["bookmaker_key"])[0]
+        others = [ratio(voice, name) for of, voice in voices.items() if of != group]
+        limit = parameter("outlier_pre" if row["phase_as_known"] == "pre" else "outlier_in_play")
+        return len(others) >= parameter("outlier_min_groups") and abs(ratio(row, name) - median(others)) > Fraction(limit)
+
+    return [row for row in sets if not any(is_outlier(row, name) for name in row["outcome_names"])]
+
+
+def _root_of(value: Fraction) -> Decimal:
+    with localcontext() as context:
+        context.prec = 40
+        return rounded((Decimal(value.numerator) / Decimal(value.denominator)).sqrt(), 10)
 
 
 def _closed(row: Row, last_seen: Time | None, at: Time, reason: str) -> Row:

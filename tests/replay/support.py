@@ -35,9 +35,13 @@ KEYS: Final = {
     "gold.best_price": (
         "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name", "valid_from",
     ),
+    "gold.margins": ("event_id", "bookmaker_key", "market_key", "description", "line_point", "set_no", "valid_from"),
+    "gold.consensus": (
+        "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name", "method", "valid_from",
+    ),
     "gold.results": ("event_id",),
 }  # fmt: skip
-SURROGATES: Final = ("series_id", "line_id")
+SURROGATES: Final = ("series_id", "line_id", "set_id")
 
 
 def databases_of(server: Server, template: Warehouse, names: Iterator[str]) -> Databases:

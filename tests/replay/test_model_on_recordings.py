@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import odds_tools
 import pytest
 
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
 from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Role, Warehouse
 from tests.replay.model import Gold
 from tests.replay.support import Databases, assert_model_agrees, digests, take
 from tests.replay.transcript import Transcript
@@ -65,3 +67,20 @@ def test_sql_and_model_agree(
         take(warehouse, project, batches)
         assert_model_agrees(warehouse, model)
         digests(warehouse)
+        assert_a_package_finds_the_same(warehouse)
+
+
+def assert_a_package_finds_the_same(warehouse: Warehouse) -> None:
+    """The fair probabilities of all complete sets, to 1e-9."""
+    with warehouse.connect(Role.READER) as connection:
+        sets = connection.execute(
+            "select distinct implied_probabilities, overround, fair_multiplicative, fair_additive, fair_power, fair_shin"
+            " from gold.margins where fair_power is not null"
+        ).fetchall()
+    assert sets
+    for implied, overround, *found in sets:
+        odds = [float(1 / q) for q in implied]
+        for method, ours in zip(("multiplicative", "additive", "power", "shin"), found, strict=True):
+            if ours is not None and not (method == "shin" and overround == 1):
+                theirs = odds_tools.fair_probabilities(odds, method)
+                assert all(abs(float(a) - b) < 1e-9 for a, b in zip(ours, theirs, strict=True)), (method, implied)

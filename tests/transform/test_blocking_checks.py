@@ -21,7 +21,15 @@ from pipeline.transform.apply import apply_batches, rebuild, transformer_session
 from pipeline.transform.checks import batch_checks, scopes
 from pipeline.warehouse.connect import Role, Warehouse
 
-CHECKS: Final = ("silver_quotes", "silver_answers", "gold_events", "gold_price_history", "gold_best_price")
+CHECKS: Final = (
+    "silver_quotes",
+    "silver_answers",
+    "gold_events",
+    "gold_price_history",
+    "gold_best_price",
+    "gold_margins",
+    "gold_consensus",
+)
 NBA: Final = "basketball_nba"
 GOLF: Final = "golf_open"
 
@@ -39,6 +47,10 @@ BEST: Final = (
     "line_id = (select min(line_id::text)::uuid from gold.best_price where market_key = 'h2h' and valid_to is null and"
     " valid_from = timestamptz '2025-10-09 12:20Z')"
 )
+
+SET: Final = "set_id = (select min(set_id::text)::uuid from gold.margins where market_key = 'h2h' and valid_to is null)"
+
+AGREED: Final = "line_id = (select min(line_id::text)::uuid from gold.consensus where valid_to is null) and valid_to is null"
 
 
 def copy(table: str, where: str, **changes: str) -> str:
@@ -230,6 +242,32 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         "update gold.best_price set best_hold = best_hold + 0.01 where valid_to is null and outcome_name = 'Home'",
     ),
     ("best_price: every book has that price then", f"update gold.best_price set books = array['nobody'] where {BEST}"),
+    # margins
+    ("margins: set_id is the hash of the set", f"update gold.margins set set_no = 7 where {SET}"),
+    (
+        "margins: rows of a set do not overlap, and at most one is open",
+        copy("gold.margins", f"valid_to is null and {SET}", valid_from="timestamptz '2025-10-09 12:25Z'"),
+    ),
+    ("margins: its event is in events", "delete from gold.events"),
+    (
+        "margins: every price that stands is in one set, with its probability",
+        f"update gold.margins set implied_probabilities[1] = 0.123 where valid_to is null and {SET}",
+    ),
+    # consensus
+    (
+        "consensus: line_id is the hash of the line and outcome",
+        f"update gold.consensus set outcome_set = 'yes_no' where {AGREED}",
+    ),
+    (
+        "consensus: rows of a line do not overlap, and at most one is open",
+        copy("gold.consensus", AGREED, valid_from="timestamptz '2025-10-09 12:25Z'"),
+    ),
+    ("consensus: its event is in events", "delete from gold.events"),
+    ("consensus: the medians of a line sum to 1", "update gold.consensus set fair_median = 0.4"),
+    (
+        "consensus: the lowest and the highest are those of sets that stand",
+        f"update gold.consensus set probability_min = 0.001 where {AGREED}",
+    ),
 )
 
 

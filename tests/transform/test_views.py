@@ -459,8 +459,11 @@ def test_views_depend_on_the_set_of_answers_and_not_on_their_order(
         batches = {}
         for minute in (0, 10, 20, 30):
             books = [two_way(into, key, 1.8 + minute / 100, 2.0, minute) for key in ("fanduel", "betmgm", "pinnacle")]
-            games = [into.game("e", 25, books), into.game("f", 300, books[: 1 + minute // 10])]
-            batches[minute] = into.load(minute, into.odds(*games, books=("betmgm", "fanduel", "pinnacle"), markets=("h2h",)))
+            both_sides = {"h2h": [("Home", 1.8), ("Away", 2.0)], "h2h_lay": [("Home", 1.9 + minute / 100), ("Away", 2.2)]}
+            exchange = into.book("betfair_ex_uk", both_sides, minute)
+            games = [into.game("e", 25, [*books, exchange]), into.game("f", 300, books[: 1 + minute // 10])]
+            asked = {"books": ("betfair_ex_uk", "betmgm", "fanduel", "pinnacle"), "markets": ("h2h", "h2h_lay")}
+            batches[minute] = into.load(minute, into.odds(*games, **asked))
         for minute in order:
             apply_batches(into.warehouse, into.project, [batches[minute]], into.clock)
         with into.warehouse.connect(Role.READER) as connection:

@@ -1,0 +1,305 @@
+{{ config(
+    row_key=['line_id', 'method', 'valid_from'],
+    scope=rows_of_tails('gold.consensus'),
+    hash_joins=true,
+    scope_key='event_id',
+    indexes=[{'columns': ['event_id', 'valid_to']}],
+) }}
+-- What the market holds each outcome for, over time: one voice per operator group.
+with touched as materialized (
+    select event_id, tail_from from {{ source('ops', 'touched_events') }}
+),
+
+quoted as materialized (
+    select
+        touched.tail_from,
+        sets.event_id, sets.sport_key, sets.bookmaker_key, sets.market_key, sets.description, sets.line_point, sets.set_no,
+        sets.outcome_set, sets.outcome_names, sets.outcome_sides, sets.fair_multiplicative, sets.fair_power, sets.overround,
+        sets.phase_as_known, sets.valid_from, sets.valid_to,
+        -- market, description, line point and kind of set in one, without nulls
+        concat_ws(
+            '|', sets.market_key, coalesce('=' || sets.description, ''), coalesce(cast(sets.line_point as text), ''),
+            sets.outcome_set
+        ) as line_key
+    from touched
+    cross join lateral (
+        select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to is null
+        union all
+        select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to >= touched.tail_from
+    ) as sets
+    where sets.is_sound
+),
+
+-- the times from the tail's beginning on at which something on a line changed
+times as materialized (
+    select distinct quoted.event_id, quoted.line_key, change.at
+    from quoted
+    cross join lateral (values (quoted.valid_from), (quoted.valid_to)) as change (at)
+    where change.at >= quoted.tail_from
+),
+
+-- a book that shows a set twice speaks with the first
+standing_then as (
+    select distinct on (times.at, quoted.event_id, quoted.line_key, quoted.bookmaker_key)
+        times.at,
+        quoted.*,
+        coalesce(profile.operator_group, quoted.bookmaker_key) as operator_group,
+        coalesce(profile.sharp_weight, 0) as sharp_weight,
+        coalesce(profile.is_exchange, false) as is_exchange
+    from times
+    join quoted
+        on quoted.event_id = times.event_id
+        and quoted.line_key = times.line_key
+        and quoted.valid_from <= times.at
+        and (quoted.valid_to is null or quoted.valid_to > times.at)
+    left join {{ ref('book_profile') }} as profile
+        on profile.bookmaker_key = quoted.bookmaker_key
+        and times.at >= coalesce(profile.valid_from, '-infinity')
+        and times.at < coalesce(profile.valid_to, 'infinity')
+    where coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+    order by times.at, quoted.event_id, quoted.line_key, quoted.bookmaker_key, quoted.set_no
+),
+
+outcomes as materialized (
+    select
+        standing_then.at, standing_then.event_id, standing_then.line_key, standing_then.sport_key, standing_then.market_key,
+        standing_then.description, standing_then.line_point, standing_then.outcome_set, standing_then.bookmaker_key,
+        standing_then.operator_group, standing_then.sharp_weight, standing_then.is_exchange, standing_then.overround,
+        standing_then.phase_as_known,
+        outcome.outcome_name, outcome.outcome_side, outcome.ratio, outcome.probability
+    from standing_then
+    cross join lateral unnest(
+        standing_then.outcome_names, standing_then.outcome_sides, standing_then.fair_multiplicative, standing_then.fair_power
+    ) as outcome (outcome_name, outcome_side, ratio, probability)
+),
+
+-- who is far from the others: a group's lowest margin is what the others are compared with
+first_voices as (
+    select distinct on (at, event_id, line_key, outcome_name, operator_group)
+        at, event_id, line_key, outcome_name, operator_group, ratio
+    from outcomes
+    order by at, event_id, line_key, outcome_name, operator_group, overround, bookmaker_key
+),
+
+ranked_voices as (
+    select
+        first_voices.*,
+        cast(row_number() over (
+            partition by at, event_id, line_key, outcome_name order by ratio, operator_group
+        ) as integer) as position,
+        array_agg(ratio) over (
+            partition by at, event_id, line_key, outcome_name
+            order by ratio, operator_group
+            rows between unbounded preceding and unbounded following
+        ) as ordered_ratios
+    from first_voices
+),
+
+-- a set is left out where any of its outcomes is an outlier
+against_others as (
+    select
+        outcomes.*,
+        bool_or(
+            cardinality(ranked_voices.ordered_ratios) - 1 >= {{ parameter('outlier_min_groups') }}
+            and abs(outcomes.ratio - {{ median_of_others('ranked_voices.ordered_ratios', 'ranked_voices.position') }}) > case
+                when outcomes.phase_as_known = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
+            end
+        ) over (partition by outcomes.at, outcomes.event_id, outcomes.line_key, outcomes.bookmaker_key) as is_outlier
+    from outcomes
+    join ranked_voices
+        on ranked_voices.at = outcomes.at
+        and ranked_voices.event_id = outcomes.event_id
+        and ranked_voices.line_key = outcomes.line_key
+        and ranked_voices.outcome_name = outcomes.outcome_name
+        and ranked_voices.operator_group = outcomes.operator_group
+),
+
+usable as (
+    select
+        against_others.*,
+        row_number() over (
+            partition by at, event_id, line_key, outcome_name, operator_group order by overround, bookmaker_key
+        ) = 1 as speaks
+    from against_others
+    where not coalesce(is_outlier, false)
+),
+
+counted as (
+    select
+        at, event_id, line_key, outcome_name,
+        min(sport_key) as sport_key,
+        min(market_key) as market_key,
+        min(description) as description,
+        min(line_point) as line_point,
+        min(outcome_set) as outcome_set,
+        min(outcome_side) as outcome_side,
+        cast(count(*) as integer) as book_count,
+        cast(count(*) filter (where speaks) as integer) as group_count,
+        {{ median_of('array_agg(probability order by probability) filter (where speaks)') }} as median,
+        sum(probability) filter (where speaks) as probability_sum,
+        min(probability) filter (where speaks) as probability_min,
+        max(probability) filter (where speaks) as probability_max,
+        sum(probability * probability) filter (where speaks) as square_sum,
+        sum(sharp_weight) filter (where speaks) as sharp_weight_total,
+        sum(sharp_weight * probability) filter (where speaks) as sharp_sum,
+        case
+            when bool_or(speaks and sharp_weight > 0 and operator_group = 'pinnacle') then 'pinnacle'
+            when bool_or(speaks and sharp_weight > 0 and is_exchange) then 'exchange'
+            else 'us_proxy'
+        end as sharpest,
+        array_agg(bookmaker_key order by bookmaker_key) filter (where speaks) as voices
+    from usable
+    group by at, event_id, line_key, outcome_name
+),
+
+agreed as (
+    select
+        counted.*,
+        cast(sum(median) over (partition by at, event_id, line_key) as numeric(12, 10)) as median_sum,
+        group_count >= {{ parameter('consensus_min_groups') }} as is_enough
+    from counted
+),
+
+keyed as materialized (
+    select
+        cast({{ dbt_utils.generate_surrogate_key(
+            ['event_id', 'market_key', key_part('description'), 'line_point', 'outcome_set', key_part('outcome_name')]
+        ) }} as uuid) as line_id,
+        event_id, line_key, at, sport_key, market_key, description, line_point, outcome_set, outcome_name, outcome_side,
+        -- numbers are widened before a division, so that its rounding never decides ours
+        case when is_enough then cast(round(median, 40) / median_sum as numeric(12, 10)) end as fair_median,
+        case when is_enough then cast(round(probability_sum, 40) / group_count as numeric(12, 10)) end as fair_mean,
+        case
+            when is_enough and sharp_weight_total >= {{ parameter('sharp_weight_min') }}
+                then cast(round(sharp_sum, 40) / sharp_weight_total as numeric(12, 10))
+        end as fair_sharp,
+        median_sum, group_count, book_count, probability_min, probability_max,
+        cast(
+            sqrt(round(group_count * square_sum - probability_sum * probability_sum, 40) / (group_count * group_count))
+            as numeric(12, 10)
+        ) as stddev_pop,
+        cast(sharp_weight_total as numeric(10, 4)) as sharp_weight_total,
+        case when is_enough and sharp_weight_total >= {{ parameter('sharp_weight_min') }} then sharpest else 'none' end as sharp_basis,
+        voices
+    from agreed
+),
+
+reaching_in as materialized (
+    select
+        standing.*,
+        concat_ws(
+            '|', standing.market_key, coalesce('=' || standing.description, ''), coalesce(cast(standing.line_point as text), ''),
+            standing.outcome_set
+        ) as line_key
+    from touched
+    cross join lateral (
+        select c.* from {{ this }} as c where c.event_id = touched.event_id and c.valid_to is null
+        union all
+        select c.* from {{ this }} as c where c.event_id = touched.event_id and c.valid_to >= touched.tail_from
+    ) as standing
+    where standing.valid_from < touched.tail_from
+),
+
+lines as (
+    select line_id, event_id, line_key from keyed
+    union
+    select line_id, event_id, line_key from reaching_in
+),
+
+timeline as (
+    select
+        lines.line_id, times.at, keyed.line_id is not null as is_held,
+        lines.event_id, keyed.sport_key, keyed.market_key, keyed.description, keyed.line_point, keyed.outcome_set,
+        keyed.outcome_name, keyed.outcome_side, keyed.fair_median, keyed.fair_mean, keyed.fair_sharp, keyed.median_sum,
+        keyed.group_count, keyed.book_count, keyed.probability_min, keyed.probability_max, keyed.stddev_pop,
+        keyed.sharp_weight_total, keyed.sharp_basis, keyed.voices, cast(null as integer) as oldest_quote_age_at_open_seconds
+    from lines
+    join times
+        on times.event_id = lines.event_id
+        and times.line_key = lines.line_key
+    left join keyed on keyed.line_id = lines.line_id and keyed.at = times.at
+    union all
+    select
+        line_id, valid_from, true,
+        event_id, sport_key, market_key, description, line_point, outcome_set,
+        outcome_name, outcome_side, fair_median, fair_mean, fair_sharp, median_sum,
+        group_count, book_count, probability_min, probability_max, stddev_pop,
+        sharp_weight_total, sharp_basis, null, oldest_quote_age_at_open_seconds
+    from reaching_in
+),
+
+compared as (
+    select
+        timeline.*,
+        is_held <> coalesce(lag(is_held) over one_line, false)
+        or (
+            is_held
+            and (
+                fair_median, fair_mean, fair_sharp, median_sum, group_count, book_count, probability_min, probability_max,
+                stddev_pop, sharp_weight_total, sharp_basis
+            ) is distinct from (
+                lag(fair_median) over one_line, lag(fair_mean) over one_line, lag(fair_sharp) over one_line,
+                lag(median_sum) over one_line, lag(group_count) over one_line, lag(book_count) over one_line,
+                lag(probability_min) over one_line, lag(probability_max) over one_line, lag(stddev_pop) over one_line,
+                lag(sharp_weight_total) over one_line, lag(sharp_basis) over one_line
+            )
+        ) as is_change
+    from timeline
+    window one_line as (partition by line_id order by at)
+),
+
+stretches as (
+    select
+        compared.*,
+        lead(at) over (partition by line_id order by at) as valid_to
+    from compared
+    where is_change
+),
+
+markets as materialized (
+    select shown.market_key, rule.family, rule.is_point_in_key
+    from (select distinct market_key from quoted) as shown
+    cross join lateral {{ market_rule('shown.market_key') }} as rule
+),
+
+-- the quotes of those who speak, where a stretch begins
+spoken as materialized (
+    select
+        stretches.line_id, stretches.event_id, stretches.at,
+        cast({{ dbt_utils.generate_surrogate_key([
+            'stretches.event_id', 'voice.bookmaker_key', 'stretches.market_key', key_part('stretches.description'),
+            key_part('stretches.outcome_name'),
+            "case when not markets.is_point_in_key then null when markets.family = 'spreads' and stretches.outcome_side = 'away' then -stretches.line_point else stretches.line_point end"
+        ]) }} as uuid) as series_id
+    from stretches
+    join markets on markets.market_key = stretches.market_key
+    cross join lateral unnest(stretches.voices) as voice (bookmaker_key)
+    where stretches.is_held
+),
+
+ages as (
+    select spoken.line_id, spoken.at, max({{ seconds_between('quote.quote_at', 'spoken.at') }}) as oldest_age
+    from spoken
+    cross join lateral (
+        select q.quote_at
+        from {{ ref('quotes') }} as q
+        where q.event_id = spoken.event_id and q.series_id = spoken.series_id and q.captured_at <= spoken.at
+        order by q.captured_at desc, q.place, q.exchange_id
+        limit 1
+    ) as quote
+    group by spoken.line_id, spoken.at
+)
+
+select
+    stretches.line_id, stretches.event_id, stretches.sport_key, stretches.market_key, stretches.description, stretches.line_point,
+    stretches.outcome_set, stretches.outcome_name, stretches.outcome_side,
+    'power' as method,
+    stretches.at as valid_from,
+    stretches.valid_to,
+    stretches.fair_median, stretches.fair_mean, stretches.fair_sharp, stretches.median_sum, stretches.group_count,
+    stretches.book_count, stretches.probability_min, stretches.probability_max, stretches.stddev_pop,
+    stretches.sharp_weight_total, stretches.sharp_basis,
+    coalesce(ages.oldest_age, stretches.oldest_quote_age_at_open_seconds) as oldest_quote_age_at_open_seconds
+from stretches
+left join ages on ages.line_id = stretches.line_id and ages.at = stretches.at
+where stretches.is_held

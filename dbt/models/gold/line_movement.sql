@@ -1,0 +1,98 @@
+{{ config(materialized='view') }}
+-- Every change of a quoted line: what it was, what it became, and which way it went.
+select
+    became.series_id,
+    became.line_rank,
+    became.event_id,
+    became.sport_key,
+    became.bookmaker_key,
+    became.market_key,
+    became.description,
+    became.outcome_name,
+    became.outcome_side,
+    became.valid_from as changed_at,
+    became.phase_as_known as phase,
+    case
+        when was_fair.outcome_set <> now_fair.outcome_set then 'outcome_set'
+        when change.is_point and change.is_price then 'both'
+        when change.is_point then 'point'
+        else 'price'
+    end as kind,
+    case
+        when became.outcome_side not in ('home', 'away', 'over', 'under') or coalesce(change.toward_first, 0) = 0 then null
+        when became.outcome_side in ('home', 'away') then case when change.toward_first > 0 then 'home' else 'away' end
+        else case when change.toward_first > 0 then 'over' else 'under' end
+    end as direction,
+    was.point as old_point,
+    became.point as new_point,
+    cast(became.point - was.point as numeric(8, 3)) as delta_point,
+    was.price_decimal as old_price_decimal,
+    became.price_decimal as new_price_decimal,
+    cast(was_fair.probability as numeric(12, 10)) as old_probability,
+    cast(now_fair.probability as numeric(12, 10)) as new_probability,
+    cast(change.delta_probability as numeric(12, 10)) as delta_probability,
+    was.valid_to < became.valid_from as across_gap,
+    {{ seconds_between('was.valid_from', 'became.valid_from') }} as seconds_since_last_change,
+    {{ seconds_between('became.prev_seen_at', 'became.valid_from') }} as capture_gap_seconds
+from {{ ref('price_history') }} as became
+cross join lateral (
+    select h.point, h.line_point, h.price_native, h.price_decimal, h.odds_format, h.implied_probability, h.valid_from, h.valid_to
+    from {{ ref('price_history') }} as h
+    where h.series_id = became.series_id and h.line_rank = became.line_rank and h.valid_from < became.valid_from
+    order by h.valid_from desc
+    limit 1
+) as was
+cross join lateral (
+    select
+        {{ set_id_of('became', 'was.line_point') }} as was_set_id,
+        {{ set_id_of('became', 'became.line_point') }} as now_set_id
+) as sets
+left join lateral (
+    select outcome.probability, found.outcome_set
+    from (
+        select m.outcome_set, m.outcome_names, m.implied_probabilities, m.fair_power
+        from {{ ref('margins') }} as m
+        where m.set_id = sets.was_set_id and m.valid_from < was.valid_to and (m.valid_to is null or m.valid_to >= was.valid_to)
+        order by m.valid_from desc
+        limit 1
+    ) as found
+    cross join lateral unnest(found.outcome_names, found.implied_probabilities, found.fair_power) as outcome (name, q, probability)
+    where outcome.name = became.outcome_name and outcome.q = was.implied_probability
+) as was_fair on true
+left join lateral (
+    select outcome.probability, found.outcome_set
+    from (
+        select m.outcome_set, m.outcome_names, m.implied_probabilities, m.fair_power
+        from {{ ref('margins') }} as m
+        where m.set_id = sets.now_set_id and m.valid_from <= became.valid_from and (m.valid_to is null or m.valid_to > became.valid_from)
+        order by m.valid_from desc
+        limit 1
+    ) as found
+    cross join lateral unnest(found.outcome_names, found.implied_probabilities, found.fair_power) as outcome (name, q, probability)
+    where outcome.name = became.outcome_name and outcome.q = became.implied_probability
+) as now_fair on true
+cross join lateral (
+    select
+        became.point is distinct from was.point as is_point,
+        case
+            when became.odds_format = was.odds_format then became.price_native <> was.price_native
+            -- two formats of one price differ by their rounding
+            else abs(became.price_decimal - was.price_decimal) > 0.006 + 0.0005 * was.price_decimal * was.price_decimal
+        end as is_price,
+        case
+            when became.point is not distinct from was.point and was_fair.outcome_set = now_fair.outcome_set
+                then now_fair.probability - was_fair.probability
+        end as delta_probability,
+        -- above 0 toward home or Over: a lower home handicap, a higher total, else a likelier home or Over
+        case
+            when became.point <> was.point
+                then case
+                    when became.outcome_side in ('home', 'away') then was.line_point - became.line_point
+                    else became.line_point - was.line_point
+                end
+            when became.point is not distinct from was.point and was_fair.outcome_set = now_fair.outcome_set
+                then (now_fair.probability - was_fair.probability) * case when became.outcome_side in ('away', 'under') then -1 else 1 end
+        end as toward_first
+) as change
+where became.price_side = 'back'
+    and (change.is_point or change.is_price)

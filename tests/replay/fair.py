@@ -1,0 +1,75 @@
+"""Fair probabilities in plain Python, by halving intervals: slow, with nothing in common with the SQL but the definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+from functools import cache
+
+PLACES = Decimal(1).scaleb(-10)
+Values = tuple[Decimal, ...]
+
+
+@dataclass(frozen=True)
+class Fair:
+    """What each method makes of a complete set's implied probabilities, to 10 places; None where it has no answer."""
+
+    multiplicative: Values
+    additive: Values | None
+    power: Values
+    shin: Values | None
+    power_k: Decimal
+    shin_z: Decimal | None
+
+
+@cache
+def fair(implied: Values) -> Fair:
+    with localcontext() as context:
+        context.prec = 45
+        total, count = sum(implied, Decimal(0)), len(implied)
+        shared = _rounded([q - (total - 1) / count for q in implied])
+        k = _power_k(implied, total)
+        z = None if total < 1 else _shin_z(implied, total)
+        return Fair(
+            _rounded([q / total for q in implied]),
+            shared if min(shared) > 0 else None,
+            _rounded([_power(q, k) for q in implied]),
+            None if z is None else _rounded(_shin(implied, total, z)),
+            k.quantize(PLACES, ROUND_HALF_UP),
+            None if z is None else z.quantize(PLACES, ROUND_HALF_UP),
+        )
+
+
+def _rounded(values: Sequence[Decimal]) -> Values:
+    # what a root is off by must not decide a tie
+    return tuple(value.quantize(PLACES**2, ROUND_HALF_UP).quantize(PLACES, ROUND_HALF_UP) for value in values)
+
+
+def _root(excess: Callable[[Decimal], Decimal], low: Decimal, high: Decimal) -> Decimal:
+    """Where a function that is above 0 at ``low`` and not at ``high`` crosses."""
+    while high - low > Decimal("1e-25") * max(1, high):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
+    return (low + high) / 2
+
+
+def _power(q: Decimal, k: Decimal) -> Decimal:
+    return (k * q.ln()).exp()
+
+
+def _power_k(implied: Values, total: Decimal) -> Decimal:
+    if total == 1:
+        return Decimal(1)
+    highest = -Decimal(len(implied)).ln() / max(implied).ln()
+    return _root(lambda k: sum((_power(q, k) for q in implied), Decimal(0)) - 1, Decimal(0), highest + Decimal("1e-20"))
+
+
+def _shin(implied: Values, total: Decimal, z: Decimal) -> list[Decimal]:
+    return [((z * z + 4 * (1 - z) * q * q / total).sqrt() - z) / (2 * (1 - z)) for q in implied]
+
+
+def _shin_z(implied: Values, total: Decimal) -> Decimal:
+    if total == 1:
+        return Decimal(0)
+    return _root(lambda z: sum(_shin(implied, total, z), Decimal(0)) - 1, Decimal(0), 1 - Decimal("1e-12"))
