@@ -188,9 +188,12 @@ def test_gold_that_is_not_what_bronze_gives_is_found(place: Place, recordings: R
     assert not result.success
 
 
-def test_a_batch_that_no_recording_holds_is_named(place: Place, recordings: Recordings) -> None:
+def test_a_batch_that_no_recording_holds_is_named(
+    place: Place, recordings: Recordings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pipeline.orchestration.backfill import backfill
 
+    monkeypatch.setenv("SPORTS_MARKET_SIMULATED", "1")
     recordings(1)
     with pytest.raises(UsageError) as caught:
         backfill(place.instance, ["20200101T000000Z-0123456789ab"], lambda line: None)
