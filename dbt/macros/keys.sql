@@ -13,3 +13,22 @@ cast({{ dbt_utils.generate_surrogate_key([
     row ~ '.event_id', row ~ '.bookmaker_key', row ~ '.market_key', key_part(row ~ '.description'), line_point, '1'
 ]) }} as uuid)
 {%- endmacro %}
+
+
+{#- Market, description and line point in one, without nulls; `before` and `after` are further parts, `point` another text of the line point. -#}
+{% macro line_key(row, before=none, after=none, point=none) -%}
+concat_ws(
+    '|', {% if before %}{{ before }}, {% endif %}{{ row }}.market_key, coalesce('=' || {{ row }}.description, ''), {{ point or "coalesce(cast(" ~ row ~ ".line_point as text), '')" }}
+    {%- if after %}, {{ after }}{% endif %}
+)
+{%- endmacro %}
+
+
+{#- The series_id of a book's quote on a row's line and outcome; `markets` holds the row's market rule. -#}
+{% macro series_id_on_line(row, bookmaker_key) -%}
+cast({{ dbt_utils.generate_surrogate_key([
+    row ~ '.event_id', bookmaker_key, row ~ '.market_key', key_part(row ~ '.description'), key_part(row ~ '.outcome_name'),
+    "case when not markets.is_point_in_key then null when markets.family = 'spreads' and " ~ row ~ ".outcome_side = 'away' then -"
+    ~ row ~ ".line_point else " ~ row ~ ".line_point end"
+]) }} as uuid)
+{%- endmacro %}

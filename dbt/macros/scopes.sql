@@ -18,11 +18,7 @@ t.event_id = any (array(select touched.event_id from ops.touched_events as touch
 t.ctid = any (array(
     select reaching.row_place
     from ops.touched_events as touched
-    cross join lateral (
-        select r.ctid as row_place from {{ relation }} as r where r.event_id = touched.event_id and r.valid_to is null
-        union all
-        select r.ctid from {{ relation }} as r where r.event_id = touched.event_id and r.valid_to >= touched.tail_from
-    ) as reaching
+    cross join lateral {{ reaching_rows(relation, 'r.ctid as row_place') }} as reaching
 ))
 {%- endmacro %}
 

@@ -15,37 +15,24 @@ quoted as materialized (
         touched.tail_from,
         history.series_id, history.line_rank, history.event_id, history.sport_key, history.bookmaker_key, history.market_key,
         history.description, history.line_point,
-        -- market, description and line point in one, without nulls
-        concat_ws('|', history.market_key, coalesce('=' || history.description, ''), coalesce(cast(history.line_point as text), '')) as line_key,
+        {{ line_key('history') }} as line_key,
         history.outcome_name, history.outcome_side, history.price_decimal,
         history.phase_as_known, history.valid_from, history.valid_to
     from touched
-    cross join lateral (
-        select h.* from {{ ref('price_history') }} as h where h.event_id = touched.event_id and h.valid_to is null
-        union all
-        select h.* from {{ ref('price_history') }} as h where h.event_id = touched.event_id and h.valid_to >= touched.tail_from
-    ) as history
+    cross join lateral {{ reaching_rows(ref('price_history')) }} as history
     where history.price_side = 'back'
 ),
 
 -- the times from the tail's beginning on at which something on a line changed
 times as materialized (
-    select distinct quoted.event_id, quoted.line_key, change.at
-    from quoted
-    cross join lateral (values (quoted.valid_from), (quoted.valid_to)) as change (at)
-    where change.at >= quoted.tail_from
+    {{ times_of_change('line_key') }}
 ),
 
 standing_then as (
     select
         times.at,
         quoted.*
-    from times
-    join quoted
-        on quoted.event_id = times.event_id
-        and quoted.line_key = times.line_key
-        and quoted.valid_from <= times.at
-        and (quoted.valid_to is null or quoted.valid_to > times.at)
+    from {{ times_with_standing('line_key') }}
 ),
 
 -- what the last answer then said of the quote's set
@@ -59,16 +46,7 @@ judged as (
         quote.problem,
         quote.quote_at
     from standing_then
-    cross join lateral (
-        select q.outcome_set, q.is_complete, q.overround, q.implied_probability, q.problem, q.quote_at
-        from {{ ref('quotes') }} as q
-        where q.event_id = standing_then.event_id
-            and q.series_id = standing_then.series_id
-            and q.line_rank = standing_then.line_rank
-            and q.captured_at <= standing_then.at
-        order by q.captured_at desc, q.place, q.exchange_id
-        limit 1
-    ) as quote
+    cross join lateral {{ quote_then('standing_then', ['outcome_set', 'is_complete', 'overround', 'implied_probability', 'problem', 'quote_at']) }} as quote
 ),
 
 profiled as (
@@ -240,11 +218,7 @@ keyed as materialized (
 reaching_in as materialized (
     select standing.*
     from touched
-    cross join lateral (
-        select b.* from {{ this }} as b where b.event_id = touched.event_id and b.valid_to is null
-        union all
-        select b.* from {{ this }} as b where b.event_id = touched.event_id and b.valid_to >= touched.tail_from
-    ) as standing
+    cross join lateral {{ reaching_rows(this) }} as standing
     where standing.valid_from < touched.tail_from
 ),
 
@@ -253,7 +227,7 @@ lines as (
     union
     select
         line_id, event_id,
-        concat_ws('|', market_key, coalesce('=' || description, ''), coalesce(cast(line_point as text), '')) as line_key,
+        {{ line_key('reaching_in') }} as line_key,
         market_key, description, line_point
     from reaching_in
 ),
@@ -284,10 +258,9 @@ compared as (
         has_price <> coalesce(lag(has_price) over one_line, false)
         or (
             has_price
-            and (best_price_decimal, books, runner_up_price_decimal, book_count, best_hold) is distinct from (
-                lag(best_price_decimal) over one_line, lag(books) over one_line, lag(runner_up_price_decimal) over one_line,
-                lag(book_count) over one_line, lag(best_hold) over one_line
-            )
+            and {{ differs_from_before(
+                ['best_price_decimal', 'books', 'runner_up_price_decimal', 'book_count', 'best_hold'], 'line_id'
+            ) }}
         ) as is_change
     from timeline
     window one_line as (partition by line_id order by at)

@@ -16,26 +16,15 @@ quoted as materialized (
         sets.event_id, sets.sport_key, sets.bookmaker_key, sets.market_key, sets.description, sets.line_point, sets.set_no,
         sets.outcome_set, sets.outcome_names, sets.outcome_sides, sets.fair_multiplicative, sets.fair_power, sets.overround,
         sets.phase_as_known, sets.valid_from, sets.valid_to,
-        -- market, description, line point and kind of set in one, without nulls
-        concat_ws(
-            '|', sets.market_key, coalesce('=' || sets.description, ''), coalesce(cast(sets.line_point as text), ''),
-            sets.outcome_set
-        ) as line_key
+        {{ line_key('sets', after='sets.outcome_set') }} as line_key
     from touched
-    cross join lateral (
-        select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to is null
-        union all
-        select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to >= touched.tail_from
-    ) as sets
+    cross join lateral {{ reaching_rows(ref('margins')) }} as sets
     where sets.is_sound
 ),
 
 -- the times from the tail's beginning on at which something on a line changed
 times as materialized (
-    select distinct quoted.event_id, quoted.line_key, change.at
-    from quoted
-    cross join lateral (values (quoted.valid_from), (quoted.valid_to)) as change (at)
-    where change.at >= quoted.tail_from
+    {{ times_of_change('line_key') }}
 ),
 
 -- a book that shows a set twice speaks with the first
@@ -46,12 +35,7 @@ standing_then as (
         coalesce(profile.operator_group, quoted.bookmaker_key) as operator_group,
         coalesce(profile.sharp_weight, 0) as sharp_weight,
         coalesce(profile.is_exchange, false) as is_exchange
-    from times
-    join quoted
-        on quoted.event_id = times.event_id
-        and quoted.line_key = times.line_key
-        and quoted.valid_from <= times.at
-        and (quoted.valid_to is null or quoted.valid_to > times.at)
+    from {{ times_with_standing('line_key') }}
     left join {{ ref('book_profile') }} as profile
         on profile.bookmaker_key = quoted.bookmaker_key
         and times.at >= coalesce(profile.valid_from, '-infinity')
@@ -187,16 +171,9 @@ keyed as materialized (
 reaching_in as materialized (
     select
         standing.*,
-        concat_ws(
-            '|', standing.market_key, coalesce('=' || standing.description, ''), coalesce(cast(standing.line_point as text), ''),
-            standing.outcome_set
-        ) as line_key
+        {{ line_key('standing', after='standing.outcome_set') }} as line_key
     from touched
-    cross join lateral (
-        select c.* from {{ this }} as c where c.event_id = touched.event_id and c.valid_to is null
-        union all
-        select c.* from {{ this }} as c where c.event_id = touched.event_id and c.valid_to >= touched.tail_from
-    ) as standing
+    cross join lateral {{ reaching_rows(this) }} as standing
     where standing.valid_from < touched.tail_from
 ),
 
@@ -234,15 +211,13 @@ compared as (
         is_held <> coalesce(lag(is_held) over one_line, false)
         or (
             is_held
-            and (
-                fair_median, fair_mean, fair_sharp, median_sum, group_count, book_count, probability_min, probability_max,
-                stddev_pop, sharp_weight_total, sharp_basis
-            ) is distinct from (
-                lag(fair_median) over one_line, lag(fair_mean) over one_line, lag(fair_sharp) over one_line,
-                lag(median_sum) over one_line, lag(group_count) over one_line, lag(book_count) over one_line,
-                lag(probability_min) over one_line, lag(probability_max) over one_line, lag(stddev_pop) over one_line,
-                lag(sharp_weight_total) over one_line, lag(sharp_basis) over one_line
-            )
+            and {{ differs_from_before(
+                [
+                    'fair_median', 'fair_mean', 'fair_sharp', 'median_sum', 'group_count', 'book_count', 'probability_min',
+                    'probability_max', 'stddev_pop', 'sharp_weight_total', 'sharp_basis'
+                ],
+                'line_id'
+            ) }}
         ) as is_change
     from timeline
     window one_line as (partition by line_id order by at)
@@ -266,11 +241,7 @@ markets as materialized (
 spoken as materialized (
     select
         stretches.line_id, stretches.event_id, stretches.at,
-        cast({{ dbt_utils.generate_surrogate_key([
-            'stretches.event_id', 'voice.bookmaker_key', 'stretches.market_key', key_part('stretches.description'),
-            key_part('stretches.outcome_name'),
-            "case when not markets.is_point_in_key then null when markets.family = 'spreads' and stretches.outcome_side = 'away' then -stretches.line_point else stretches.line_point end"
-        ]) }} as uuid) as series_id
+        {{ series_id_on_line('stretches', 'voice.bookmaker_key') }} as series_id
     from stretches
     join markets on markets.market_key = stretches.market_key
     cross join lateral unnest(stretches.voices) as voice (bookmaker_key)

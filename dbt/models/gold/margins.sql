@@ -17,11 +17,7 @@ reaching as materialized (
         history.description, history.line_point, history.outcome_name, history.outcome_side, history.implied_probability,
         history.phase_as_known, history.valid_from, history.valid_to
     from touched
-    cross join lateral (
-        select h.* from {{ ref('price_history') }} as h where h.event_id = touched.event_id and h.valid_to is null
-        union all
-        select h.* from {{ ref('price_history') }} as h where h.event_id = touched.event_id and h.valid_to >= touched.tail_from
-    ) as history
+    cross join lateral {{ reaching_rows(ref('price_history')) }} as history
     where history.price_side = 'back'
 ),
 
@@ -36,32 +32,21 @@ quoted as materialized (
     select
         reaching.*,
         markets.family,
-        concat_ws(
-            '|', case when markets.family = 'outrights' then '' else reaching.bookmaker_key end, reaching.market_key,
-            coalesce('=' || reaching.description, ''), coalesce(cast(reaching.line_point as text), '')
-        ) as cell_key
+        {{ line_key('reaching', before="case when markets.family = 'outrights' then '' else reaching.bookmaker_key end") }} as cell_key
     from reaching
     join markets on markets.market_key = reaching.market_key
 ),
 
 -- the times from the tail's beginning on at which something changed there
 times as materialized (
-    select distinct quoted.event_id, quoted.cell_key, change.at
-    from quoted
-    cross join lateral (values (quoted.valid_from), (quoted.valid_to)) as change (at)
-    where change.at >= quoted.tail_from
+    {{ times_of_change('cell_key') }}
 ),
 
 standing_then as (
     select
         times.at,
         quoted.*
-    from times
-    join quoted
-        on quoted.event_id = times.event_id
-        and quoted.cell_key = times.cell_key
-        and quoted.valid_from <= times.at
-        and (quoted.valid_to is null or quoted.valid_to > times.at)
+    from {{ times_with_standing('cell_key') }}
 ),
 
 -- what the last answer then said of the quote's set
@@ -76,16 +61,7 @@ told as materialized (
         quote.is_complete,
         quote.problem
     from standing_then
-    cross join lateral (
-        select q.exchange_id, q.captured_at, q.place, q.duplicate_no, q.outcome_set, q.is_complete, q.problem
-        from {{ ref('quotes') }} as q
-        where q.event_id = standing_then.event_id
-            and q.series_id = standing_then.series_id
-            and q.line_rank = standing_then.line_rank
-            and q.captured_at <= standing_then.at
-        order by q.captured_at desc, q.place, q.exchange_id
-        limit 1
-    ) as quote
+    cross join lateral {{ quote_then('standing_then', ['exchange_id', 'captured_at', 'place', 'duplicate_no', 'outcome_set', 'is_complete', 'problem']) }} as quote
 ),
 
 -- of several answers that speak for a set's outcomes, the newest speaks for the set
@@ -168,11 +144,7 @@ keyed as materialized (
 reaching_in as materialized (
     select standing.*
     from touched
-    cross join lateral (
-        select m.* from {{ this }} as m where m.event_id = touched.event_id and m.valid_to is null
-        union all
-        select m.* from {{ this }} as m where m.event_id = touched.event_id and m.valid_to >= touched.tail_from
-    ) as standing
+    cross join lateral {{ reaching_rows(this) }} as standing
     where standing.valid_from < touched.tail_from
 ),
 
@@ -183,10 +155,7 @@ known as (
     union
     select
         standing.set_id, standing.event_id,
-        concat_ws(
-            '|', case when rule.family = 'outrights' then '' else standing.bookmaker_key end, standing.market_key,
-            coalesce('=' || standing.description, ''), coalesce(cast(standing.line_point as text), '')
-        ) as cell_key
+        {{ line_key('standing', before="case when rule.family = 'outrights' then '' else standing.bookmaker_key end") }} as cell_key
     from reaching_in as standing
     join (
         select shown.market_key, market.family
@@ -219,12 +188,10 @@ compared as (
         is_quoted <> coalesce(lag(is_quoted) over one_set, false)
         or (
             is_quoted
-            and (outcome_set, outcome_names, implied_probabilities, phase_as_known, is_complete, runner_coverage, quote_problem)
-                is distinct from (
-                    lag(outcome_set) over one_set, lag(outcome_names) over one_set, lag(implied_probabilities) over one_set,
-                    lag(phase_as_known) over one_set, lag(is_complete) over one_set, lag(runner_coverage) over one_set,
-                    lag(quote_problem) over one_set
-                )
+            and {{ differs_from_before(
+                ['outcome_set', 'outcome_names', 'implied_probabilities', 'phase_as_known', 'is_complete', 'runner_coverage', 'quote_problem'],
+                'set_id'
+            ) }}
         ) as is_change
     from timeline
     window one_set as (partition by set_id order by at)

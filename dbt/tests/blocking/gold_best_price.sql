@@ -1,18 +1,6 @@
 -- gold.best_price, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
 -- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
-with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
-
-tail as materialized (
-    select reaching.*, touched.tail_from
-    from touched
-    cross join lateral (
-        select b.* from {{ ref('best_price') }} as b where b.event_id = touched.event_id and b.valid_to is null
-        union all
-        select b.* from {{ ref('best_price') }} as b where b.event_id = touched.event_id and b.valid_to >= touched.tail_from
-    ) as reaching
-),
+with {{ touched_and_tail(ref('best_price')) }},
 
 markets as materialized (
     select shown.market_key, rule.family, rule.is_point_in_key
@@ -58,10 +46,7 @@ held as (
 offers as materialized (
     select
         tail.line_id, tail.event_id, tail.line_point, tail.outcome_name, tail.best_price_decimal, tail.valid_from, book.bookmaker_key,
-        cast({{ dbt_utils.generate_surrogate_key([
-            'tail.event_id', 'book.bookmaker_key', 'tail.market_key', key_part('tail.description'), key_part('tail.outcome_name'),
-            "case when not markets.is_point_in_key then null when markets.family = 'spreads' and tail.outcome_side = 'away' then -tail.line_point else tail.line_point end"
-        ]) }} as uuid) as series_id
+        {{ series_id_on_line('tail', 'book.bookmaker_key') }} as series_id
     from tail
     join markets on markets.market_key = tail.market_key
     cross join lateral unnest(tail.books) as book (bookmaker_key)

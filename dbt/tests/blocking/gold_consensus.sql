@@ -1,17 +1,5 @@
 -- gold.consensus, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
-
-tail as materialized (
-    select reaching.*
-    from touched
-    cross join lateral (
-        select c.* from {{ ref('consensus') }} as c where c.event_id = touched.event_id and c.valid_to is null
-        union all
-        select c.* from {{ ref('consensus') }} as c where c.event_id = touched.event_id and c.valid_to >= touched.tail_from
-    ) as reaching
-),
+with {{ touched_and_tail(ref('consensus')) }},
 
 chained as materialized (
     select

@@ -1,17 +1,5 @@
 -- gold.margins, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
-
-tail as materialized (
-    select reaching.*, touched.tail_from
-    from touched
-    cross join lateral (
-        select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to is null
-        union all
-        select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to >= touched.tail_from
-    ) as reaching
-),
+with {{ touched_and_tail(ref('margins')) }},
 
 chained as materialized (
     select

@@ -1,18 +1,6 @@
 -- gold.price_history, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
 -- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
-with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
-
-tail as materialized (
-    select reaching.*, touched.tail_from
-    from touched
-    cross join lateral (
-        select h.* from {{ ref('price_history') }} as h where h.event_id = touched.event_id and h.valid_to is null
-        union all
-        select h.* from {{ ref('price_history') }} as h where h.event_id = touched.event_id and h.valid_to >= touched.tail_from
-    ) as reaching
-),
+with {{ touched_and_tail(ref('price_history')) }},
 
 markets as materialized (
     select shown.market_key, rule.family
