@@ -3,7 +3,8 @@
 The file of batch k holds the digest of each stored gold table after the batches 1…k, and the rows that batch k added, changed
 and removed: whole, as their key with the columns that changed, and as their key. Adding these up gives the expected rows
 after any k, which is how a difference is explained. Columns without a value are left out. Rows with the same columns share a
-block, and in it a group, which says once what is the same in all its rows. ``views.json`` holds the digests of the views at
+block, and in it a group, which says once what is the same in all its rows, and which column always reads like another.
+``views.json`` holds the digests of the views at
 the ends of runs. Numbers with decimals are texts, so that none passes through a float.
 """
 
@@ -20,7 +21,7 @@ from pipeline.warehouse.digest import TABLES, GoldTable, Session
 
 FOLDER: Final = "snapshots"
 VIEWS_FILE: Final = "views.json"
-FORMAT: Final = 2
+FORMAT: Final = 3
 KINDS: Final = ("added", "changed", "removed")
 # A block's rows are grouped by the first few of these, as many as make it shortest.
 GROUPED_BY: Final = ("valid_from", "event_id", "market_key")
@@ -155,8 +156,22 @@ def _render_groups(columns: Sequence[str], rows: Iterable[Mapping[str, str]], by
 def _render_group(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str:
     same = {column for column in columns if len(rows) > 1 and len({row[column] for row in rows}) == 1}
     shared = ",".join(f"{_compact(column)}:{rows[0][column]}" for column in columns if column in same)
-    lines = sorted("[" + ",".join(row[column] for column in columns if column not in same) + "]" for row in rows)
-    return f' {{"same": {{{shared}}}, "rows": [\n' + ",\n".join(lines) + "\n ]}"
+    like = _alike([column for column in columns if column not in same], rows)
+    lines = sorted("[" + ",".join(row[column] for column in columns if column not in same | like.keys()) + "]" for row in rows)
+    read_like = f', "like": {_compact(like)}' if like else ""
+    return f' {{"same": {{{shared}}}{read_like}, "rows": [\n' + ",\n".join(lines) + "\n ]}"
+
+
+def _alike(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Columns that read like an earlier one in every row, where leaving them out is shorter."""
+    found: dict[str, str] = {}
+    first: dict[tuple[str, ...], str] = {}
+    for column in columns:
+        values = tuple(row[column] for row in rows)
+        earlier = first.setdefault(values, column)
+        if earlier != column and sum(len(value) + 1 for value in values) > len(column) + len(earlier) + 18:
+            found[column] = earlier
+    return found
 
 
 def parse(text: str, where: str) -> Snapshot:
@@ -185,9 +200,11 @@ def parse(text: str, where: str) -> Snapshot:
 def _parse_blocks(blocks: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     for block in blocks:
         for group in block["groups"]:
-            varying = [column for column in block["columns"] if column not in group["same"]]
-            for row in group["rows"]:
-                yield {**group["same"], **dict(zip(varying, row, strict=True))}
+            same, like = group["same"], group.get("like", {})
+            varying = [column for column in block["columns"] if column not in same and column not in like]
+            for values in group["rows"]:
+                row = {**same, **dict(zip(varying, values, strict=True))}
+                yield {**row, **{column: row[earlier] for column, earlier in like.items()}}
 
 
 def changes_at_hand(session: Session) -> dict[str, TableChanges]:
