@@ -16,8 +16,6 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["replay", "tests"]
 
 ROOT = Path(__file__).resolve().parent
-# Drives the Chromium that is there; it never fetches one.
-PLAYWRIGHT = "playwright==1.65.2"
 PIN_NOTE = "Renew both files of requirements: `python3 -m nox -s pin`, then run the tests."
 
 
@@ -43,9 +41,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Dagster's pages in a real Chromium, which must be on the machine (Debian: apt-get install chromium)."""
+    """Dagster's pages in a real Chromium, which must be on the machine (Debian: apt-get install chromium); none is fetched."""
     _install(session, "requirements-dev.txt")
-    session.install(PLAYWRIGHT)
     session.run("python", "-m", "pytest", "tests/browser", *session.posargs, env={"SPORTS_MARKET_BROWSER": "required"})
 
 
