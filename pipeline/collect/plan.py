@@ -17,6 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.odds_api.catalogue import FEATURED_MARKETS, LAY_MARKETS, books_of
 from pipeline.odds_api.endpoints import ENDPOINTS, envelope_time, nearest
 from pipeline.odds_api.request import ApiRequest
+from pipeline.recording.coverage import coverage_of
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 
 # Endpoints of a plan in the order in which they are asked: what is free first.
@@ -45,6 +46,11 @@ class Step:
     request: ApiRequest
     coverage: Coverage | None = None
     attempt: int = 1
+
+    @property
+    def covers(self) -> Coverage:
+        """What it covers."""
+        return coverage_of(self.request) if self.coverage is None else self.coverage
 
 
 class Plan(Protocol):
