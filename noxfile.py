@@ -75,7 +75,7 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel by way of the source archive, install it elsewhere, and replay two batches outside the checkout."""
+    """Build the wheel by way of the source archive, install it elsewhere, and use it outside of the checkout."""
     session.install("build")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -89,7 +89,9 @@ def build(session: nox.Session) -> None:
         elsewhere = folder / "elsewhere"
         elsewhere.mkdir()
         session.chdir(elsewhere)
-        session.run(str(folder / "venv" / "bin" / "sports-market"), "replay", "--batches", "2", external=True)
+        command = str(folder / "venv" / "bin" / "sports-market")
+        session.run(command, "replay", "--batches", "2", external=True)
+        session.run(command, "plan", "cost", "example", external=True)
 
 
 @nox.session(reuse_venv=False)
