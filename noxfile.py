@@ -63,7 +63,7 @@ def lint(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Speed and memory, as ratios within one run."""
     _install(session, "requirements-dev.txt")
-    session.run("python", "tests/benchmarks/run.py", *session.posargs)
+    session.run("python", "-m", "tests.benchmarks.run", *session.posargs)
 
 
 @nox.session
