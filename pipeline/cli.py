@@ -580,16 +580,10 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
 
 def _api(options: argparse.Namespace, settings: Settings) -> tuple[str, Secret]:
     """Where the API is, and the key to ask it with."""
-    from pipeline.settings import check_base_url
+    from pipeline.settings import check_api_key, check_base_url
 
     api_url = check_base_url(options.api_url) if options.api_url else settings.api_base_url
-    if settings.api_key is None:
-        raise UsageError(
-            "API_KEY_MISSING",
-            "There is no key to ask the API with.",
-            "Set SPORTS_MARKET_API_KEY; a sandbox takes any 32 digits.",
-        )
-    return api_url, settings.api_key
+    return api_url, check_api_key(settings.api_key, "Set SPORTS_MARKET_API_KEY; a sandbox takes any 32 digits.")
 
 
 def _backfill(options: argparse.Namespace, screen: Screen) -> int:
