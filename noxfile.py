@@ -60,7 +60,7 @@ def lint(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Speed and memory, as ratios within one run."""
     _install(session, "requirements-dev.txt")
-    session.run("python", "tests/benchmarks/run.py", *session.posargs)
+    session.run("python", "-m", "tests.benchmarks.run", *session.posargs)
 
 
 @nox.session
@@ -72,7 +72,7 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel by way of the source archive, install it elsewhere, and replay two batches outside the checkout."""
+    """Build the wheel by way of the source archive, install it elsewhere, and use it outside of the checkout."""
     session.install("build")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -86,7 +86,9 @@ def build(session: nox.Session) -> None:
         elsewhere = folder / "elsewhere"
         elsewhere.mkdir()
         session.chdir(elsewhere)
-        session.run(str(folder / "venv" / "bin" / "sports-market"), "replay", "--batches", "2", external=True)
+        command = str(folder / "venv" / "bin" / "sports-market")
+        session.run(command, "replay", "--batches", "2", external=True)
+        session.run(command, "plan", "cost", "example", external=True)
 
 
 @nox.session(reuse_venv=False)

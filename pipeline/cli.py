@@ -29,6 +29,8 @@ from pipeline.errors import Interrupted, SetupError, SportsMarketError, UsageErr
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from tqdm import tqdm
 
     from pipeline.recording.importer import ImportReport
@@ -185,9 +187,12 @@ def parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="what to ask the API", description="What to ask the API.", allow_abbrev=False)
     steps = plan.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
     one = _command(steps, "cost", _plan_cost, "tell what a plan costs at most, per run and per month, before any call")
-    one.add_argument("plan", metavar="FILE", type=Path, help="the plan, a YAML file")
+    one.add_argument("plan", metavar="FILE", type=Path, help="a YAML file, or the name of an example")
     one.add_argument("--events", metavar="N", type=_at_least(0), default=20, help="events that a sport lists (default: 20)")
     one.add_argument("--sports", metavar="N", type=_at_least(0), default=20, help="sports in season, of groups (default: 20)")
+    one.add_argument("--starts", metavar="N", type=_at_least(0), help="different starts of those events (default: as many)")
+    one.add_argument("--listed", metavar="TIME", default="7d", help="how long they are listed before it (default: 7d)")
+    one.add_argument("--in-play", metavar="TIME", default="4h", help="how long they are listed after it (default: 4h)")
     _json(one)
 
     one = _command(commands, "ingest", _ingest, "ask the API what a plan says, keep the answers in a recording, and load it")
@@ -197,7 +202,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--every", metavar="TIME", nargs="?", const="", help="go on by the plan's cadence, or every 90s, 15m, 6h; until stopped"
     )
-    one.add_argument("--plan", metavar="FILE", type=Path, required=True, help="what to ask, a YAML file")
+    one.add_argument("--plan", metavar="FILE", type=Path, required=True, help="what to ask: a YAML file, or an example's name")
     one.add_argument("--spool", metavar="DIR", type=Path, required=True, help="the recording that all runs collect into")
     one.add_argument("--api-url", metavar="URL", help="the API, or a sandbox (default: SPORTS_MARKET_API_BASE_URL)")
     one.add_argument("--sandbox-clock", action="store_true", help="take the time from the sandbox at that URL")
@@ -522,8 +527,20 @@ def _simulate(options: argparse.Namespace, screen: Screen) -> int:
 def _plan_cost(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.collect.plan_cost import PlanCost
     from pipeline.collect.plan_file import load_plan_file
+    from pipeline.collect.plan_month import Listing
 
-    return screen.end(PlanCost.of(load_plan_file(options.plan), options.events, options.sports))
+    starts = options.events if options.starts is None else min(options.starts, options.events)
+    listing = Listing(options.events, starts, _period(options.listed), _period(options.in_play))
+    return screen.end(PlanCost.of(load_plan_file(options.plan), options.events, options.sports, listing))
+
+
+def _period(text: str) -> timedelta:
+    from pipeline.collect.cadence import parse_duration
+
+    period = parse_duration(text)
+    if period is None:
+        raise UsageError("PERIOD_INVALID", f"{text!r} is no period.", "Write 90s, 15m, 6h or 1d.")
+    return period
 
 
 def _ingest(options: argparse.Namespace, screen: Screen) -> int:
@@ -563,16 +580,10 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
 
 def _api(options: argparse.Namespace, settings: Settings) -> tuple[str, Secret]:
     """Where the API is, and the key to ask it with."""
-    from pipeline.settings import check_base_url
+    from pipeline.settings import check_api_key, check_base_url
 
     api_url = check_base_url(options.api_url) if options.api_url else settings.api_base_url
-    if settings.api_key is None:
-        raise UsageError(
-            "API_KEY_MISSING",
-            "There is no key to ask the API with.",
-            "Set SPORTS_MARKET_API_KEY; a sandbox takes any 32 digits.",
-        )
-    return api_url, settings.api_key
+    return api_url, check_api_key(settings.api_key, "Set SPORTS_MARKET_API_KEY; a sandbox takes any 32 digits.")
 
 
 def _backfill(options: argparse.Namespace, screen: Screen) -> int:

@@ -60,6 +60,27 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def check_api_key(key: Secret | None, without: str) -> Secret:
+    """A key that can be one, before any call is made with it; whether it is good, only the API knows.
+
+    Args:
+        key: as it was given.
+        without: what to do where there is none.
+
+    Raises:
+        UsageError: ``API_KEY_MISSING``, ``API_KEY_INVALID``; the key is not repeated.
+    """
+    if key is None:
+        raise UsageError("API_KEY_MISSING", "There is no key to ask the API with.", without)
+    if not (key.reveal().isascii() and key.reveal().isalnum()):
+        raise UsageError(
+            "API_KEY_INVALID",
+            "The key holds something else than letters and digits.",
+            "Set SPORTS_MARKET_API_KEY to the key alone, without quotes or spaces.",
+        )
+    return key
+
+
 def with_files(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment with the secrets that stand in files; a variable that is set itself comes before its file.
 

@@ -17,7 +17,7 @@ from pipeline.errors import ApiError, UsageError
 from pipeline.odds_api.client import OddsApiClient
 from pipeline.odds_api.credits import Bill
 from pipeline.odds_api.endpoints import ENDPOINTS, envelope_time
-from pipeline.recording.model import Batch
+from pipeline.recording.model import Batch, batch_time
 from pipeline.recording.store import RecordingWriter
 
 SOURCE: Final = "backfill"
@@ -220,7 +220,8 @@ class _Links:
     def __init__(self, span: Span, writer: RecordingWriter) -> None:
         self._writer = writer
         plan_id = span.file.plan.identity.plan_id
-        self._times = {_time(one): one for one in writer.batch_ids if one.endswith(f"-{plan_id}")}
+        ours = (one for one in writer.batch_ids if one.endswith(f"-{plan_id}"))
+        self._times = {time: one for one in ours if (time := batch_time(one)) is not None}
 
     def at(self, moment: dt.datetime) -> _Link | None:
         """The known snapshot that the API would answer with; None where that is not known."""
@@ -244,10 +245,6 @@ class _Links:
 
 def _grid(at: dt.datetime) -> dt.timedelta:
     return _FINE if at >= _FINER_FROM else _COARSE
-
-
-def _time(batch_id: str) -> dt.datetime:
-    return dt.datetime.strptime(batch_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 def _link(batch: Batch) -> _Link | None:

@@ -14,6 +14,7 @@ from pipeline.errors import UsageError
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=UTC)
 _DURATION: Final = re.compile(r"([1-9]\d{0,5})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_SECONDS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _IN_PLAY, _OTHERWISE = "in_play", "otherwise"
 
 
@@ -72,6 +73,13 @@ def parse_duration(text: Any) -> dt.timedelta | None:
     """``90s``, ``15m``, ``6h`` or ``1d``; None where it is no such text."""
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     return None if found is None else dt.timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def duration_text(duration: dt.timedelta) -> str:
+    """The text that :func:`parse_duration` reads as this duration, in the largest unit that has it in whole numbers."""
+    seconds = int(duration.total_seconds())
+    number, unit = next((seconds // size, unit) for unit, size in _SECONDS.items() if not seconds % size)
+    return f"{number}{unit}"
 
 
 def parse_cadence(document: Mapping[Any, Any]) -> Cadence:

@@ -12,7 +12,6 @@ from pipeline.collect.plan import ExplicitPlan, Plan, Step
 from pipeline.errors import ConflictError, RecordingError
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.recording.adapters import ReplayAdapter
-from pipeline.recording.coverage import coverage_of
 from pipeline.recording.model import Batch, Exchange
 from pipeline.recording.store import RecordingWriter, content_sha256
 
@@ -59,9 +58,11 @@ def collect(
             for step in missing:
                 batch.add(_ask(client, step))
     else:
-        run = LiveRun(batch, partial(_ask, client), conduct.seeded(batch_id))
-        while missing := run.missing(partial(plan.expand, scheduled_at)):
-            run.ask(missing)
+        expand, now = partial(plan.expand, scheduled_at), client.clock.now()
+        run = LiveRun(batch, expand, partial(_ask, client), conduct.seeded(batch_id), now)
+        with run.under_way():
+            while missing := run.missing():
+                run.ask(missing)
     filed_under = plan.filed_under(scheduled_at, batch.exchanges)
     if filed_under != scheduled_at and (known := writer.sealed(plan.identity.batch_id(filed_under))):
         batch.discard()
@@ -107,7 +108,7 @@ def _ask(client: OddsApiClient, step: Step) -> Exchange:
         place=step.place,
         attempt=step.attempt,
         request=step.request,
-        coverage=coverage_of(step.request) if step.coverage is None else step.coverage,
+        coverage=step.covers,
         captured_at=answer.captured_at,
         status=answer.status,
         headers=answer.headers,

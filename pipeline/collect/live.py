@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pipeline.clock import SystemClock, Timer
 from pipeline.collect.plan import Step
-from pipeline.errors import ApiError
+from pipeline.errors import ApiError, SetupError
 from pipeline.odds_api.credits import Account, Bill, Budget, credits_back_at
 from pipeline.odds_api.endpoints import cost
-from pipeline.odds_api.errors import OUT_OF_CREDITS
+from pipeline.odds_api.errors import ABANDONED, NOT_ASKED, OUT_OF_CREDITS, Failure
 from pipeline.odds_api.request import ApiRequest
 from pipeline.odds_api.retry import RetryPolicy, retry_after
 from pipeline.recording.model import Exchange
@@ -63,23 +64,46 @@ class LiveRun:
 
     Args:
         batch: keeps each exchange as soon as it is there, and tells of those that an earlier run kept.
+        expand: the plan's steps, given the exchanges of steps that are done with.
         ask: sends one step.
         conduct: how.
+        now: dates what an earlier run lost: answers to calls that were under way when its process ended. Whether those
+            were paid for is not known, so each is a failure of its own, and its request is asked again.
     """
 
-    def __init__(self, batch: BatchWriter, ask: Callable[[Step], Exchange], conduct: Conduct) -> None:
+    def __init__(
+        self,
+        batch: BatchWriter,
+        expand: Callable[[Sequence[Exchange]], Sequence[Step]],
+        ask: Callable[[Step], Exchange],
+        conduct: Conduct,
+        now: dt.datetime,
+    ) -> None:
         self._batch = batch
+        self._expand = expand
         self._ask = ask
         self._conduct = conduct
+        self._now = now
+        self._unkept = 0
+        for step in self.missing()[: batch.lost]:
+            self._fail(step, ABANDONED)
         self.account = Account.carried(Bill.of((exchange.request, exchange) for exchange in batch.exchanges))
 
-    def missing(self, expand: Callable[[Sequence[Exchange]], Sequence[Step]]) -> tuple[Step, ...]:
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Ask in here: should the process end at once, the recording tells how many answers may be lost."""
+        self._batch.expect(self._conduct.workers)
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(SetupError):  # what was noted before is no less
+                self._batch.expect(self._unkept)
+            raise
+
+    def missing(self) -> tuple[Step, ...]:
         """The steps that are still to be asked, as far as they are known, with their attempts.
 
         A failure that stopped a run is never the end of its step: whoever goes on with the batch asks again.
-
-        Args:
-            expand: the plan's steps, given the exchanges of steps that are done with.
         """
         exchanges = self._batch.exchanges
         retried = _retried(exchanges)
@@ -89,7 +113,7 @@ class LiveRun:
             for place, exchange in last.items()
             if _stops(exchange) or self._conduct.delay(exchange, retried) is not None
         }
-        steps = expand([exchange for exchange in exchanges if exchange.place not in begun])
+        steps = self._expand([exchange for exchange in exchanges if exchange.place not in begun])
         return tuple(
             replace(step, attempt=begun.get(step.place, 0) + 1)
             for step in steps
@@ -115,6 +139,7 @@ class LiveRun:
                         step = waiting.popleft()
                         self._check(step.request)
                         self.account = self.account.sent(step.request)
+                        self._unkept += 1
                         running.add(pool.submit(self._ask, step))
                     if not running:
                         break
@@ -135,6 +160,20 @@ class LiveRun:
         if pause is not None:
             self._conduct.timer.sleep(pause)
 
+    def give_up(self) -> None:
+        """Ask nothing more: what has neither answer nor failure gets one, and the batch can be sealed."""
+        while True:
+            kept = {exchange.place for exchange in self._batch.exchanges}
+            left = [step for step in self._expand(self._batch.exchanges) if step.place not in kept]
+            if not left:
+                return
+            for step in left:
+                self._fail(step, NOT_ASKED)
+
+    def _fail(self, step: Step, failure: Failure) -> None:
+        request, coverage = step.request, step.covers
+        self._batch.add(Exchange(step.place, step.attempt, request, coverage, self._now, status=None, failure=failure))
+
     def _check(self, request: ApiRequest) -> None:
         """See whether the budget lets a request go."""
         if self._is_untold(request):
@@ -152,6 +191,7 @@ class LiveRun:
     def _keep(self, future: Future[Exchange]) -> Exchange:
         exchange = future.result()
         self._batch.add(exchange)
+        self._unkept -= 1
         self.account = self.account.received(exchange.request, exchange)
         return exchange
 

@@ -17,6 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.odds_api.catalogue import FEATURED_MARKETS, LAY_MARKETS, books_of
 from pipeline.odds_api.endpoints import ENDPOINTS, envelope_time, nearest
 from pipeline.odds_api.request import ApiRequest
+from pipeline.recording.coverage import coverage_of
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 
 # Endpoints of a plan in the order in which they are asked: what is free first.
@@ -27,6 +28,7 @@ _HISTORICAL: Final = ("events", "odds", "event_odds")
 # Keys of a plan file that say when and how much, not what; other parts read them.
 _SCHEDULING: Final = ("name", "description", "cadence", "budget")
 _KEY: Final = re.compile(r"[0-9a-zA-Z_]+")
+_EXAMPLES: Final = Path(__file__).resolve().parents[1] / "plans"
 _CHOICES: Final = ("groups", "all_active")
 
 
@@ -45,6 +47,11 @@ class Step:
     request: ApiRequest
     coverage: Coverage | None = None
     attempt: int = 1
+
+    @property
+    def covers(self) -> Coverage:
+        """What it covers."""
+        return coverage_of(self.request) if self.coverage is None else self.coverage
 
 
 class Plan(Protocol):
@@ -262,14 +269,21 @@ def load_plan(path: Path | str) -> MarketPlan:
 def read_document(path: Path | str) -> Any:
     """What a plan file holds, unchecked.
 
+    Args:
+        path: of the file, or the bare name of a plan that comes with the package.
+
     Raises:
         UsageError: ``PLAN_NOT_FOUND``, ``PLAN_INVALID`` (it is no YAML).
     """
-    path = Path(path)
+    path, examples = Path(path), {file.stem: file for file in sorted(_EXAMPLES.glob("*.yml"))}
     try:
-        return yaml.safe_load(path.read_bytes())
+        return yaml.safe_load(examples.get(str(path), path).read_bytes())
     except OSError as error:
-        raise UsageError("PLAN_NOT_FOUND", f"The plan {path} cannot be read: {error.strerror}.", "Name a plan file.") from error
+        raise UsageError(
+            "PLAN_NOT_FOUND",
+            f"The plan {path} cannot be read: {error.strerror}.",
+            f"Name a plan file, or one that is there: {', '.join(examples)}.",
+        ) from error
     except (yaml.YAMLError, ValueError) as error:
         raise _invalid(f"{path} is no YAML: {' '.join(str(error).split())}", "Correct it.") from error
 

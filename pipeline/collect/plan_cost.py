@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from pipeline.collect.cadence import duration_text
 from pipeline.collect.plan_file import PlanFile
+from pipeline.collect.plan_month import MONTH, Asked, Listing
 from pipeline.odds_api.endpoints import ENDPOINTS, cost
-
-_LONGEST_MONTH: Final = dt.timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +35,26 @@ class PlanCost:
         file: the plan, its cadence and budget.
         events_per_sport: what was taken for the number of events that a sport lists.
         endpoints: in the order of the endpoints' table.
+        by_tiers: credits of a month, for a plan that has tiers.
+        listing: what that follows from.
     """
 
     file: PlanFile
     events_per_sport: int
     endpoints: tuple[EndpointCost, ...]
+    by_tiers: int | None = None
+    listing: Listing | None = None
 
     @classmethod
-    def of(cls, file: PlanFile, events_per_sport: int, sports: int = 0) -> PlanCost:
-        """The cost of a plan where a sport lists so many events, and so many are in season of those it does not name."""
+    def of(cls, file: PlanFile, events_per_sport: int, sports: int = 0, listing: Listing | None = None) -> PlanCost:
+        """The cost of a plan.
+
+        Args:
+            file: the plan.
+            events_per_sport: that a sport lists at a time.
+            sports: in season, of those that it does not name.
+            listing: how the events of a sport come and go; None = as :class:`Listing` has it, each with a start of its own.
+        """
         asked = file.plan.most_requests(events_per_sport, sports)
         rows = []
         for name in ENDPOINTS:
@@ -52,7 +62,15 @@ class PlanCost:
             if found:
                 credits = sum(cost(request) * times for request, times in found)
                 rows.append(EndpointCost(name, sum(times for _, times in found), credits))
-        return cls(file, events_per_sport, tuple(rows))
+        if file.tiers is None:
+            return cls(file, events_per_sport, tuple(rows))
+        listing = listing or Listing(events_per_sport, events_per_sport)
+        due = Asked.of(file.tiers, listing)
+        month = sum(
+            cost(request) * (due.events if ENDPOINTS[request.endpoint].has_event else due.sport * times)
+            for request, times in asked
+        )
+        return cls(file, events_per_sport, tuple(rows), month, listing)
 
     @property
     def per_run(self) -> int:
@@ -61,12 +79,14 @@ class PlanCost:
 
     @property
     def runs_per_month(self) -> int | None:
-        """Runs in the longest month, where tiers are always in the shortest of them; None without a cadence."""
-        return None if self.file.every is None else -(-_LONGEST_MONTH // self.file.every)
+        """Runs in the longest month, with tiers at most; None without a cadence."""
+        return None if self.file.every is None else -(-MONTH // self.file.every)
 
     @property
     def per_month(self) -> int | None:
         """Credits of the longest month; None without a cadence."""
+        if self.by_tiers is not None:
+            return self.by_tiers
         return None if self.runs_per_month is None else self.per_run * self.runs_per_month
 
     @property
@@ -94,6 +114,14 @@ class PlanCost:
             "credits_per_run": self.per_run,
             "runs_per_month": self.runs_per_month,
             "credits_per_month": self.per_month,
+            "assumed": None
+            if self.listing is None
+            else {
+                "events": self.listing.events,
+                "starts": self.listing.starts,
+                "listed": duration_text(self.listing.before),
+                "in_play": duration_text(self.listing.after),
+            },
             "budget": {"per_run": budget.per_run, "per_month": budget.per_month, "reserve": budget.reserve},
             "over": list(self.over),
         }
@@ -108,7 +136,14 @@ class PlanCost:
         for row in self.endpoints:
             yield f"{row.endpoint:24}{row.requests:>10,}{row.credits:>12,}"
         yield f"{'a run':24}{sum(row.requests for row in self.endpoints):>10,}{self.per_run:>12,}"
-        if self.per_month is not None:
+        if self.listing is not None:
+            yield f"{'a month, by the tiers':34}{self.per_month:>12,}"
+            yield (
+                f"  where the {self.listing.events} events have {self.listing.starts} different starts at a time, which do not"
+                f" move, and are listed from {duration_text(self.listing.before)} before theirs"
+                f" to {duration_text(self.listing.after)} after it"
+            )
+        elif self.per_month is not None:
             yield f"{f'a month of {self.runs_per_month:,} runs':34}{self.per_month:>12,}"
         for name in self.over:
             yield f"That can exceed the budget {name} of {getattr(self.file.budget, name):,} credits."

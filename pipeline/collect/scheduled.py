@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pipeline.clock import UTC, to_iso
+from pipeline.clock import to_iso
+from pipeline.collect.abandoned import seal_abandoned
 from pipeline.collect.cadence import EPOCH
 from pipeline.collect.chosen import listed
 from pipeline.collect.collector import collect
@@ -21,9 +22,9 @@ from pipeline.errors import ApiError, SetupError, SportsMarketError, UsageError
 from pipeline.odds_api.client import OddsApiClient
 from pipeline.odds_api.credits import Account, credits_back_at
 from pipeline.odds_api.endpoints import cost
-from pipeline.odds_api.errors import OUT_OF_CREDITS
+from pipeline.odds_api.errors import NOT_ASKED, OUT_OF_CREDITS
 from pipeline.odds_api.request import ApiRequest
-from pipeline.recording.model import Batch
+from pipeline.recording.model import Batch, batch_time
 from pipeline.recording.store import RecordingWriter
 
 NAME: Final = "live"
@@ -107,10 +108,7 @@ def collect_scheduled(
         SportsMarketError: as :func:`collect_slot` does.
     """
     identity = file.plan.identity
-    try:
-        scheduled_at = dt.datetime.strptime(batch_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        scheduled_at = None
+    scheduled_at = batch_time(batch_id)
     if scheduled_at is None or identity.batch_id(scheduled_at) != batch_id:
         raise UsageError(
             "BATCH_OF_ANOTHER_PLAN",
@@ -121,7 +119,9 @@ def collect_scheduled(
     with claimed(folder) as ours:
         if not ours:
             raise SetupError("SPOOL_BUSY", f"Another run is at work in {folder}.", "Run it again when that has ended.")
-        return collect_slot(file, scheduled_at, client, spool_of(folder), conduct, source)
+        spool = spool_of(folder)
+        seal_abandoned(file, scheduled_at, client, spool, conduct, source)
+        return collect_slot(file, scheduled_at, client, spool, conduct, source)
 
 
 def nothing_due(file: PlanFile, at: dt.datetime, folder: Path) -> str | None:
@@ -131,7 +131,7 @@ def nothing_due(file: PlanFile, at: dt.datetime, folder: Path) -> str | None:
     writer = spool_of(folder)
     last = next((one for one in reversed(writer.batch_ids) if one.endswith(f"-{file.plan.identity.plan_id}")), None)
     batch = None if last is None else writer.sealed(last)
-    if batch is None:
+    if batch is None or NOT_ASKED in [exchange.failure for exchange in batch.exchanges]:
         return None
     starts = [start for found in listed(batch.exchanges).values() for start in found.values()]
     due = file.tiers.next_due(batch.scheduled_at, starts)

@@ -82,6 +82,9 @@ class OddsApiClient:
         timeout: seconds to connect, and seconds of silence while reading.
         pace: holds requests back where they would come too fast; None = not at all.
 
+    Attributes:
+        clock: as given.
+
     Raises:
         UsageError: ``BASE_URL_INVALID``.
     """
@@ -104,7 +107,7 @@ class OddsApiClient:
         self._secrets = () if api_key is None else (api_key,)
         # KeyAuth keeps requests from looking for another authorisation (.netrc)
         self._auth = KeyAuth(api_key) if api_key is not None else _no_auth
-        self._clock = clock
+        self.clock: Final = clock
         self._timeout = timeout
         self._pace = pace
 
@@ -125,7 +128,7 @@ class OddsApiClient:
         except requests.RequestException as error:
             noted: Mapping[str, Any] = vars(error)
             failure = noted.get("failure") or classify_transport(error)
-            return Answer(None, (), None, noted.get("captured_at") or self._clock.now(), self._clean(failure))
+            return Answer(None, (), None, noted.get("captured_at") or self.clock.now(), self._clean(failure))
         body = None if body is None else redact_bytes(body, self._secrets)
         noted = vars(response)
         # a replayed response brings the failure that was recorded with it

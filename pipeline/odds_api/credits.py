@@ -15,11 +15,11 @@ from typing import Final, Protocol
 
 from pipeline.errors import ApiError
 from pipeline.odds_api.endpoints import cost
-from pipeline.odds_api.errors import Failure
+from pipeline.odds_api.errors import NOT_ASKED, Failure
 from pipeline.odds_api.request import ApiRequest
 
 # With these no request has reached the API.
-_NOT_SENT: Final = frozenset({"CONNECT", "TLS"})
+_NOT_SENT: Final = frozenset({"CONNECT", "TLS", NOT_ASKED.code})
 
 
 class Received(Protocol):

@@ -55,7 +55,7 @@ KEY_CODES: Final = frozenset({"MISSING_KEY", "INVALID_KEY", "DEACTIVATED_KEY"})
 OUT_OF_CREDITS: Final = "OUT_OF_USAGE_CREDITS"
 _STOPPING: Final = KEY_CODES | {OUT_OF_CREDITS, "HISTORICAL_UNAVAILABLE_ON_FREE_USAGE_PLAN", "HTTP_401"}
 # What may be over a moment later. TLS, PROTOCOL, and every answer that finds fault with the request stay as they are.
-_HEALING: Final = frozenset({"CONNECT", "TIMEOUT", "RESET", "DECODE", "EXCEEDED_FREQ_LIMIT", "HTTP_429"})
+_HEALING: Final = frozenset({"CONNECT", "TIMEOUT", "RESET", "DECODE", "EXCEEDED_FREQ_LIMIT", "HTTP_429", "ABANDONED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class Failure:
 
     Attributes:
         code: ``EVENT_NOT_FOUND``, ``OUT_OF_USAGE_CREDITS`` … (the API's), ``HTTP_500``, or ``CONNECT``, ``TIMEOUT``,
-            ``RESET``, ``TLS``, ``DECODE`` (the transfer encoding is broken), ``PROTOCOL`` (no HTTP answer).
+            ``RESET``, ``TLS``, ``DECODE`` (the transfer encoding is broken), ``PROTOCOL`` (no HTTP answer); ``ABANDONED`` (the
+            process ended while it was under way, if it was sent at all), ``NOT_ASKED`` (the run ended before).
         message: redacted; at most a few hundred characters.
     """
 
@@ -85,6 +86,10 @@ class Failure:
     def stops_the_run(self) -> bool:
         """Whether every further request would meet the same: the key is no good for them, or the credits are used up."""
         return self.code in _STOPPING
+
+
+ABANDONED: Final = Failure("ABANDONED", "The run ended while this call may have been under way.")
+NOT_ASKED: Final = Failure("NOT_ASKED", "The run ended before this was asked.")
 
 
 def classify(status: int, body: bytes | None) -> Failure | None:

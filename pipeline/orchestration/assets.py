@@ -151,7 +151,8 @@ def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any
                     checks.tell(context, *checks.published(batch_id, one))
                     context.log.info(f"{batch_id}: {one.failure() or 'published and proven'} ({one.seconds:.2f} s)")
             except (RecordingError, ConflictError) as error:
-                checks.tell(context, checks.loaded(batch_id, error))
+                left = (spec.key for spec in (*checks.BRONZE, *checks.STORED) if spec.name != "loaded")
+                checks.tell(context, checks.loaded(batch_id, error), *checks.not_made(batch_id, left, "it is not loaded"))
                 broken[batch_id] = f"{error.code}: {error.message}"
         refuse(done, broken)
     yield from ()

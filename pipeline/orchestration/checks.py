@@ -4,7 +4,7 @@ That a batch is withheld is decided below, in the transaction that would have pu
 are told per partition, one per table and kind, with the details inside.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import dagster as dg
@@ -31,6 +31,8 @@ TABLE_CONTRACTS: Final = dg.AssetKey(["contracts", "tables"])
 
 CONTRACT: Final = "contract"
 RECONCILIATION: Final = "outcomes_reconcile"
+# Metadata of a check that could not be made.
+NOT_MADE: Final = "not_made"
 
 BRONZE: Final = (
     dg.AssetCheckSpec(
@@ -224,7 +226,20 @@ def drift(batch_id: str, numbers: BatchNumbers) -> dg.AssetCheckEvaluation:
 
 
 def published(batch_id: str, one: Publication) -> Iterator[dg.AssetCheckEvaluation]:
-    """Every check of a batch on silver and gold."""
+    """Every check of a batch on silver and gold; of one that is withheld, some could not be made."""
+    found = {each.asset_check_key: each for each in _made(batch_id, one)}
+    yield from found.values()
+    yield from not_made(batch_id, (spec.key for spec in STORED if spec.key not in found), "the batch is withheld")
+
+
+def not_made(batch_id: str, keys: Iterable[dg.AssetCheckKey], why: str) -> Iterator[dg.AssetCheckEvaluation]:
+    """Checks that have nothing to look at: a warning, since Dagster takes what it hears nothing of for failed."""
+    for key in keys:
+        text = f"Not looked at: {why}."
+        yield _evaluation(key.asset_key, key.name, batch_id, False, {NOT_MADE: True}, text, dg.AssetCheckSeverity.WARN)
+
+
+def _made(batch_id: str, one: Publication) -> Iterator[dg.AssetCheckEvaluation]:
     for result in one.applied.checks:
         key = DBT_BLOCKING.get(result.name)
         if result.name.startswith(f"{CONTRACT}."):

@@ -20,7 +20,7 @@ from pydantic import PrivateAttr
 from pipeline.clock import Clock, SystemClock
 from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_file import PlanFile, load_plan_file
-from pipeline.errors import SportsMarketError, UsageError
+from pipeline.errors import SportsMarketError
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Budget
 from pipeline.odds_api.retry import Pace
@@ -29,7 +29,7 @@ from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.shelf import Shelf
 from pipeline.replay.equivalence import anew_in_process
 from pipeline.resources import resource
-from pipeline.settings import Settings
+from pipeline.settings import Settings, check_api_key
 from pipeline.transform.apply import prepare
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Connection, Role, Warehouse
@@ -195,22 +195,19 @@ class Api(dg.ConfigurableResource[Any]):
         """A client of whoever answers.
 
         Raises:
-            UsageError: ``API_KEY_MISSING``.
+            UsageError: ``API_KEY_MISSING``, ``API_KEY_INVALID``.
         """
         given = settings()
         if self.source == "simulated":
             with open_session(SimulatorAdapter(SimulatedMarket(self.seed), clock)) as session:
                 yield OddsApiClient(session, clock=clock)
-        elif given.api_key is None:
-            raise UsageError(
-                "API_KEY_MISSING",
-                "There is no key to ask the API with.",
-                "Set SPORTS_MARKET_API_KEY, or SPORTS_MARKET_SIMULATED=1 for the simulated market.",
-            )
         else:
+            key = check_api_key(
+                given.api_key, "Set SPORTS_MARKET_API_KEY, or SPORTS_MARKET_SIMULATED=1 for the simulated market."
+            )
             with open_session(LiveAdapter(clock)) as session:
                 pace = Pace(SystemClock())
-                yield OddsApiClient(session, clock=clock, base_url=given.api_base_url, api_key=given.api_key, pace=pace)
+                yield OddsApiClient(session, clock=clock, base_url=given.api_base_url, api_key=key, pace=pace)
 
 
 @contextlib.contextmanager

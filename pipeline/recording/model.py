@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.clock import compact, from_iso, to_iso
+from pipeline.clock import UTC, compact, from_iso, to_iso
 from pipeline.odds_api.errors import Failure
 from pipeline.odds_api.request import ApiRequest
 
-__all__ = ["FORMAT_VERSION", "Batch", "Coverage", "Exchange", "Failure", "PlanIdentity", "exchange_id"]
+__all__ = ["FORMAT_VERSION", "Batch", "Coverage", "Exchange", "Failure", "PlanIdentity", "batch_time", "exchange_id"]
 
 FORMAT_VERSION = 1
 
@@ -22,6 +22,14 @@ FORMAT_VERSION = 1
 def exchange_id(batch_id: str, place: int, attempt: int) -> uuid.UUID:
     """The id of one exchange, the same wherever its batch is loaded."""
     return uuid.UUID(hashlib.md5(f"{batch_id}|{place}|{attempt}".encode(), usedforsecurity=False).hexdigest())
+
+
+def batch_time(batch_id: str) -> dt.datetime | None:
+    """The time that a batch id begins with; None where it is none."""
+    try:
+        return dt.datetime.strptime(batch_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from pipeline.recording.model import FORMAT_VERSION, Batch, Coverage, Exchange, 
 _HEAD: Final = "recording.json"
 _INDEX: Final = "index.json"
 _JOURNAL: Final = "exchanges.jsonl"
+_UNDER_WAY: Final = "under_way"
 _PLAIN_NAME: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 # Which clock dated a batch's exchanges, by the batch's source.
 _CLOCKS: Final = {"import": "recorded", "simulated": "simulated"}
@@ -130,6 +131,11 @@ class RecordingWriter:
         """Ids of the batches sealed so far, sorted."""
         return _batch_ids(self.path)
 
+    @property
+    def unsealed(self) -> tuple[str, ...]:
+        """Ids of the batches that were begun and are not sealed, sorted."""
+        return _folders(self.path / "unsealed")
+
     def sealed(self, batch_id: str) -> Batch | None:
         """The sealed batch of that id, or None."""
         folder = self.path / "batches" / batch_id
@@ -151,7 +157,7 @@ class RecordingWriter:
         _check_identity(batch_id, scheduled_at, plan)
         sealed = self.sealed(batch_id)
         if sealed is not None:  # a crash may have left its journal
-            (self.path / "batches" / batch_id / _JOURNAL).unlink(missing_ok=True)
+            _tidy(self.path / "batches" / batch_id)
         return BatchWriter(self.path, Batch(batch_id, scheduled_at, plan, source, ()), sealed, durable=self._durable)
 
 
@@ -166,6 +172,7 @@ class BatchWriter:
         self._folder = path / "unsealed" / batch.batch_id
         self._exchanges: dict[Key, Exchange] = {}
         self._journal_size = 0
+        self._lost = 0
         if sealed is None:
             self._resume()
 
@@ -173,6 +180,21 @@ class BatchWriter:
     def exchanges(self) -> tuple[Exchange, ...]:
         """What is there already, by place and attempt: after a resume, or all of a sealed batch."""
         return self._sealed.exchanges if self._sealed else tuple(self._exchanges[key] for key in sorted(self._exchanges))
+
+    @property
+    def lost(self) -> int:
+        """Calls that may have been under way when an earlier process ended: their answers were paid for, and are not here."""
+        return self._lost
+
+    def expect(self, calls: int) -> None:
+        """Note how many calls may be under way from now on, for the case that the process ends at once.
+
+        Raises:
+            SetupError: ``DISK_FULL`` or ``RECORDING_NOT_WRITABLE``.
+        """
+        with _writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _write_atomically(self._folder / _UNDER_WAY, f"{calls}\n".encode(), self._durable)
 
     def add(self, exchange: Exchange) -> None:
         """Keep one exchange. It is on disk when this returns. Adding it again changes nothing.
@@ -234,7 +256,7 @@ class BatchWriter:
             target.parent.mkdir(exist_ok=True)
             self._folder.rename(target)
             _flush_folder(target.parent, self._durable)
-            (target / _JOURNAL).unlink(missing_ok=True)
+            _tidy(target)
             with contextlib.suppress(OSError):  # another unsealed batch is in it
                 self._folder.parent.rmdir()
         self._sealed, self._batch = batch, batch
@@ -249,10 +271,13 @@ class BatchWriter:
             self._folder.rmdir()
             with contextlib.suppress(OSError):
                 self._folder.parent.rmdir()
-        self._exchanges, self._journal_size = {}, 0
+        self._exchanges, self._journal_size, self._lost = {}, 0, 0
 
     def _resume(self) -> None:
-        journal = self._folder / _JOURNAL
+        journal, under_way = self._folder / _JOURNAL, self._folder / _UNDER_WAY
+        if under_way.exists():
+            with _parsing(under_way):
+                self._lost = int(under_way.read_bytes())
         if not journal.exists():
             return
         data = journal.read_bytes()
@@ -322,6 +347,11 @@ def _canonical(document: Any) -> str:
 
 def _pretty(document: Any) -> bytes:
     return (json.dumps(document, sort_keys=True, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _tidy(folder: Path) -> None:
+    for name in (_JOURNAL, _UNDER_WAY):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _write(file: Path, data: bytes, durable: bool) -> None:
@@ -397,7 +427,10 @@ def _read_head(path: Path) -> str:
 
 
 def _batch_ids(path: Path) -> tuple[str, ...]:
-    folder = path / "batches"
+    return _folders(path / "batches")
+
+
+def _folders(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir())) if folder.is_dir() else ()
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.clock import Clock, to_iso
+from pipeline.collect.abandoned import seal_abandoned
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan_file import PlanFile
 from pipeline.collect.scheduled import check_cost, claimed, collect_slot, slot, spool_of
+from pipeline.errors import ApiError
 from pipeline.odds_api.client import OddsApiClient
 from pipeline.odds_api.credits import Bill
 from pipeline.recording.model import Batch
@@ -35,12 +37,14 @@ class IngestSummary:
         spool: the recording that it collects into.
         batch: the batch, sealed; None where another run was at work in the spool, and nothing was done.
         load: what was loaded.
+        abandoned: batches of earlier slots that were stopped half-way, and are sealed as they are.
         digests: of gold's stored tables and views after it, where they were asked for; they cost a look at all rows.
     """
 
     spool: Path
     batch: Batch | None
     load: LoadSummary | None
+    abandoned: tuple[str, ...] = ()
     digests: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -72,6 +76,7 @@ class IngestSummary:
             "requests": len({exchange.place for exchange in self.batch.exchanges}),
             "attempts": len(self.batch.exchanges),
             "failures": self.failures,
+            "abandoned": list(self.abandoned),
             "credits": {
                 "reported": bill.reported,
                 "computed": bill.computed,
@@ -90,6 +95,7 @@ class IngestSummary:
         bill = self.bill
         failed = ", ".join(f"{number} {code}" for code, number in self.failures.items()) or "none"
         lines = [
+            *(f"{batch_id}: stopped half-way in its time, and sealed as it is" for batch_id in self.abandoned),
             f"{self.batch.batch_id}: {len(self.batch.exchanges)} calls, requests without an answer: {failed}",
             f"credits: {bill.charged} charged, up to {bill.doubtful} more for answers that were lost",
             *(f"The API and the rules differ on what this cost: {request}" for request in bill.differing),
@@ -110,7 +116,8 @@ def ingest_once(
 ) -> IngestSummary:
     """Collect the batch of this moment's slot and load it, with what else of the spool was never loaded to its end.
 
-    A second run in the same slot goes on where the first was cut short, and asks nothing where that was done.
+    A second run in the same slot goes on where the first was cut short, and asks nothing where that was done. What was cut
+    short in an earlier slot is sealed with what it has. What is sealed is loaded, whether or not this run comes to its end.
 
     Args:
         file: what to ask, how often (the slots), and what it may cost.
@@ -133,10 +140,20 @@ def ingest_once(
         if not ours:
             return IngestSummary(spool, None, None)
         writer = spool_of(spool)
-        batch = collect_slot(file, scheduled_at or slot(clock.now(), file.every or SLOT), client, writer, conduct, "live")
-        left = {batch.batch_id, *unfinished(warehouse, writer.batch_ids)}
-        load = load_batches(Recording.open(spool), sorted(left), warehouse, project, clock, report)
-    return IngestSummary(spool, batch, load)
+        at = scheduled_at or slot(clock.now(), file.every or SLOT)
+        abandoned = seal_abandoned(file, at, client, writer, conduct, "live")
+
+        def load(*collected: str) -> LoadSummary:
+            left = {*collected, *unfinished(warehouse, writer.batch_ids)}
+            return load_batches(Recording.open(spool), sorted(left), warehouse, project, clock, report)
+
+        try:
+            batch = collect_slot(file, at, client, writer, conduct, "live")
+        except ApiError:
+            if unfinished(warehouse, writer.batch_ids):
+                load()
+            raise
+        return IngestSummary(spool, batch, load(batch.batch_id), abandoned)
 
 
 def gold_digests(warehouse: Warehouse) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a replay costs: CPU of Python and PostgreSQL, buffers, memory; as ratios within one run, since machines are noisy.
 
-    python tests/benchmarks/run.py [--batches N] [--history SMALL LARGE] [--json]
+    python -m tests.benchmarks.run [--batches N] [--history SMALL LARGE] [--backfill N] [--json]
 
 It imports the recorded NFL week where the recordings are (SPORTS_MARKET_RECORDED), else it uses the bundled recording, and
 says which. It prints each figure with its limit, and ends with 1 where a limit is broken.
@@ -38,7 +38,10 @@ from pipeline.transform.checks import CheckResult, batch_checks
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server, bootstrap, resolve_server
-from pipeline.warehouse.digest import stored_digests
+from pipeline.warehouse.digest import TABLES, stored_digests
+from tests.benchmarks.collecting import collecting_against_requests
+from tests.benchmarks.figures import Figure, PostgresCpu
+from tests.benchmarks.orchestrating import backfill_against_replay, loading_definitions
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECORDED = Path(os.environ.get("SPORTS_MARKET_RECORDED") or REPOSITORY.parent / "shared" / "recorded")
@@ -49,42 +52,7 @@ COPY_LIMIT = 0.5
 CONTRACTS_LIMIT = 0.5
 MEMORY_LIMIT_MB = 600
 VALIDATION_LIMIT_MB = 20
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure with its limit."""
-
-    name: str
-    value: float
-    limit: float
-    at_most: bool
-    detail: str
-
-    @property
-    def ok(self) -> bool:
-        return self.value <= self.limit if self.at_most else self.value >= self.limit
-
-
-class PostgresCpu:
-    """CPU seconds of an embedded server, its finished children included."""
-
-    def __init__(self, server: Server) -> None:
-        assert server.embedded is not None
-        self.postmaster = int((server.embedded.data_dir / "postmaster.pid").read_text().split()[0])
-
-    def seconds(self) -> float:
-        total = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rsplit(")", 1)[1].split()
-            except OSError:  # it has just ended
-                continue
-            if int(stat.parent.name) == self.postmaster:
-                total += sum(int(value) for value in fields[11:15])
-            elif int(fields[1]) == self.postmaster:
-                total += int(fields[11]) + int(fields[12])
-        return total / os.sysconf("SC_CLK_TCK")
+GOLD_SIZE_LIMIT = 12
 
 
 @dataclass(frozen=True)
@@ -310,10 +278,33 @@ def validation_rate(batches: list[Batch]) -> Figure:
     return Figure("validation_mb_per_second", sorted(rates)[1], VALIDATION_LIMIT_MB, False, "answers judged, median of 3")
 
 
+def gold_size(warehouse: Warehouse, say: Any) -> Figure:
+    """Bytes of all stored gold, heap and indexes, for those of the price history."""
+    with warehouse.connect(Role.OWNER, autocommit=True) as owner:
+        rows = owner.execute(
+            "select name, pg_relation_size(name::regclass), pg_indexes_size(name::regclass)"
+            " from unnest(%s::text[]) as t (name)",
+            [[table.name for table in TABLES]],
+        ).fetchall()
+        counted = owner.execute("select count(*) from gold.price_history").fetchone()
+    assert counted is not None
+    sizes = {name: heap + indexes for name, heap, indexes in rows}
+    for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        say(f"  {name}: {size / counted[0]:,.0f} bytes per price change")
+    return Figure(
+        "gold_size",
+        sum(sizes.values()) / sizes["gold.price_history"],
+        GOLD_SIZE_LIMIT,
+        True,
+        f"{sum(sizes.values()) / counted[0]:,.0f} bytes, heap and indexes, of gold per price change / those of its history",
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, default=20, help="batches whose cost is measured (default 20)")
     parser.add_argument("--history", type=int, nargs=2, default=(40, 400), metavar=("SMALL", "LARGE"), help="earlier batches")
+    parser.add_argument("--backfill", type=int, default=50, metavar="N", help="batches of the backfill by Dagster (default 50)")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     arguments = parser.parse_args()
 
@@ -331,6 +322,9 @@ def main() -> int:
         say(f"recording: {recording.name}, {len(recording)} batches")
         with resolve_server(Settings(state_dir=work / "state"), lambda line: None) as server:
             figures = measure(Bench(server, work, say), recording, arguments.batches, *arguments.history)
+            figures.append(collecting_against_requests(work, say))
+            figures.append(backfill_against_replay(server, recording, arguments.backfill, work, say))
+            figures.append(loading_definitions(work / "state"))
     for figure in figures:
         sign = "≤" if figure.at_most else "≥"
         say(f"{'ok  ' if figure.ok else 'FAIL'} {figure.name} {figure.value:.2f} ({sign} {figure.limit}) {figure.detail}")
@@ -348,13 +342,14 @@ def measure(bench: Bench, recording: Recording, count: int, small: int, large: i
     bench.load(few_batches, timeline(recording, start - small, small), step=min(50, small))
     many_batches = bench.clone(few_batches)
     lengthen(many_batches, large // small - 1)
-    costs = {}
+    costs, sizes = {}, list[Figure]()
     for size, warehouse in ((small, few_batches), (large // small * small, many_batches)):
         costs[size] = found = bench.cost(warehouse, measured)
         bench.say(
             f"after {size}: {found.cpu:.2f} s of CPU a batch (Python {found.python:.2f}, PostgreSQL {found.postgres:.2f}),"
             f" {found.buffers:,.0f} buffers"
         )
+        sizes.append(gold_size(warehouse, bench.say))
         bench.server.drop_database(warehouse)
     large = large // small * small
     few, many = costs[small], costs[large]
@@ -381,6 +376,8 @@ def measure(bench: Bench, recording: Recording, count: int, small: int, large: i
             True,
             f"after {large} / after {small} earlier batches",
         ),
+        # the longer past is made of copies, which fill their pages better
+        sizes[0],
         validation_rate(measured),
         bronze_against_copy(bench, [recording.read(batch_id) for batch_id in recording.batch_ids[:count]]),
         Figure(

@@ -9,7 +9,8 @@ from pipeline.clock import UTC, ManualClock
 from pipeline.collect.collector import collect
 from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_cost import EndpointCost, PlanCost
-from pipeline.collect.plan_file import PlanFile
+from pipeline.collect.plan_file import PlanFile, load_plan_file
+from pipeline.errors import UsageError
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Bill, Budget
 from pipeline.odds_api.simulator import SimulatedMarket, SimulatorAdapter
@@ -106,4 +107,26 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert shown["over"] == ["per_month"] and shown["endpoints"]["event_odds"] == {"requests": 10, "credits": 10}
     assert cli.main(["plan", "cost", str(file), "--events", "9"]) == 0
     assert cli.main(["plan", "cost", str(tmp_path / "none.yml")]) == 2
-    assert "error PLAN_NOT_FOUND" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "error PLAN_NOT_FOUND" in told and "closing, example, props" in told
+
+
+def test_a_plan_of_the_package_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_plan_file("example").name == "example"
+    (tmp_path / "example").write_text("no plan")  # a name is a name, whatever lies about; a file is named ./example
+    assert load_plan_file("example").name == "example"
+    with pytest.raises(UsageError, match="PLAN_INVALID"):
+        load_plan_file(Path.cwd() / "example")
+
+
+def test_the_command_states_what_it_takes_for_granted(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["plan", "cost", "closing", "--events", "16", "--sports", "6"]
+    assert cli.main([*command, "--starts", "5", "--listed", "14d", "--in-play", "3h", "--json"]) == 1
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["assumed"] == {"events": 16, "starts": 5, "listed": "14d", "in_play": "3h"}
+    assert shown["credits_per_month"] < 31 * 288 * shown["credits_per_run"] / 5
+    assert cli.main(command) == 1
+    assert "16 different starts at a time, which do not move, and are listed from 7d before" in capsys.readouterr().out
+    assert cli.main([*command, "--listed", "long"]) == 2
+    assert "error PERIOD_INVALID" in capsys.readouterr().err

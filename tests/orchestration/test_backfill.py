@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -24,6 +24,16 @@ def wanted(count: int) -> dict[str, str]:
     snapshot = SnapshotStore(BUNDLED).read(BATCH_IDS[count - 1])
     assert snapshot is not None
     return dict(snapshot.digests)
+
+
+def check_all_told(place: Place, batch_ids: Sequence[str]) -> None:
+    """Dagster waits for no check of a run: it would show that as failed."""
+    graph = place.defs.resolve_asset_graph()
+    partitioned = sorted(key for key in graph.asset_check_keys if graph.get(key).partitions_def)
+    infos = place.instance.event_log_storage.get_asset_check_partition_info(partitioned)
+    states = {(info.check_key, info.partition_key): info.latest_execution_status.value for info in infos}
+    assert states.keys() == {(key, batch_id) for key in partitioned for batch_id in batch_ids}
+    assert set(states.values()) <= {"SUCCEEDED", "FAILED"}
 
 
 def test_the_bundled_recording_gives_the_digests_of_a_replay_and_every_check_is_green(place: Place) -> None:
@@ -135,7 +145,15 @@ def test_a_batch_with_a_broken_row_is_withheld_alone_and_green_after_the_fix(pla
     assert bad in str(failure.step_failure_data.user_failure_data)
     assert "1 of 4 batches" in str(failure.step_failure_data.user_failure_data)
     found = place.evaluations(result.run_id)
-    assert {key[:2] for key, each in found.items() if key[2] == bad and not each.passed} == {("silver/quotes", "silver_quotes")}
+    made = {key: each for key, each in found.items() if key[2] == bad and "not_made" not in each.metadata}
+    assert {key[:2] for key, each in made.items() if not each.passed} == {("silver/quotes", "silver_quotes")}
+    check_all_told(place, BATCH_IDS[:4])
+    # what was not reached warns, and does not fail
+    left = [each for key, each in found.items() if key[2] == bad and key not in made]
+    assert ("gold/price_history", "determinism", bad) in found and len(left) > 20
+    assert {(each.severity, str(each.description)) for each in left} == {
+        (dg.AssetCheckSeverity.WARN, "Not looked at: the batch is withheld.")
+    }
     broken = found["silver/quotes", "silver_quotes", bad]
     assert "betmgm h2h Baltimore Orioles; quotes: a complete set is priced" in str(broken.description)  # the row, and the rule
     assert int(broken.metadata["failing_rows"].value) > 0
@@ -165,6 +183,9 @@ def test_a_batch_that_cannot_be_read_does_not_keep_the_others(place: Place, reco
     loaded = found["bronze/batches", "loaded", BATCH_IDS[1]]
     assert not loaded.passed
     assert loaded.metadata["code"].value == "RECORDING_HASH_MISMATCH"
+    check_all_told(place, BATCH_IDS[:3])
+    drift = found["bronze/exchanges", "drift", BATCH_IDS[1]]
+    assert (drift.severity, drift.description) == (dg.AssetCheckSeverity.WARN, "Not looked at: it is not loaded.")
     assert place.materialized("gold/events") == {BATCH_IDS[0], BATCH_IDS[2]}
 
     shutil.copy(BUNDLED / "batches" / BATCH_IDS[1] / body.name, body)

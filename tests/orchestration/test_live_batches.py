@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,20 @@ def test_a_tick_collects_from_the_api_and_skips_what_must_not_be_spent(
     assert "INVALID_KEY" in str(tick(stored, TICK + dt.timedelta(minutes=30)))
     assert sandbox.account.used == 60
     assert list(stored.instance.get_dynamic_partitions("batches")) == [batch.batch_id]
+
+
+def test_dagster_keeps_no_key(stored: Place, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = secrets.token_hex(16)
+    monkeypatch.setenv("SPORTS_MARKET_API_KEY", key)
+    sandbox.faults.extend(["ok", "ok", "events:500", "odds:401"])
+    request = tick(stored, TICK)
+    assert isinstance(request, dg.RunRequest) and request.partition_key is not None
+    assert not stored.run("ingest", request.partition_key).success  # an exception is kept too
+    assert stored.run("ingest", request.partition_key).success
+    files = [path for path in Path(stored.instance.root_directory).rglob("*") if path.is_file()]
+    kept = {path: path.read_bytes() for path in files}
+    assert any(request.partition_key.encode() in data and b"INVALID_KEY" in data for data in kept.values())
+    assert [path for path, data in kept.items() if key.encode() in data or key in str(path)] == []
 
 
 def test_a_tick_rests_until_something_is_due(
