@@ -4,10 +4,10 @@
 -#}
 
 {#- Silver: the rows of the pending answers; their times tell which months to look in. -#}
-{% macro rows_of_pending(row='t') -%}
-{{ row }}.exchange_id = any (array(select pending.exchange_id from ops.pending as pending))
-    and {{ row }}.captured_at >= coalesce((select min(pending.captured_at) from ops.pending as pending), '-infinity')
-    and {{ row }}.captured_at <= coalesce((select max(pending.captured_at) from ops.pending as pending), 'infinity')
+{% macro rows_of_pending(row='t', pending='ops.pending') -%}
+{{ row }}.exchange_id = any (array(select pending.exchange_id from {{ pending }} as pending))
+    and {{ row }}.captured_at >= coalesce((select min(pending.captured_at) from {{ pending }} as pending), '-infinity')
+    and {{ row }}.captured_at <= coalesce((select max(pending.captured_at) from {{ pending }} as pending), 'infinity')
 {%- endmacro %}
 
 {#- Gold, a row or few per event: all rows of the touched events. -#}

@@ -502,7 +502,8 @@ def good_rows(connection: Connection, contract: TableContract) -> None:
         _execute(
             connection,
             "select ops.make_months(parted.partrelid::regclass, array("
-            " select distinct ops.month_of(good.captured_at) from pg_temp.good as good where good.captured_at is not null order by 1))"
+            " select distinct ops.month_of(good.captured_at) from pg_temp.good as good"
+            " where good.captured_at is not null order by 1))"
             f" from pg_partitioned_table as parted where parted.partrelid = to_regclass('{contract.name}')",
         )
 
