@@ -177,6 +177,26 @@ def parser() -> argparse.ArgumentParser:
     one = _command(commands, "rebuild", _rebuild, "build silver and gold of a standing warehouse anew from bronze")
     _database_url(one)
 
+    one = _command(commands, "archive", _archive, "take old months out of a standing warehouse, into recordings, and back")
+    one.description = (
+        "Write the batches of old months as recordings, read these back and hold them against bronze, and only then detach the"
+        " months' partitions of bronze and silver. Gold stays. --restore brings months back."
+    )
+    which = one.add_mutually_exclusive_group(required=True)
+    which.add_argument("--before", metavar="YYYY-MM", help="archive the months before this one")
+    which.add_argument("--restore", action="store_true", help="bring archived months back")
+    one.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="the archive: a recording per month (default: archive; to restore: where it was written)",
+    )
+    one.add_argument("--since", metavar="YYYY-MM", help="with --restore: only this month and the later ones")
+    one.add_argument("--drop", action="store_true", help="drop what is detached, instead of keeping it in the schema detached")
+    one.add_argument("--dry-run", action="store_true", help="only tell what would be archived, and what must stay")
+    _database_url(one)
+    _json(one)
+
     one = _command(commands, "up", _up, "bring up the warehouse, Dagster and the docs, until Ctrl-C")
     _database_url(one)
     one.add_argument("--port", metavar="N", type=_at_least(0), default=3000, help="of Dagster's pages (default: 3000; 0 = any)")
@@ -470,12 +490,38 @@ def _verify(options: argparse.Namespace, screen: Screen) -> int:
 
 def _rebuild(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.transform.apply import rebuild
+    from pipeline.warehouse.database import bootstrap
 
     with _server(options, screen) as server:
         warehouse = server.warehouse()
+        bootstrap(warehouse)
         rebuild(warehouse, _project(options, screen))
     screen.tell(f"Silver and gold of {warehouse.place} were built anew from bronze.")
     return 0
+
+
+def _archive(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
+    from pipeline.replay.archive import archive, restore
+    from pipeline.warehouse.database import bootstrap
+    from pipeline.warehouse.months import month_from
+
+    if options.restore and (options.drop or options.dry_run):
+        raise UsageError("USAGE", "--drop and --dry-run do not go with --restore.", "See `sports-market archive --help`.")
+    if options.since is not None and not options.restore:
+        raise UsageError("USAGE", "--since goes with --restore.", "See `sports-market archive --help`.")
+    since = None if options.since is None else month_from(options.since)
+    before = None if options.before is None else month_from(options.before)
+    with _server(options, screen) as server:
+        warehouse = server.warehouse()
+        bootstrap(warehouse)
+        show = screen.progress("batch")
+        if before is None:
+            return screen.end(restore(warehouse, _project(options, screen), since, options.out, show))
+        out = options.out or Path("archive")
+        return screen.end(
+            archive(warehouse, before, out, SystemClock(), drop=options.drop, dry_run=options.dry_run, progress=show)
+        )
 
 
 def _bootstrap(options: argparse.Namespace, screen: Screen) -> int:

@@ -325,6 +325,7 @@ RIGHTS = {
     "bronze.bodies": (APPEND, READ, NONE),
     "bronze.exchanges": (APPEND, READ, NONE),
     "bronze.late_documents": (APPEND, READ, NONE),
+    "ops.archived_months": (READ, {"SELECT", "INSERT", "DELETE"}, READ),
     "ops.batch_shapes": (APPEND, READ, READ),
     "ops.batch_states": (PROGRESS, WRITE, READ),
     "ops.charges": (APPEND, NONE, READ),
@@ -380,6 +381,7 @@ def test_each_role_enters_its_schemas_and_only_the_transformer_creates(
 
 
 UUID = "00000000-0000-0000-0000-000000000001"
+MONTH = "2025-10-01"
 HASH = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -389,10 +391,11 @@ def fill(warehouse: Warehouse) -> None:
         warehouse,
         INGESTER,
         f"insert into bronze.batches values ('b', now(), 'p', '{{}}', 's', 1, '{HASH}')",
-        f"insert into bronze.bodies values ('{HASH}', 0, '', null)",
+        f"select bronze.make_months(array[date '{MONTH}'])",
+        f"insert into bronze.bodies values ('{HASH}', 0, '', null, '{MONTH}')",
         "insert into bronze.exchanges"
         " (exchange_id, batch_id, place, attempt, endpoint, request, coverage, captured_at, headers, body_sha256)"
-        f" values ('{UUID}', 'b', 0, 1, 'odds', '{{}}', '{{}}', now(), '{{}}', '{HASH}')",
+        f" values ('{UUID}', 'b', 0, 1, 'odds', '{{}}', '{{}}', '{MONTH}', '{{}}', '{HASH}')",
         "insert into ops.verdicts (exchange_id, verdict_no, verdict, findings, contract_version, decided_at)"
         f" values ('{UUID}', 1, 'accepted', '[]', 'v', now())",
         f"insert into ops.ledger (exchange_id, batch_id, outcomes, admitted) values ('{UUID}', 'b', 0, true)",
@@ -414,7 +417,8 @@ def fill(warehouse: Warehouse) -> None:
         "truncate bronze.batches cascade",
         "truncate bronze.bodies cascade",
         "truncate bronze.exchanges cascade",
-        f"insert into bronze.bodies values ('{HASH}', 1, '', null) on conflict (body_sha256) do update set byte_count = 1",
+        f"insert into bronze.bodies values ('{HASH}', 1, '', null, '{MONTH}')"
+        " on conflict (body_sha256, month) do update set byte_count = 1",
         f"merge into bronze.bodies b using (select '{HASH}' as h) s on b.body_sha256 = s.h when matched then delete",
     ],
 )
@@ -430,9 +434,11 @@ def test_bronze_refuses_change_to_every_role(warehouse: Warehouse, role: Role, s
 def test_bronze_takes_what_is_new_and_skips_what_is_known(warehouse: Warehouse) -> None:
     fill(warehouse)
     with warehouse.connect(INGESTER) as connection:
-        with connection.cursor().copy("copy bronze.bodies (body_sha256, byte_count, body) from stdin") as copy:
-            copy.write_row(("new", 1, b"x"))
-        cursor = connection.execute(f"insert into bronze.bodies values ('{HASH}', 0, '', null) on conflict do nothing".encode())
+        with connection.cursor().copy("copy bronze.bodies (body_sha256, byte_count, body, month) from stdin") as copy:
+            copy.write_row(("new", 1, b"x", MONTH))
+        cursor = connection.execute(
+            f"insert into bronze.bodies values ('{HASH}', 0, '', null, '{MONTH}') on conflict do nothing".encode()
+        )
         assert cursor.rowcount == 0
 
 

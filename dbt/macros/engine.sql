@@ -35,3 +35,7 @@ case
         then cast(greatest(-2147483648, least(2147483647, floor(extract(epoch from ({{ later }} - {{ earlier }}))))) as integer)
 end
 {%- endmacro %}
+
+{#- The first day of the month (UTC) that a time lies in. -#}
+{% macro month_of(time) %}{{ return(adapter.dispatch('month_of', 'sports_market')(time)) }}{% endmacro %}
+{% macro default__month_of(time) -%}cast(date_trunc('month', {{ time }} at time zone 'UTC') as date){%- endmacro %}

@@ -10,6 +10,7 @@
     scope      SQL condition over alias `t` that picks, through an index, the rows that may change
     when_made  statements that follow the table's making, such as partial indexes
     scope_key  column that names the event (or the row itself); set for gold, whose differences are noted
+    by_month   whether it is partitioned by the month of captured_at, which is in its row_key then
   In a full refresh the table is made anew from the model's contract, and prepare_run makes every answer pending and every
   event touched from the beginning: the same statement then fills it.
 -#}
@@ -20,6 +21,7 @@
     {%- set scope_key = config.get('scope_key') -%}
     {%- set columns = model['columns'].values() | map(attribute='name') | list -%}
     {%- set others = columns | reject('in', row_key) | list -%}
+    {%- set by_month = config.get('by_month', false) -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
@@ -35,11 +37,15 @@
         {%- if existing is not none %}{% do adapter.drop_relation(existing) %}{% endif -%}
         {%- call statement('create') -%}
             create table {{ target }} {{ get_table_columns_and_constraints() }}
+            {%- if by_month %} partition by range (captured_at){% endif %}
         {%- endcall -%}
         {%- do create_indexes(target) -%}
         {%- for made in config.get('when_made', []) -%}
             {%- call statement('made') -%}{{ made }}{%- endcall -%}
         {%- endfor -%}
+        {%- if by_month -%}
+            {%- call statement('months') -%}select ops.make_months('{{ target.schema }}.{{ target.identifier }}', {{ months_of_pending() }}){%- endcall -%}
+        {%- endif -%}
     {%- endif -%}
 
     {%- if config.get('hash_joins', false) %}
@@ -59,12 +65,19 @@
             where {{ config.require('scope') }}
         ),
         removed as (
+            {%- if by_month %}
+            -- a row's place tells it only within its partition
+            delete from {{ target }} as t
+            where {{ config.require('scope') }}
+                and not exists (select 1 from fresh as f where {% for c in row_key %}f.{{ c }} = t.{{ c }}{{ " and " if not loop.last }}{% endfor %})
+            {%- else %}
             delete from {{ target }} where ctid = any (array(
                 select s.row_place from standing as s
                 where not exists (
                     select 1 from fresh as f where {% for c in row_key %}f.{{ c }} = s.{{ c }}{{ " and " if not loop.last }}{% endfor %}
                 )
             ))
+            {%- endif %}
             returning {{ columns | join(', ') }}
         ),
         differing as materialized (
@@ -104,7 +117,13 @@
     {%- endif -%}
     {#- what is read next in this transaction is planned by what stands there now -#}
     {%- if load_result('main')['data'][0][0] >= 5000 -%}
-        {%- call statement('analyze') %}analyze {{ target }}{% endcall -%}
+        {%- call statement('analyze') -%}
+            {%- if by_month -%}
+                select ops.analyze_months('{{ target.schema }}.{{ target.identifier }}', {{ months_of_pending() }})
+            {%- else -%}
+                analyze {{ target }}
+            {%- endif -%}
+        {%- endcall -%}
     {%- endif %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}

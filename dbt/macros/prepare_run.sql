@@ -20,9 +20,10 @@ delete from ops.row_changes;
 update ops.ledger set applied = false where applied;
 {%- endif %}
 
-insert into ops.pending (exchange_id, admitted)
-select ledger.exchange_id, ledger.admitted
+insert into ops.pending (exchange_id, admitted, captured_at)
+select ledger.exchange_id, ledger.admitted, exchanges.captured_at
 from ops.ledger as ledger
+join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id
 join ops.batch_states as states on states.batch_id = ledger.batch_id
 where ledger.admitted <> ledger.applied
     and case
@@ -35,12 +36,20 @@ where ledger.admitted <> ledger.applied
 -- what follows is planned by how much is pending, and not by a guess
 analyze ops.pending;
 
+{{ refuse_archived('array(select pending.captured_at from ops.pending as pending)') }}
+{% if not anew -%}
+{%- for model in models_by_month() %}
+select ops.make_months(to_regclass('{{ model }}'), {{ months_of_pending() }});
+{%- endfor %}
+{%- endif %}
+
 insert into ops.touched_events (event_id, sport_key, tail_from)
 with pending as materialized (
     select
         exchanges.exchange_id,
         exchanges.endpoint,
         exchanges.body_sha256,
+        {{ month_of('exchanges.captured_at') }} as month,
         exchanges.coverage ->> 'sport' as sport_key,
         case jsonb_typeof(exchanges.coverage -> 'events')
             when 'array' then array(select jsonb_array_elements_text(exchanges.coverage -> 'events'))
@@ -63,7 +72,7 @@ shown as (
         event.item ->> 'sport_key' as sport_key,
         pending.tail_from
     from pending
-    join bronze.documents as documents on documents.body_sha256 = pending.body_sha256
+    join bronze.documents as documents on documents.body_sha256 = pending.body_sha256 and documents.month = pending.month
     cross join lateral (
         select case when pending.endpoint like 'historical%' then documents.document -> 'data' else documents.document end as events
     ) as answer
@@ -148,6 +157,11 @@ begin
     end loop;
 end
 $$;
+
+{{ refuse_archived(
+    'array(select events.first_seen_at from ops.touched_events as touched'
+    ' join gold.events as events on events.event_id = touched.event_id)'
+) }}
 {%- endif %}
 
 analyze ops.touched_events;

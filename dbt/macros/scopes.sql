@@ -3,9 +3,11 @@
   whatever the statistics say.
 -#}
 
-{#- Silver: the rows of the pending answers. -#}
-{% macro rows_of_pending() -%}
-t.exchange_id = any (array(select pending.exchange_id from ops.pending as pending))
+{#- Silver: the rows of the pending answers; their times tell which months to look in. -#}
+{% macro rows_of_pending(row='t', pending='ops.pending') -%}
+{{ row }}.exchange_id = any (array(select pending.exchange_id from {{ pending }} as pending))
+    and {{ row }}.captured_at >= coalesce((select min(pending.captured_at) from {{ pending }} as pending), '-infinity')
+    and {{ row }}.captured_at <= coalesce((select max(pending.captured_at) from {{ pending }} as pending), 'infinity')
 {%- endmacro %}
 
 {#- Gold, a row or few per event: all rows of the touched events. -#}

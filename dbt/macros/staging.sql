@@ -17,7 +17,8 @@ select
 from {{ source('ops', 'pending') }} as pending
 join {{ source('bronze', 'exchanges') }} as exchanges on exchanges.exchange_id = pending.exchange_id
 join {{ source('bronze', 'batches') }} as batches on batches.batch_id = exchanges.batch_id
-join {{ source('bronze', 'documents') }} as documents on documents.body_sha256 = exchanges.body_sha256
+join {{ source('bronze', 'documents') }} as documents
+    on documents.body_sha256 = exchanges.body_sha256 and documents.month = {{ month_of('exchanges.captured_at') }}
 where pending.admitted and exchanges.endpoint = '{{ endpoint }}'
 {% endmacro %}
 

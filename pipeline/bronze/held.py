@@ -14,6 +14,7 @@ from pipeline.clock import to_iso
 from pipeline.contracts.rules import RULES
 from pipeline.errors import UsageError
 from pipeline.warehouse.connect import Connection
+from pipeline.warehouse.months import refuse_archived
 
 # So many digits of an id are shown where one is shown to be typed again, and so many ids where a prefix has several.
 SHORT: Final = 12
@@ -276,7 +277,12 @@ def held(connection: Connection, selection: Selection) -> HeldList:
 
 
 def case(connection: Connection, answer: uuid.UUID) -> Case:
-    """All about one answer that the warehouse has."""
+    """All about one answer that the warehouse has.
+
+    Raises:
+        WarehouseError: ``MONTHS_ARCHIVED``.
+    """
+    _refuse_archived(connection, answer)
     row = connection.execute(
         "select ledger.exchange_id, ledger.batch_id, states.state, states.detail, exchanges.place, exchanges.attempt,"
         " exchanges.request ->> 'text', exchanges.captured_at, exchanges.status, bodies.byte_count, bodies.body_sha256,"
@@ -285,7 +291,8 @@ def case(connection: Connection, answer: uuid.UUID) -> Case:
         " join ops.batch_states as states on states.batch_id = ledger.batch_id"
         " join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id"
         " join bronze.bodies as bodies on bodies.body_sha256 = exchanges.body_sha256"
-        " join bronze.documents as documents on documents.body_sha256 = exchanges.body_sha256"
+        " and bodies.month = ops.month_of(exchanges.captured_at)"
+        " join bronze.documents as documents on documents.body_sha256 = bodies.body_sha256 and documents.month = bodies.month"
         " where ledger.exchange_id = %s",
         [answer],
     ).fetchone()
@@ -300,14 +307,25 @@ def case(connection: Connection, answer: uuid.UUID) -> Case:
 
 
 def body(connection: Connection, answer: uuid.UUID) -> bytes:
-    """The body of an answer, as it came."""
+    """The body of an answer, as it came.
+
+    Raises:
+        WarehouseError: ``MONTHS_ARCHIVED``.
+    """
+    _refuse_archived(connection, answer)
     row = connection.execute(
         "select bodies.body from bronze.exchanges as exchanges"
-        " join bronze.bodies as bodies on bodies.body_sha256 = exchanges.body_sha256 where exchanges.exchange_id = %s",
+        " join bronze.bodies as bodies on bodies.body_sha256 = exchanges.body_sha256"
+        " and bodies.month = ops.month_of(exchanges.captured_at) where exchanges.exchange_id = %s",
         [answer],
     ).fetchone()
     assert row is not None
     return bytes(row[0])
+
+
+def _refuse_archived(connection: Connection, answer: uuid.UUID) -> None:
+    rows = connection.execute("select captured_at from bronze.exchanges where exchange_id = %s", [answer]).fetchall()
+    refuse_archived(connection, [at for (at,) in rows], f"The body of {answer}")
 
 
 def _check(connection: Connection, selection: Selection) -> None:

@@ -19,6 +19,7 @@ from pipeline.errors import ConflictError
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import content_sha256
 from pipeline.warehouse.connect import Connection
+from pipeline.warehouse.months import month_of, refuse_archived
 
 QUARANTINED: Final = "quarantined"
 
@@ -54,6 +55,7 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
 
     Raises:
         ConflictError: ``BATCH_CONFLICT``: the warehouse has this batch id with other content; names both hashes.
+        WarehouseError: ``MONTHS_ARCHIVED``: a batch that is not known, of a month that is archived.
     """
     content = content_sha256(batch)
     known = connection.execute("select content_sha256 from bronze.batches where batch_id = %s", [batch.batch_id]).fetchone()
@@ -67,6 +69,8 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
             )
         return _known_batch(connection, batch)
 
+    refuse_archived(connection, [exchange.captured_at for exchange in batch.exchanges], f"Batch {batch.batch_id}")
+    connection.commit()
     judged, shape, charges = _look_at(batch)
     with connection.transaction():
         connection.execute(
@@ -82,9 +86,11 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
                 content,
             ],
         )
+        months = sorted({month_of(exchange.captured_at) for exchange in batch.exchanges if exchange.body is not None})
+        connection.execute("select bronze.make_months(%s::date[])", [months])
         hashes = [exchange.sha256 for exchange in batch.exchanges]
         judged = [
-            (exchange, _insert_body(connection, exchange, sha256, judgement))
+            (exchange, insert_body(connection, exchange, sha256, judgement))
             for (exchange, judgement), sha256 in zip(judged, hashes, strict=True)
         ]
         _insert_exchanges(connection, batch, hashes)
@@ -150,10 +156,12 @@ def _known_batch(connection: Connection, batch: Batch) -> LoadedBatch:
     return LoadedBatch(batch.batch_id, False, answers, len(batch.exchanges) - answers, quarantined, outcomes)
 
 
-def _insert_body(
+def insert_body(
     connection: Connection, exchange: Exchange, sha256: str | None, judgement: Judgement | None
 ) -> Judgement | None:
-    """Store a body once per content, with its document where PostgreSQL can hold it: whatever it came with, answer or failure.
+    """Store a body once per content and month, with its document where PostgreSQL can hold it.
+
+    It may have come with an answer or with a failure.
 
     Returns:
         The judgement; that of an answer which PostgreSQL cannot hold becomes a quarantine.
@@ -161,13 +169,13 @@ def _insert_body(
     if exchange.body is None:
         return judgement
     statement = (
-        "insert into bronze.bodies (body_sha256, byte_count, body, document)"
+        "insert into bronze.bodies (body_sha256, byte_count, body, document, month)"
         " select %(sha256)s, octet_length(given.body), given.body,"
-        " case when %(is_json)s then convert_from(given.body, 'UTF8')::jsonb end"
+        " case when %(is_json)s then convert_from(given.body, 'UTF8')::jsonb end, %(month)s"
         " from (select %(body)b::bytea as body) as given on conflict do nothing"
     )
     is_json = judgement.document_text is not None if judgement is not None else _is_strict_json(exchange.body)
-    values = {"sha256": sha256, "body": exchange.body, "is_json": is_json}
+    values = {"sha256": sha256, "body": exchange.body, "is_json": is_json, "month": month_of(exchange.captured_at)}
     if not is_json:
         connection.execute(statement, values)
         return judgement

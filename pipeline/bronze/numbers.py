@@ -72,8 +72,9 @@ def batch_numbers(connection: Connection, batch_id: str, most_findings: int = 10
         [batch_id],
     ).fetchone()
     stored = connection.execute(
-        "select count(*), coalesce(sum(byte_count), 0) from bronze.bodies as bodies where bodies.body_sha256 in"
-        " (select exchanges.body_sha256 from bronze.exchanges as exchanges where exchanges.batch_id = %s)",
+        "select count(*), coalesce(sum(byte_count), 0) from bronze.bodies as bodies where (bodies.body_sha256, bodies.month) in"
+        " (select exchanges.body_sha256, ops.month_of(exchanges.captured_at) from bronze.exchanges as exchanges"
+        " where exchanges.batch_id = %s)",
         [batch_id],
     ).fetchone()
     judged = connection.execute(

@@ -15,14 +15,15 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from pipeline.bronze.documents import keep_document
-from pipeline.clock import UTC, Clock
+from pipeline.bronze.stored import read_exchange
+from pipeline.clock import Clock
 from pipeline.contracts.answers import Judgement, contract_version, judge
 from pipeline.contracts.finding import finding, printable
 from pipeline.contracts.shapes import ENVELOPES, EVENT_LISTS, ONE_EVENT
 from pipeline.errors import UsageError
-from pipeline.odds_api.request import ApiRequest
-from pipeline.recording.model import Coverage, Exchange
+from pipeline.recording.model import Exchange
 from pipeline.warehouse.connect import Connection
+from pipeline.warehouse.months import refuse_archived
 
 QUARANTINED: Final = "quarantined"
 # Verdicts that somebody asked for; all others are the load's.
@@ -65,12 +66,13 @@ def retry(connection: Connection, answer: uuid.UUID, clock: Clock) -> Decision:
 
     Raises:
         UsageError: ``ANSWER_UNKNOWN``.
+        WarehouseError: ``MONTHS_ARCHIVED``; so do all decisions.
     """
     with connection.transaction():
         standing = _standing(connection, answer)
         if standing.is_admitted:
             return standing.decision()
-        exchange = _exchange(connection, answer)
+        exchange = read_exchange(connection, answer)
         judgement = judge(exchange)
         if judgement.verdict != QUARANTINED:
             judgement = _with_document(connection, exchange, judgement)
@@ -96,7 +98,7 @@ def waive(connection: Connection, answer: uuid.UUID, reason: str, clock: Clock) 
             return standing.decision()
         if standing.is_admitted:
             raise UsageError("ANSWER_ADMITTED", f"The answer {answer} is admitted already.", "There is nothing to waive.")
-        exchange = _exchange(connection, answer)
+        exchange = read_exchange(connection, answer)
         judgement = judge(exchange)
         if judgement.verdict != QUARANTINED:
             judgement = _with_document(connection, exchange, judgement)
@@ -187,7 +189,10 @@ class _Standing:
 def _standing(connection: Connection, answer: uuid.UUID) -> _Standing:
     """The last verdict of an answer, which nobody else decides on until the transaction ends."""
     locked = connection.execute(
-        "select batch_id, admitted from ops.ledger where exchange_id = %s for update", [answer]
+        "select ledger.batch_id, ledger.admitted, exchanges.captured_at from ops.ledger as ledger"
+        " join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id"
+        " where ledger.exchange_id = %s for update of ledger",
+        [answer],
     ).fetchone()
     if locked is None:
         raise UsageError("ANSWER_UNKNOWN", f"There is no answer {answer} in the warehouse.", "Look up its exchange id.")
@@ -197,7 +202,8 @@ def _standing(connection: Connection, answer: uuid.UUID) -> _Standing:
         [answer],
     ).fetchone()
     assert row is not None
-    batch_id, is_admitted = locked
+    batch_id, is_admitted, captured_at = locked
+    refuse_archived(connection, [captured_at], f"A decision on the answer {answer}")
     verdict, findings, version, number = row
     return _Standing(answer, batch_id, is_admitted, verdict, tuple(findings), version, number)
 
@@ -231,30 +237,6 @@ def _append(
         [verdict in ADMITTING, outcomes, standing.answer],
     )
     return Decision(standing.answer, standing.batch_id, verdict, True, findings)
-
-
-def _exchange(connection: Connection, answer: uuid.UUID) -> Exchange:
-    """An answer as it came, from bronze."""
-    row = connection.execute(
-        "select exchanges.place, exchanges.attempt, exchanges.endpoint, exchanges.sport_key, exchanges.event_id,"
-        " exchanges.request -> 'params', exchanges.coverage, exchanges.captured_at, exchanges.status, exchanges.headers,"
-        " bodies.body"
-        " from bronze.exchanges as exchanges join bronze.bodies as bodies on bodies.body_sha256 = exchanges.body_sha256"
-        " where exchanges.exchange_id = %s",
-        [answer],
-    ).fetchone()
-    assert row is not None
-    place, attempt, endpoint, sport, event_id, params, coverage, captured_at, status, headers, body = row
-    return Exchange(
-        place=place,
-        attempt=attempt,
-        request=ApiRequest.of(endpoint, sport=sport, event_id=event_id, params=params),
-        coverage=Coverage.from_json(coverage),
-        captured_at=captured_at.astimezone(UTC),
-        status=status,
-        headers=tuple(sorted(headers.items())),
-        body=body,
-    )
 
 
 def _with_document(connection: Connection, exchange: Exchange, judgement: Judgement) -> Judgement:

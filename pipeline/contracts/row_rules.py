@@ -86,6 +86,12 @@ def batch_query(contract: TableContract, scope: str) -> str:
                 select columns.attname
                 from unnest(found.indkey::int2[]) with ordinality as part (attnum, place)
                 join pg_attribute as columns on columns.attrelid = found.indrelid and columns.attnum = part.attnum
+                -- a key of a partitioned table names the time that its months go by, which the row's answer determines
+                where columns.attname = any (array[{key}]::name[])
+                    or not exists (
+                        select 1 from pg_partitioned_table as parted
+                        where parted.partrelid = found.indrelid and columns.attnum = any (parted.partattrs::int2[])
+                    )
                 order by part.place
             )
     """

@@ -91,6 +91,7 @@ DBT_BLOCKING: Final = {spec.name: spec.asset_key for spec in test_specs(blocking
 DBT_NIGHTLY: Final = tuple(test_specs(blocking=False))
 # Which table a reconciliation of the whole is shown with.
 RECONCILED: Final = {
+    "every_body_is_there": dg.AssetKey(["bronze", "bodies"]),
     "bodies_hash_to_their_key": dg.AssetKey(["bronze", "bodies"]),
     "every_outcome_in_silver_once": QUOTES,
     "nothing_in_silver_that_is_not_applied": QUOTES,

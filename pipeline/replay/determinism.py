@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,7 @@ from pipeline.transform.one_transaction import one_transaction
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import TABLES, GoldTable, scope_digests, stored_digests
+from pipeline.warehouse.months import refuse_archived
 
 SNAPSHOT: Final = "snapshot"
 REBUILT: Final = "rebuilt"
@@ -97,9 +99,14 @@ def compare_with_rebuild(warehouse: Warehouse, project: DbtProject, batch_id: st
 
     Returns:
         A comparison per stored table.
+
+    Raises:
+        WarehouseError: ``MONTHS_ARCHIVED``: not every answer of those events is here.
     """
     with transformer_session(warehouse) as session:
+        refuse_archived(session, _times(session, batch_id), f"To compute the events of {batch_id} anew")
         scopes = {table.name: _scopes(session, table, batch_id) for table in TABLES}
+        refuse_archived(session, _first_seen(session, scopes["gold.events"]), f"To compute the events of {batch_id} anew")
         before = _digests(session, scopes)
         message = None
         if scopes["gold.events"]:
@@ -131,6 +138,18 @@ def _scopes(session: Session, table: GoldTable, batch_id: str) -> list[str]:
             [batch_id],
         )
         return [key for (key,) in cursor.fetchall()]
+
+
+def _times(session: Session, batch_id: str) -> list[dt.datetime]:
+    with session.cursor() as cursor:
+        cursor.execute("select captured_at from bronze.exchanges where batch_id = %s", [batch_id])
+        return [at for (at,) in cursor.fetchall()]
+
+
+def _first_seen(session: Session, events: Sequence[str]) -> list[dt.datetime]:
+    with session.cursor() as cursor:
+        cursor.execute("select first_seen_at from gold.events where event_id = any (%s)", [list(events)])
+        return [at for (at,) in cursor.fetchall()]
 
 
 def _digests(session: Session, scopes: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:

@@ -13,6 +13,7 @@ from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.digest import recomputed_digests
+from pipeline.warehouse.months import refuse_any_archived
 
 # What a rebuild starts from, in the order of references.
 COPIED: Final = (
@@ -47,8 +48,10 @@ def compare_full_refresh(
         Table of gold → its digest here, and its digest anew; both from all rows.
 
     Raises:
-        WarehouseError: ``DATABASE_CREATE_FORBIDDEN``, or ``REBUILD_FAILED``.
+        WarehouseError: ``DATABASE_CREATE_FORBIDDEN``, ``REBUILD_FAILED``, or ``MONTHS_ARCHIVED``.
     """
+    with transformer_session(warehouse) as session:
+        refuse_any_archived(session, "A full refresh elsewhere")
     elsewhere = server.create_database(f"{warehouse.dbname}_refresh_{os.getpid()}"[:63])
     try:
         bootstrap(elsewhere)
@@ -67,10 +70,12 @@ def compare_full_refresh(
 def _copy(source: Warehouse, target: Warehouse) -> None:
     with source.connect(Role.OWNER) as reading, target.connect(Role.OWNER) as writing:
         reading.execute("set transaction isolation level repeatable read, read only")
+        months = reading.execute("select distinct month from bronze.bodies order by 1").fetchall()
+        writing.execute("select bronze.make_months(%s::date[])", [[month for (month,) in months]])
         for names in COPIED:
             table = sql.Identifier(*names)
             with (
-                reading.cursor().copy(sql.SQL("copy {} to stdout").format(table)) as given,
+                reading.cursor().copy(sql.SQL("copy (select * from {}) to stdout").format(table)) as given,
                 writing.cursor().copy(sql.SQL("copy {} from stdin").format(table)) as taken,
             ):
                 for data in given:

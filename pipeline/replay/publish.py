@@ -185,7 +185,7 @@ def refuse(publications: Mapping[str, Publication], broken: Mapping[str, str]) -
 def _tables(session: Session, stored: Iterable[str]) -> dict[str, TableNumbers]:
     brought = " union all ".join(
         f"select '{name}', count(t.exchange_id) from ops.pending as pending"
-        f" join {name} as t on t.exchange_id = pending.exchange_id"
+        f" join {name} as t on t.exchange_id = pending.exchange_id and t.captured_at = pending.captured_at"
         for name in sorted(stored)
         if name.startswith("silver.")
     )
@@ -213,7 +213,8 @@ def _quotes(session: Session) -> QuoteNumbers:
         " avg(quotes.overround - 1) filter ("
         "     where quotes.is_complete and quotes.problem is null and quotes.outcome_set in ('two_way', 'three_way')"
         "         and quotes.price_side = 'back')"
-        " from ops.pending as pending join silver.quotes as quotes on quotes.exchange_id = pending.exchange_id",
+        " from ops.pending as pending join silver.quotes as quotes"
+        " on quotes.exchange_id = pending.exchange_id and quotes.captured_at = pending.captured_at",
     )
     return QuoteNumbers(None if age is None else float(age), None if hold is None else round(float(hold), 6))
 

@@ -142,7 +142,8 @@ def retry_answers(
     Args:
         warehouse: bootstrapped.
         project: the dbt project.
-        wanted: exchange ids or beginnings of them; or which of the answers in quarantine, those withdrawn not among them.
+        wanted: exchange ids or beginnings of them; or which of the answers in quarantine, those withdrawn and
+            those of archived months not among them.
         clock: dates verdicts and states; nothing in silver or gold depends on it.
         report: told of each batch that is applied.
 
@@ -183,7 +184,7 @@ def _drive(
     """Decide and apply, batch by batch in order of their ids; batches with decisions that were left over are among them."""
     with warehouse.connect(Role.INGESTER, autocommit=True) as ingester:
         if isinstance(wanted, Selection):
-            answers = [each.answer for each in held(ingester, wanted).answers]
+            answers = _here(ingester, [each.answer for each in held(ingester, wanted).answers])
         else:
             answers = [find_answer(ingester, text) for text in wanted]
         prepare(warehouse, project)
@@ -262,6 +263,17 @@ def _outcome(decision: Decision, is_at_hand: bool) -> str:
 def _told(answer: uuid.UUID, batch_id: str, outcome: str, decision: Decision | None) -> Told:
     first = decision.findings[0] if decision is not None and decision.findings else {}
     return Told(answer, batch_id, outcome, first.get("rule"), first.get("pointer"), first.get("message"))
+
+
+def _here(ingester: Connection, answers: list[uuid.UUID]) -> list[uuid.UUID]:
+    """Those of some answers whose month is not archived."""
+    rows = ingester.execute(
+        "select exchanges.exchange_id from bronze.exchanges as exchanges where exchanges.exchange_id = any (%s)"
+        " and ops.month_of(exchanges.captured_at) not in (select month from ops.archived_months)",
+        [answers],
+    ).fetchall()
+    found = {answer for (answer,) in rows}
+    return [answer for answer in answers if answer in found]
 
 
 def _by_batch(ingester: Connection, answers: Iterable[uuid.UUID]) -> dict[str, list[uuid.UUID]]:

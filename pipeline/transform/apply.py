@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +22,15 @@ from pipeline.transform.one_transaction import one_transaction
 from pipeline.transform.project import DbtProject, NodeResult
 from pipeline.warehouse.connect import SESSION_SETTINGS, Role, Warehouse
 from pipeline.warehouse.digest import refresh_event_digests
+from pipeline.warehouse.months import refuse_any_archived
 
 # Stored models and the tests that block a batch; views, seeds and whole-table tests have no part in it.
 BATCH_SELECTION: Final = ("--select", "config.materialized:ledgered", "tag:blocking", "--indirect-selection", "empty")
 # Everything that is made once and again only when the code changes.
 WHOLE_SELECTION: Final = ("--full-refresh", "--exclude", "resource_type:test", "resource_type:unit_test")
 BLOCKING_TESTS: Final = ("--select", "tag:blocking")
+# Of archived months that are brought back.
+SILVER_SELECTION: Final = ("--select", "tag:silver,config.materialized:ledgered")
 # Any number will do, as long as every transformation of a database takes the same lock.
 TRANSFORM_LOCK: Final = 7_305_001
 # Of what broke a check, so many rows are told.
@@ -111,10 +115,11 @@ def rebuild(warehouse: Warehouse, project: DbtProject) -> None:
     Readers wait while it swaps the tables, and see the old rows or the new ones.
 
     Raises:
-        WarehouseError: ``REBUILD_FAILED``: a model or a check failed; ``WAREHOUSE_BUSY``: readers never left the tables alone.
-            Everything is as it was.
+        WarehouseError: ``REBUILD_FAILED``: a model or a check failed; ``WAREHOUSE_BUSY``: readers never left the tables alone;
+            ``MONTHS_ARCHIVED``: some of the answers are not here. Everything is as it was.
     """
     with transformer_session(warehouse) as session:
+        refuse_any_archived(session, "To compute silver and gold anew")
         _lock_out_readers(session, warehouse)
         _execute(session, "delete from ops.run_batches")
         _make_relations(session, warehouse, project)
@@ -167,6 +172,61 @@ def apply_batches(
         _note_checks(session, batch_ids, checks, clock)
         session.commit()
     return Applied(tuple(batch_ids), published, checks)
+
+
+def restore_silver(warehouse: Warehouse, project: DbtProject, months: Sequence[dt.date]) -> None:
+    """Compute the silver rows of archived months anew from their bodies, which are back; from then on they are not archived.
+
+    Gold is not touched: it is what it was when they were archived.
+
+    Args:
+        warehouse: prepared; bronze has the bodies of these months.
+        project: the dbt project.
+        months: the latest archived ones.
+
+    Raises:
+        WarehouseError: ``RESTORE_FAILED``: a model failed, or silver would not hold what the bodies do. All is as it was.
+    """
+    with transformer_session(warehouse) as session:
+        with session.cursor() as cursor:
+            cursor.execute("delete from ops.archived_months returning month, recording, batches, archived_at")
+            others = [row for row in cursor.fetchall() if row[0] not in months]
+            cursor.execute(
+                "update ops.ledger as ledger set applied = false from bronze.exchanges as exchanges"
+                " where exchanges.exchange_id = ledger.exchange_id and ledger.applied"
+                " and ops.month_of(exchanges.captured_at) = any (%s)",
+                [list(months)],
+            )
+            answers = cursor.rowcount
+            cursor.execute("delete from ops.run_batches")
+            cursor.execute(
+                "insert into ops.run_batches select distinct exchanges.batch_id from bronze.exchanges as exchanges"
+                " where ops.month_of(exchanges.captured_at) = any (%s)",
+                [list(months)],
+            )
+        checks = [
+            *_dbt_checks(_run(session, warehouse, project, "run", SILVER_SELECTION), session),
+            *([] if is_aborted(session) else [_outcomes_reconcile(session)]),
+        ]
+        failed = [check for check in checks if not check.ok]
+        if not failed:
+            with session.cursor() as cursor:
+                cursor.execute("select count(*) from ops.pending")
+                ((pending,),) = cursor.fetchall()
+            if pending != answers:
+                failed = [CheckResult("pending", False, 1, "an answer of their batches waits to be applied: load it first")]
+        if failed:
+            raise WarehouseError(
+                "RESTORE_FAILED",
+                f"{failed[0].name}: {failed[0].message or f'{failed[0].failures} rows'}",
+                "The months stay archived. Mend what is named, and run it again.",
+            )
+        _settle(session)
+        for row in others:
+            _execute(
+                session, "insert into ops.archived_months (month, recording, batches, archived_at) values (%s, %s, %s, %s)", row
+            )
+        session.commit()
 
 
 def run_tests(session: Session, warehouse: Warehouse, project: DbtProject, selection: Sequence[str]) -> tuple[CheckResult, ...]:
@@ -292,7 +352,8 @@ def _outcomes_reconcile(session: Session) -> CheckResult:
             from ops.pending as pending
             join ops.ledger as ledger on ledger.exchange_id = pending.exchange_id
             cross join lateral (
-                select count(*) as rows from silver.quotes as quotes where quotes.exchange_id = pending.exchange_id
+                select count(*) as rows from silver.quotes as quotes
+                where quotes.exchange_id = pending.exchange_id and quotes.captured_at = pending.captured_at
             ) as found
             where found.rows <> case when ledger.admitted then ledger.outcomes else 0 end
             order by ledger.exchange_id

@@ -36,7 +36,7 @@ def fingerprints(manifest: Manifest) -> dict[str, str]:
                 else [],
                 {
                     key: str(config.get(key))
-                    for key in ("materialized", "row_key", "scope", "scope_key", "indexes", "column_types")
+                    for key in ("materialized", "row_key", "scope", "scope_key", "by_month", "indexes", "column_types")
                 },
             ]
         )

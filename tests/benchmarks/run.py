@@ -196,7 +196,10 @@ def lengthen(warehouse: Warehouse, times: int) -> None:
             "select table_schema || '.' || table_name, array_agg(column_name::text order by ordinal_position),"
             " array_agg(data_type::text order by ordinal_position)"
             " from information_schema.columns join information_schema.tables using (table_schema, table_name)"
-            " where table_type = 'BASE TABLE' and ("
+            " where table_type = 'BASE TABLE'"
+            " and not exists ("
+            "  select 1 from pg_class where oid = to_regclass(table_schema || '.' || table_name) and relispartition)"
+            " and ("
             "  table_schema = 'gold'"
             "  or table_schema = 'silver' and table_name not in ('parameters', 'sport_rules', 'market_rules', 'book_profile',"
             "   'event_override')"
@@ -204,6 +207,15 @@ def lengthen(warehouse: Warehouse, times: int) -> None:
             "   'ops.verdicts', 'ops.event_digests'))"
             " group by table_schema, table_name order by table_schema, table_name"
         ).fetchall()
+        # the owner would own what it makes
+        owner.execute(f'set role "{warehouse.user(Role.TRANSFORMER)}"'.encode())
+        owner.execute(
+            "select ops.make_months(parted.partrelid::regclass, array("
+            " select distinct ops.month_of(t.captured_at - copy.n * interval '1092 days')"
+            f" from bronze.exchanges as t cross join generate_series(1, {times}) as copy (n) order by 1))"
+            " from pg_partitioned_table as parted where parted.partrelid <> 'bronze.bodies'::regclass"
+        )
+        owner.execute("reset role")
         for name, columns, types in tables:
             parts = ", ".join(_renamed(column, kind) for column, kind in zip(columns, types, strict=True))
             owner.execute(

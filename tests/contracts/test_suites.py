@@ -201,7 +201,8 @@ def test_a_batch_that_waits_and_an_empty_warehouse_are_stale(prepared: Warehouse
         for number, (state, changed) in enumerate((("published", NEWEST), ("sealed", NEWEST - dt.timedelta(hours=2)))):
             connection.execute("insert into bronze.batches values (%s, %s, 'p', '{}', 'import', 1, '')", [f"b{number}", NEWEST])
             connection.execute("insert into ops.batch_states values (%s, %s, null, %s)", [f"b{number}", state, changed])
-        connection.execute("insert into bronze.bodies values ('x', 2, '[]', '[]')")
+        connection.execute("select bronze.make_months(array[ops.month_of(%s)])", [NEWEST])
+        connection.execute("insert into bronze.bodies values ('x', 2, '[]', '[]', ops.month_of(%s))", [NEWEST])
         connection.execute(
             "insert into bronze.exchanges"
             " values (gen_random_uuid(), 'b0', 0, 1, 'odds', null, null, '{}', '{}', %s, 200, '{}', 'x')",

@@ -218,7 +218,11 @@ def scans(warehouse: Warehouse) -> dict[str, tuple[int, int]]:
         # what other sessions counted is flushed as they end; this one's snapshot of it must be new
         owner.execute("select pg_stat_clear_snapshot()")
         rows = owner.execute(
-            "select schemaname || '.' || relname, seq_scan, coalesce(idx_tup_fetch, 0) from pg_catalog.pg_stat_user_tables"
+            # what is scanned of a table that is kept by month are its partitions
+            "select stats.schemaname || '.' || coalesce(base.relname, stats.relname), sum(coalesce(stats.seq_scan, 0))::int,"
+            " sum(coalesce(stats.idx_tup_fetch, 0))::int from pg_catalog.pg_stat_user_tables as stats"
+            " left join pg_catalog.pg_inherits as parts on parts.inhrelid = stats.relid"
+            " left join pg_catalog.pg_class as base on base.oid = parts.inhparent group by 1"
         ).fetchall()
     return {name: (sequential, read) for name, sequential, read in rows}
 

@@ -28,7 +28,7 @@ select
         when {{ seconds_between('quote.quote_at', 'event.start_at') }} > {{ parameter('closing_ok_seconds') }} then 'old'
         else 'ok'
     end as close_status
-from {{ ref('events') }} as event
+from {{ whole_events() }} as event
 cross join lateral (
     select distinct on (h.series_id)
         h.series_id, h.bookmaker_key, h.market_key, h.description, h.outcome_name, h.outcome_side

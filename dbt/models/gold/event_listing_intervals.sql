@@ -30,7 +30,7 @@ answers as (
     left join lateral (
         select s.exchange_id
         from {{ ref('event_sightings') }} as s
-        where s.exchange_id = asked.exchange_id and s.event_id = touched.event_id
+        where s.exchange_id = asked.exchange_id and s.event_id = touched.event_id and s.captured_at = asked.captured_at
         offset 0
     ) as shown on true
     where shown.exchange_id is not null

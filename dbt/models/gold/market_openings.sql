@@ -17,7 +17,7 @@ select
     opening.first_seen_at,
     opening.is_left_censored,
     case when not opening.is_left_censored then opening.first_seen_at end as opened_at
-from {{ ref('events') }} as event
+from {{ whole_events() }} as event
 cross join lateral (
     with series as (
         select

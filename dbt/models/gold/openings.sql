@@ -34,7 +34,7 @@ select
     covered_before.captured_at is null as is_left_censored,
     case when covered_before.captured_at is not null then first_row.valid_from end as opened_at,
     covered_before.captured_at as not_yet_at
-from {{ ref('events') }} as event
+from {{ whole_events() }} as event
 cross join lateral (
     select distinct on (h.series_id)
         h.series_id, h.bookmaker_key, h.market_key, h.description, h.outcome_name, h.outcome_side, h.point, h.line_point,

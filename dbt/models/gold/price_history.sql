@@ -41,7 +41,7 @@ answers as materialized (
     left join lateral (
         select s.exchange_id, s.books, s.book_markets
         from {{ ref('event_sightings') }} as s
-        where s.exchange_id = asked.exchange_id and s.event_id = touched.event_id
+        where s.exchange_id = asked.exchange_id and s.event_id = touched.event_id and s.captured_at = asked.captured_at
         offset 0
     ) as shown on true
     where shown.exchange_id is not null
@@ -85,7 +85,7 @@ observed as materialized (
             q.description, q.outcome_name, q.outcome_side, q.price_side, q.point, q.line_point, q.price_native, q.odds_format,
             q.price_decimal, q.implied_probability
         from {{ ref('quotes') }} as q
-        where q.exchange_id = phased.exchange_id and q.event_id = phased.event_id
+        where q.exchange_id = phased.exchange_id and q.event_id = phased.event_id and q.captured_at = phased.captured_at
         offset 0
     ) as quoted
     order by
@@ -133,7 +133,7 @@ last_before as (
             (
                 select s.body_sha256
                 from {{ ref('event_sightings') }} as s
-                where s.exchange_id = q.exchange_id and s.event_id = q.event_id
+                where s.exchange_id = q.exchange_id and s.event_id = q.event_id and s.captured_at = q.captured_at
             ),
             q.exchange_id
         limit 1

@@ -13,5 +13,5 @@ select
     min(book.value) as title
 from {{ ref('event_sightings') }} as sightings
 cross join lateral jsonb_each_text(sightings.books) as book
-where sightings.exchange_id = any (array(select pending.exchange_id from {{ source('ops', 'pending') }} as pending))
+where {{ rows_of_pending('sightings', source('ops', 'pending')) }}
 group by sightings.exchange_id, book.key

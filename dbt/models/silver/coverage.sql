@@ -38,7 +38,7 @@ named_events as (
         union
         select sightings.event_id
         from {{ ref('event_sightings') }} as sightings
-        where sightings.exchange_id = asked.exchange_id
+        where sightings.exchange_id = asked.exchange_id and sightings.captured_at = asked.captured_at
     ) as event
     where jsonb_typeof(asked.events) = 'array'
 ),
@@ -65,5 +65,5 @@ select
     ) as covers_listing
 from rows
 left join {{ ref('event_sightings') }} as sightings
-    on sightings.exchange_id = rows.exchange_id and sightings.event_id = rows.event_id
+    on sightings.exchange_id = rows.exchange_id and sightings.event_id = rows.event_id and sightings.captured_at = rows.captured_at
 where coalesce(rows.sport_key, sightings.sport_key) is not null

@@ -1,6 +1,7 @@
 {{ config(
-    row_key=['exchange_id', 'event_id'],
+    row_key=['exchange_id', 'event_id', 'captured_at'],
     scope=rows_of_pending(),
+    by_month=true,
     indexes=[{'columns': ['event_id', 'captured_at']}, {'columns': ['sport_key', 'captured_at']}],
 ) }}
 -- Every event that an admitted answer shows, once per answer, with the books and markets it shows for it.

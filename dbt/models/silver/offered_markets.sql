@@ -1,6 +1,7 @@
 {{ config(
-    row_key=['exchange_id', 'event_id', 'bookmaker_key', 'market_key'],
+    row_key=['exchange_id', 'event_id', 'bookmaker_key', 'market_key', 'captured_at'],
     scope=rows_of_pending(),
+    by_month=true,
     indexes=[{'columns': ['event_id', 'captured_at']}],
 ) }}
 -- Which markets a book was recently seen to offer for an event, from the event markets endpoint.

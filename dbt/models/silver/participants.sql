@@ -1,6 +1,7 @@
 {{ config(
-    row_key=['exchange_id', 'participant_id'],
+    row_key=['exchange_id', 'participant_id', 'captured_at'],
     scope=rows_of_pending(),
+    by_month=true,
     indexes=[{'columns': ['participant_id', 'captured_at']}],
 ) }}
 -- Every participant that an admitted answer lists for a sport.

@@ -1,6 +1,7 @@
 {{ config(
-    row_key=['quote_id'],
+    row_key=['quote_id', 'captured_at'],
     scope=rows_of_pending(),
+    by_month=true,
     indexes=[{'columns': ['exchange_id', 'event_id']}, {'columns': ['event_id', 'series_id', 'captured_at']}],
 ) }}
 -- Every outcome of every admitted answer, exactly once, typed; what one answer alone can tell about it, and nothing else.

@@ -1,6 +1,7 @@
 {{ config(
-    row_key=['exchange_id', 'event_id'],
+    row_key=['exchange_id', 'event_id', 'captured_at'],
     scope=rows_of_pending(),
+    by_month=true,
     indexes=[{'columns': ['event_id', 'captured_at']}],
 ) }}
 -- Every score line of every admitted answer, as it was reported then.

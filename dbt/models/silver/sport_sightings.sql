@@ -20,7 +20,7 @@ of_events as (
         min(sightings.captured_at) as captured_at,
         min(sightings.sport_title) as sport_title
     from {{ ref('event_sightings') }} as sightings
-    where sightings.exchange_id = any (array(select pending.exchange_id from {{ source('ops', 'pending') }} as pending))
+    where {{ rows_of_pending('sightings', source('ops', 'pending')) }}
     group by sightings.exchange_id, sightings.sport_key
 )
 

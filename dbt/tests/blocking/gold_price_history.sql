@@ -46,7 +46,8 @@ doubtful as materialized (
         and standing.point is not distinct from q.point as differs_by_price_only
     from {{ source('ops', 'pending') }} as pending
     cross join lateral (
-        select shown.* from {{ ref('quotes') }} as shown where shown.exchange_id = pending.exchange_id offset 0
+        select shown.* from {{ ref('quotes') }} as shown
+        where shown.exchange_id = pending.exchange_id and shown.captured_at = pending.captured_at offset 0
     ) as q
     left join lateral (
         select h.valid_from, h.valid_to, h.point, h.price_native, h.odds_format

@@ -21,7 +21,8 @@ with answers as materialized (
     from {{ source('ops', 'pending') }} as pending
     join {{ source('bronze', 'exchanges') }} as exchanges on exchanges.exchange_id = pending.exchange_id
     join {{ source('bronze', 'batches') }} as batches on batches.batch_id = exchanges.batch_id
-    join {{ source('bronze', 'documents') }} as documents on documents.body_sha256 = exchanges.body_sha256
+    join {{ source('bronze', 'documents') }} as documents
+        on documents.body_sha256 = exchanges.body_sha256 and documents.month = {{ month_of('exchanges.captured_at') }}
 ),
 
 in_bodies as materialized (
@@ -43,7 +44,8 @@ sightings as materialized (
     select shown.*
     from answers
     cross join lateral (
-        select s.* from {{ ref('event_sightings') }} as s where s.exchange_id = answers.exchange_id offset 0
+        select s.* from {{ ref('event_sightings') }} as s
+        where s.exchange_id = answers.exchange_id and s.captured_at = answers.captured_at offset 0
     ) as shown
 ),
 
@@ -59,7 +61,8 @@ scores as materialized (
     select shown.*
     from answers
     cross join lateral (
-        select s.* from {{ ref('scores') }} as s where s.exchange_id = answers.exchange_id offset 0
+        select s.* from {{ ref('scores') }} as s
+        where s.exchange_id = answers.exchange_id and s.captured_at = answers.captured_at offset 0
     ) as shown
 ),
 
@@ -78,11 +81,17 @@ counted as (
         (select count(*) from sightings as s where s.exchange_id = answers.exchange_id) as event_rows,
         (select count(*) from asked as c where c.exchange_id = answers.exchange_id) as coverage_rows,
         (select count(*) from scores as s where s.exchange_id = answers.exchange_id) as score_rows,
-        (select count(*) from {{ ref('participants') }} as p where p.exchange_id = answers.exchange_id) as participant_rows,
+        (
+            select count(*) from {{ ref('participants') }} as p
+            where p.exchange_id = answers.exchange_id and p.captured_at = answers.captured_at
+        ) as participant_rows,
         (select count(*) from {{ ref('sport_sightings') }} as s where s.exchange_id = answers.exchange_id and s.is_catalogue) as catalogue_rows,
         (select count(*) from {{ ref('sport_sightings') }} as s where s.exchange_id = answers.exchange_id and not s.is_catalogue) as sport_rows,
         (select count(*) from {{ ref('bookmaker_sightings') }} as b where b.exchange_id = answers.exchange_id) as book_rows,
-        (select count(*) from {{ ref('offered_markets') }} as o where o.exchange_id = answers.exchange_id) as offer_rows,
+        (
+            select count(*) from {{ ref('offered_markets') }} as o
+            where o.exchange_id = answers.exchange_id and o.captured_at = answers.captured_at
+        ) as offer_rows,
         case when answers.endpoint = 'event_markets' and answers.admitted then (
             select count(distinct (book.value ->> 'key', market.value ->> 'key'))
             from jsonb_array_elements(answers.items -> 0 -> 'bookmakers') as book

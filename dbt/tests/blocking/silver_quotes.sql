@@ -4,7 +4,8 @@ with quotes as materialized (
     select shown.*, pending.admitted
     from {{ source('ops', 'pending') }} as pending
     cross join lateral (
-        select q.* from {{ ref('quotes') }} as q where q.exchange_id = pending.exchange_id offset 0
+        select q.* from {{ ref('quotes') }} as q
+        where q.exchange_id = pending.exchange_id and q.captured_at = pending.captured_at offset 0
     ) as shown
 ),
 
@@ -41,7 +42,7 @@ sightings as materialized (
     cross join lateral (
         select s.exchange_id, s.event_id, s.sport_key, s.place, s.moment_at, s.captured_at, s.book_markets
         from {{ ref('event_sightings') }} as s
-        where s.exchange_id = pending.exchange_id
+        where s.exchange_id = pending.exchange_id and s.captured_at = pending.captured_at
         offset 0
     ) as shown
 ),
