@@ -181,7 +181,7 @@ def _hung_at(at: Time, lines: Sequence[MainLine]) -> Row | None:
 def _fair_line(line: MainLine) -> Decimal | None:
     """Where both sides would be as likely, by the normal distribution that the logistic one stands for."""
     is_spread = featured_family(line.row["market_key"]) == "spreads"
-    sigma = model.sport_rule(line.row["sport_key"])["margin_sigma" if is_spread else "total_sigma"]
+    sigma = Decimal(model.sport_rule(line.row["sport_key"])["margin_sigma" if is_spread else "total_sigma"])
     if not sigma or model.market_rule(line.row["market_key"])["period"] != "full_game" or not 0 < line.fair < 1:
         return None
     assert line.point is not None
@@ -189,7 +189,7 @@ def _fair_line(line: MainLine) -> Decimal | None:
         context.prec = 60
         odds = (line.fair / (1 - line.fair)).quantize(Decimal("1e-24"), rounding=ROUND_HALF_UP)
         logit = odds.ln().quantize(Decimal("1e-16"), rounding=ROUND_HALF_UP)
-        away = Decimal(sigma) * model.parameter("fair_line_scale") * logit
+        away = sigma * model.parameter("fair_line_scale") * logit
         # the likelier the home side at its handicap, the lower the handicap that makes it even
         return line.point - away if is_spread else line.point + away
 

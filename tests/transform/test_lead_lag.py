@@ -45,7 +45,8 @@ def test_leads_lags_and_ties_are_counted_both_ways(market: Any) -> None:
     moved(market, 20, 12, 4)
     found = pairs(
         market,
-        "lead_count, lag_count, tie_count, round(tie_share, 6), score, round(p_value, 6), captures_median_gap_seconds, is_known",
+        "lead_count, lag_count, tie_count, round(tie_share, 6), score, round(p_value, 6),"
+        " captures_median_gap_seconds, is_known",
     )
     # 4 / 36; (20 - 12) / 32; erfc((8 - 1) / sqrt(2 · 32)); the exact binomial is 0.2153
     p = D(str(round(math.erfc(7 / 8), 6)))

@@ -17,7 +17,7 @@ sports as materialized (
     select shown.sport_key, rule.margin_sigma, rule.total_sigma
     from (select distinct sport_key from featured) as shown
     cross join lateral (
-        select rules.margin_sigma, rules.total_sigma
+        select nullif(rules.margin_sigma, 0) as margin_sigma, nullif(rules.total_sigma, 0) as total_sigma
         from {{ ref('sport_rules') }} as rules
         where starts_with(shown.sport_key, coalesce(rules.sport_prefix, ''))
         order by length(coalesce(rules.sport_prefix, '')) desc

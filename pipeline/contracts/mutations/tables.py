@@ -336,7 +336,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("runner_coverage is not null", runner_coverage="1.1"),
     ),
     "score_and_p_value_together": (_one("score is null", p_value="0.5"), _one("score is null", score="0")),
-    "score_follows": (_one(score="2"),),
+    "score_follows": (_one("lead_count + lag_count > 0", score="2"),),
     "scores_or_a_problem": (_one("completed and problem is null", home_score="null"),),
     "seen_at_least_once": (_one(observations="0"),),
     "seen_for_is_not_negative": (_one(seen_for_seconds="-1"),),
