@@ -202,7 +202,7 @@ def moves(margins: Table, captures: Captures) -> Table:
     for market, lines in main_lines(margins).items():
         found = list(_moves_of(market, lines, captures))
         for row in found:
-            row["run_started_at"] = _run_start(row, found)
+            row["run_began_at"] = _run_start(row, found)
             rows[(*market, row["bookmaker_key"], row["changed_at"])] = row
     return rows
 

@@ -291,7 +291,7 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
     ("moves: its event is in events", "delete from gold.events"),
     ("moves: it is as far as a move must be", "update gold.moves set delta_point = 0.25"),
     ("moves: its book has that line then, before the start", "update gold.moves set new_probability = 0.123"),
-    ("moves: its run starts with a move that way", "update gold.moves set run_started_at = run_started_at - interval '1 s'"),
+    ("moves: its run starts with a move that way", "update gold.moves set run_began_at = run_began_at - interval '1 s'"),
     ("steam: market_id is the hash of event, market and description", "update gold.steam set description = 'x'"),
     ("steam: its groups are as many as it takes", "update gold.steam set quoting_count = 3 * size"),
     (

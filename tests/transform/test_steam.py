@@ -127,7 +127,7 @@ def test_a_run_of_moves_goes_on_over_batches_and_ends_after_a_pause(totals: Tota
     at = totals.market.at
     # 30 minutes are no pause, 31 are; a move the other way has a run of its own
     expected = [("over", at(5)), ("over", at(5)), ("over", at(66)), ("under", at(70)), ("over", at(66))]
-    assert totals.moves("direction, run_started_at") == expected
+    assert totals.moves("direction, run_began_at") == expected
 
 
 # --- steam ----------------------------------------------------------------------------------------------------------------

@@ -78,11 +78,11 @@ ways as (
 ),
 
 ways_before as (
-    select ways.market_id, ways.event_id, ways.outcome_set, ways.direction, earlier.changed_at as at, earlier.run_started_at
+    select ways.market_id, ways.event_id, ways.outcome_set, ways.direction, earlier.changed_at as at, earlier.run_began_at
     from (select distinct market_id, event_id, outcome_set, direction from ways) as ways
     join touched on touched.event_id = ways.event_id
     cross join lateral (
-        select m.changed_at, m.run_started_at
+        select m.changed_at, m.run_began_at
         from {{ this }} as m
         where m.event_id = ways.event_id
             and m.changed_at < touched.since_at
@@ -99,16 +99,16 @@ ways_in_order as (
     select
         told.*,
         coalesce(
-            told.run_started_at,
+            told.run_began_at,
             case
                 when told.at - lag(told.at) over one_way <= {{ parameter_interval('steam_quiet_seconds') }} then null
                 else told.at
             end
         ) as begun_at
     from (
-        select market_id, event_id, outcome_set, direction, at, cast(null as timestamptz) as run_started_at from ways
+        select market_id, event_id, outcome_set, direction, at, cast(null as timestamptz) as run_began_at from ways
         union all
-        select market_id, event_id, outcome_set, direction, at, run_started_at from ways_before
+        select market_id, event_id, outcome_set, direction, at, run_began_at from ways_before
     ) as told
     window one_way as (partition by told.market_id, told.outcome_set, told.direction order by told.at)
 ),
@@ -119,7 +119,7 @@ runs as (
         max(begun_at) over (
             partition by market_id, outcome_set, direction order by at
             rows between unbounded preceding and current row
-        ) as run_started_at
+        ) as run_began_at
     from ways_in_order
 )
 
@@ -142,7 +142,7 @@ select
     moved.probability as new_probability,
     cast(moved.delta_probability as numeric(12, 10)) as delta_probability,
     quoting.groups as quoting_groups,
-    runs.run_started_at
+    runs.run_began_at
 from moved
 join markets on markets.market_key = moved.market_key
 join quoting

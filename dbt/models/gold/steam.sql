@@ -24,7 +24,7 @@ moved as materialized (
 -- each time of the tail at which a market moved one way
 moments as materialized (
     select distinct
-        tail_from, event_id, sport_key, market_id, market_key, description, outcome_set, direction, changed_at as at, run_started_at,
+        tail_from, event_id, sport_key, market_id, market_key, description, outcome_set, direction, changed_at as at, run_began_at,
         quoting_groups
     from moved
     where changed_at >= tail_from
@@ -87,12 +87,12 @@ measured as (
 
 -- a run of moves is one episode, and its first such moment counts
 firsts as (
-    select distinct on (market_id, outcome_set, direction, run_started_at) measured.*
+    select distinct on (market_id, outcome_set, direction, run_began_at) measured.*
     from measured
     where size >= {{ parameter('steam_min_groups') }}
         and size >= {{ parameter('steam_min_share') }} * quoting_count
         and other_way_count < {{ parameter('steam_other_way_share') }} * quoting_count
-    order by market_id, outcome_set, direction, run_started_at, at
+    order by market_id, outcome_set, direction, run_began_at, at
 )
 
 select
@@ -119,7 +119,7 @@ where not exists (
     from {{ this }} as s
     where s.event_id = firsts.event_id
         and s.triggered_at < firsts.tail_from
-        and s.triggered_at >= firsts.run_started_at
+        and s.triggered_at >= firsts.run_began_at
         and s.market_id = firsts.market_id
         and s.outcome_set = firsts.outcome_set
         and s.direction = firsts.direction

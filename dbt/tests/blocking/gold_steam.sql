@@ -80,8 +80,8 @@ cross join lateral (
             select 1
             from {{ ref('moves') }} as m
             where m.event_id = c.event_id
-                and m.changed_at = c.run_started_at
-                and m.run_started_at = c.run_started_at
+                and m.changed_at = c.run_began_at
+                and m.run_began_at = c.run_began_at
                 and m.market_id = c.market_id
                 and m.outcome_set = c.outcome_set
                 and m.direction = c.direction
@@ -123,7 +123,7 @@ cross join lateral (
                     from {{ ref('steam') }} as s
                     where s.event_id = c.event_id
                         and s.triggered_at < c.triggered_at
-                        and s.triggered_at >= m.run_started_at
+                        and s.triggered_at >= m.run_began_at
                         and s.market_id = c.market_id
                         and s.outcome_set = c.outcome_set
                         and s.direction = c.direction

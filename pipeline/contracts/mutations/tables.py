@@ -324,7 +324,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "quote_at_not_after_first_seen": (_one(quote_at="first_seen_at + interval '1 s'"),),
     "quotes_close_before_the_start": (_one("quote_at is not null", quote_at="start_at + interval '1 s'"),),
     "reason_where_not_usable": (_one("is_usable", is_usable="false"), _one("is_usable", reason="'too_old'")),
-    "run_starts_with_or_before_it": (_one(run_started_at="changed_at + interval '1 s'"),),
+    "run_starts_with_or_before_it": (_one(run_began_at="changed_at + interval '1 s'"),),
     "runner_up_is_below_the_best": (_one("runner_up_price_decimal is not null", runner_up_price_decimal="best_price_decimal"),),
     "runner_up_where_more_books_count": (
         _one("runner_up_price_decimal is not null", runner_up_price_decimal="null"),
