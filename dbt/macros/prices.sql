@@ -24,3 +24,8 @@ cast(
 {% macro parameter(name) -%}
 (select value from {{ ref('parameters') }} where name = '{{ name }}')
 {%- endmacro %}
+
+{#- A value of the parameters seed that is a time in seconds, as an interval. -#}
+{% macro parameter_interval(name) -%}
+(cast({{ parameter(name) }} as integer) * interval '1 second')
+{%- endmacro %}

@@ -24,15 +24,15 @@ t.ctid = any (array(
 ))
 {%- endmacro %}
 
-{#- Gold, moments: rows of the touched events from the tail's beginning on. -#}
-{% macro rows_since_tails(relation) -%}
+{#- Gold, moments: rows of the touched events from the tail's beginning on, by the column `at`. -#}
+{% macro rows_since_tails(relation, at='captured_at') -%}
 t.ctid = any (array(
     select later.row_place
     from ops.touched_events as touched
     cross join lateral (
         select r.ctid as row_place
         from {{ relation }} as r
-        where r.event_id = touched.event_id and r.captured_at >= touched.tail_from
+        where r.event_id = touched.event_id and r.{{ at }} >= touched.tail_from
         offset 0
     ) as later
 ))

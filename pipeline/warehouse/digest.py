@@ -21,11 +21,13 @@ class GoldTable:
         name: with its schema, e.g. ``gold.price_history``.
         key: columns that identify a row.
         scope_key: the column by which its digest is kept in parts; empty for views, of which nothing is kept.
+        part: of a view, the column by which its rows are hashed; it only keeps the text that is hashed at once small.
     """
 
     name: str
     key: tuple[str, ...]
     scope_key: str = ""
+    part: str = "event_id"
 
     @property
     def is_view(self) -> bool:
@@ -43,6 +45,9 @@ TABLES: Final = (
     GoldTable("gold.best_price", ("line_id", "valid_from"), "event_id"),
     GoldTable("gold.margins", ("set_id", "valid_from"), "event_id"),
     GoldTable("gold.consensus", ("line_id", "method", "valid_from"), "event_id"),
+    GoldTable("gold.consensus_line", ("market_id", "valid_from"), "event_id"),
+    GoldTable("gold.moves", ("market_id", "outcome_set", "bookmaker_key", "changed_at"), "event_id"),
+    GoldTable("gold.steam", ("market_id", "outcome_set", "direction", "triggered_at"), "event_id"),
     GoldTable("gold.results", ("event_id",), "event_id"),
 )
 
@@ -56,9 +61,8 @@ VIEWS: Final = (
     GoldTable("gold.openings", ("series_id",)),
     GoldTable("gold.market_openings", ("event_id", "market_key", "description", "line_point", "outcome_name")),
     GoldTable("gold.closings", ("series_id",)),
+    GoldTable("gold.lead_lag", ("sport_key", "market_key", "operator_group", "other_group"), part="sport_key"),
 )
-# Every view has it. No digest is kept by it; it only keeps the text that is hashed at once small.
-VIEW_SCOPE: Final = "event_id"
 
 
 class Session(Protocol):
@@ -134,7 +138,7 @@ def _whole(cursor: Any, table: GoldTable) -> str:
 
 def _scoped(table: GoldTable, where: str) -> str:
     """A query of (table_name, scope_key, row_count, digest) per scope."""
-    scope = table.scope_key or VIEW_SCOPE
+    scope = table.scope_key or table.part
     order = ", ".join(f"t.{column}" for column in table.key)
     return (
         f"select '{table.name}' as table_name, t.{scope} as scope_key, count(*) as row_count,"

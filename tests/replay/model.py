@@ -25,6 +25,7 @@ from pipeline.bronze.load import is_answer
 from pipeline.contracts.answers import judge
 from pipeline.recording.model import Batch, Coverage, Exchange, exchange_id
 from pipeline.resources import resource
+from tests.replay import model_lines
 from tests.replay.fair import fair
 
 Time = dt.datetime
@@ -407,6 +408,7 @@ class Gold:
         results = self.results()
         history = self.price_history()
         margins = self.margins(history)
+        moves = model_lines.moves(margins, self.captures)
         return {
             "gold.sports": self.sports(),
             "gold.bookmakers": self.bookmakers(),
@@ -417,6 +419,9 @@ class Gold:
             "gold.best_price": self.best_price(history),
             "gold.margins": margins,
             "gold.consensus": self.consensus(margins),
+            "gold.consensus_line": model_lines.consensus_line(margins),
+            "gold.moves": moves,
+            "gold.steam": model_lines.steam(moves),
             "gold.results": results,
         }
 
@@ -735,6 +740,11 @@ class Gold:
 
     def _ranks(self, key: tuple[Any, ...]) -> Iterator[int]:
         return itertools.takewhile(lambda rank: (*key, rank) in self.quotes, itertools.count(1))
+
+    def captures(self, event_id: str, book: str, market: str, description: str | None, name: str) -> list[Time]:
+        """When a book was seen with an outcome of a market whose point is part of the value, on whatever rank."""
+        key = (event_id, book, market, description, name, None)
+        return [quote.answer.captured_at for rank in self._ranks(key) for quote in self.quotes[(*key, rank)]]
 
     # best price
 

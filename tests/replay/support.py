@@ -39,9 +39,12 @@ KEYS: Final = {
     "gold.consensus": (
         "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name", "method", "valid_from",
     ),
+    "gold.consensus_line": ("event_id", "market_key", "description", "valid_from"),
+    "gold.moves": ("event_id", "market_key", "description", "outcome_set", "bookmaker_key", "changed_at"),
+    "gold.steam": ("event_id", "market_key", "description", "outcome_set", "direction", "triggered_at"),
     "gold.results": ("event_id",),
 }  # fmt: skip
-SURROGATES: Final = ("series_id", "line_id", "set_id")
+SURROGATES: Final = ("series_id", "line_id", "set_id", "market_id")
 
 
 def databases_of(server: Server, template: Warehouse, names: Iterator[str]) -> Databases:

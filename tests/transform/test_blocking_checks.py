@@ -29,8 +29,11 @@ CHECKS: Final = (
     "gold_best_price",
     "gold_margins",
     "gold_consensus",
+    "gold_consensus_line",
+    "gold_steam",
 )
 NBA: Final = "basketball_nba"
+NCAAF: Final = "americanfootball_ncaaf"
 GOLF: Final = "golf_open"
 
 # Rows to break, as conditions. Minute 20 is the last batch's time, T the table.
@@ -268,6 +271,38 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         "consensus: the lowest and the highest are those of sets that stand",
         f"update gold.consensus set probability_min = 0.001 where {AGREED}",
     ),
+    # consensus_line
+    (
+        "consensus_line: market_id is the hash of event, market and description",
+        "update gold.consensus_line set description = 'x' where valid_to is null",
+    ),
+    (
+        "consensus_line: rows of a market do not overlap, and at most one is open",
+        copy("gold.consensus_line", "valid_to is null", valid_from="timestamptz '2025-10-09 12:25Z'"),
+    ),
+    ("consensus_line: its event is in events", "delete from gold.events"),
+    (
+        "consensus_line: the lowest and the highest are lines of sets that stand",
+        "update gold.consensus_line set line_max = line_max + 0.5 where valid_to is null",
+    ),
+    ("consensus_line: where a line stands the market has a row", "delete from gold.consensus_line where valid_to is null"),
+    # moves and steam
+    ("moves: market_id is the hash of event, market and description", "update gold.moves set description = 'x'"),
+    ("moves: its event is in events", "delete from gold.events"),
+    ("moves: it is as far as a move must be", "update gold.moves set delta_point = 0.25"),
+    ("moves: its book has that line then, before the start", "update gold.moves set new_probability = 0.123"),
+    ("moves: its run starts with a move that way", "update gold.moves set run_began_at = run_began_at - interval '1 s'"),
+    ("steam: market_id is the hash of event, market and description", "update gold.steam set description = 'x'"),
+    ("steam: its groups are as many as it takes", "update gold.steam set quoting_count = 3 * size"),
+    (
+        "steam: it is too coarse where the gap is longer than the window",
+        "update gold.steam set too_coarse = not too_coarse",
+    ),
+    (
+        "steam: a move of an episode without another row triggers it",
+        copy("gold.steam", "true", triggered_at="triggered_at + interval '1 s'"),
+    ),
+    ("steam: each of its groups moved that way within the window", "update gold.steam set groups = groups || array['zz']"),
 )
 
 
@@ -419,6 +454,13 @@ def _fill(market: Any) -> None:
             shown.append(book("betmgm", {"h2h": [("Home", 1.7), ("Away", 2.1)]}, minute))
         return [market.game("e", start, shown)]
 
+    def totals(point: float) -> list[dict[str, Any]]:
+        # four desks that move together
+        return [
+            book(key, {"totals": [("Over", 1.9, point), ("Under", 1.9, point)]})
+            for key in ("bovada", "betus", "betmgm", "fanduel")
+        ]
+
     def others(minute: float) -> list[Any]:
         outrights = [book("fanduel", {"outrights": [("Ann", 3.5), ("Ben", 3.5)]}, minute)]
         repeated = [("Over", 1.9, 210), ("Under", 1.9, 210), ("Over", 2.6, 216), ("Under", 1.45, 216)]
@@ -448,6 +490,7 @@ def _fill(market: Any) -> None:
             market.event_odds(props, sport=NBA),
             market.Answer("event_markets", listing, sport=NBA, event_id=props["id"], books=("fanduel",)),
             market.events(market.game("e", 600, None)),
+            market.event_odds(market.game("m", 600, totals(43.5 if minute > 10 else 42.5), sport=NCAAF), sport=NCAAF),
             market.scores(market.game("s", -200, None, **score)),
             market.Answer("sports", [catalogue], sport=None),
             market.Answer("participants", [person]),

@@ -69,6 +69,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "gold.best_price.age_is_not_negative": (_one(age_at_open_seconds="-1"),),
     "gold.consensus.age_is_not_negative": (_one(oldest_quote_age_at_open_seconds="-1"),),
     "gold.closings.age_is_not_negative": (_one("price_native is not null", closing_age_seconds="-1"),),
+    "all_move_among_those_quoting": (_one(quoting_count="size + other_way_count - 1"), _one(other_way_count="-1")),
     "arrays_have_one_length": (
         _one(outcome_sides="outcome_sides || outcome_sides"),
         _one("fair_shin is not null", fair_shin="fair_shin[2:]"),
@@ -90,9 +91,18 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "catalogue_facts_come_from_the_catalogue": (_one("not is_catalogue", is_active="true"),),
     "completed_since_where_completed": (_one("completed", completed_since="null"), _one("completed", completed="false")),
     "delta_point_follows": (_one("delta_point is not null", delta_point="delta_point + 1"), _one(delta_point="99")),
+    "delta_point_follows_the_lines": (
+        _one("delta_point is not null", delta_point="delta_point + 1"),
+        _one("delta_point is not null", delta_point="null"),
+    ),
     "delta_probability_at_one_point": (
         _one("delta_probability is not null", delta_probability="delta_probability + 0.1"),
         _one("delta_probability is not null", kind="'outcome_set'"),
+        _one("delta_point <> 0", delta_probability="new_probability - old_probability"),
+    ),
+    "delta_probability_at_the_same_point": (
+        _one("delta_probability is not null", delta_probability="delta_probability + 0.1"),
+        _one("delta_probability is not null", delta_probability="null"),
         _one("delta_point <> 0", delta_probability="new_probability - old_probability"),
     ),
     "deviation_within_the_range": (_one(stddev_pop="-0.1"), _one(stddev_pop="probability_max - probability_min + 0.1")),
@@ -100,6 +110,12 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("outcome_side = 'home' and direction is not null", direction="'over'"),
         _one("outcome_side = 'over' and direction is not null", direction="'away'"),
         _one("outcome_side = 'draw'", direction="'home'"),
+    ),
+    "direction_follows_the_move": (
+        _one("direction = 'over'", direction="'under'"),
+        _one("direction = 'home'", direction="'away'"),
+        _one("direction = 'home'", direction="'over'"),
+        _one("delta_point <> 0", delta_point="- delta_point"),
     ),
     "direction_follows_the_probability": (
         _one("delta_probability > 0 and outcome_side = 'home'", direction="'away'"),
@@ -143,6 +159,14 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("not is_complete", fair_additive="implied_probabilities"),
     ),
     "fields_are_never_complete": (_one("is_complete", outcome_set="'field'"), _one("is_complete", outcome_set="'other'")),
+    "first_is_tied_where_several": (_one(first_is_tied="not first_is_tied"),),
+    "first_movers_are_of_the_groups": (
+        _one(first_movers="'{}'"),
+        _one(first_movers="array['nobody']"),
+        _one(first_movers="first_movers || first_movers"),
+    ),
+    "gap_is_positive": (_one(captures_median_gap_seconds="-1"),),
+    "gap_takes_time": (_one(capture_gap_seconds="-1"),),
     "gap_where_replaced": (
         _one(kind="'replaced'", replaced_after_seconds="null"),
         _one(kind="'replaced'", replaced_after_seconds="-1"),
@@ -153,12 +177,28 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(seconds_since_last_change="-1", capture_gap_seconds="-1"),
         _one(seconds_since_last_change="capture_gap_seconds - 1"),
     ),
+    "groups_are_sorted_and_stand_once": (
+        _one(groups="groups || groups"),
+        _one(groups="array(select one.key from unnest(groups) as one (key) order by 1 desc)"),
+    ),
     "home_score_is_the_number_sent": (_one("home_score is not null", home_score="home_score + 1"),),
     "incomplete_sets_have_a_problem": (_one("is_complete and problem is null", is_complete="false"),),
+    "its_group_quotes": (
+        _one(operator_group="'nobody'"),
+        _one(quoting_groups="quoting_groups || quoting_groups"),
+        _one(
+            "cardinality(quoting_groups) > 1",
+            quoting_groups="array(select one.key from unnest(quoting_groups) as one (key) order by 1 desc)",
+        ),
+    ),
     "kind_says_what_changed": (
         _one("kind = 'price'", kind="'point'"),
         _one("kind = 'price'", kind="'both'"),
         _one("kind = 'both'", kind="'price'"),
+    ),
+    "known_where_decided": (
+        _one("not is_known", is_known="true", score="null"),
+        _one("tie_share > 0.5", is_known="true", score="0"),
     ),
     "last_seen_not_before_first_seen": (_one("last_seen_at is not null", last_seen_at="first_seen_at - interval '1 s'"),),
     "last_seen_not_before_valid_from": (_one(last_seen_at="valid_from - interval '1 s'"),),
@@ -169,6 +209,17 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "liability_is_lay_less_1": (_one(lay_liability="lay_price_decimal"), _one(lay_price_decimal="1", lay_liability="0")),
     "line_point_is_the_point_or_its_mirror": (_one("line_point is not null", line_point="line_point + 0.5"),),
     "line_rank_counts_from_1": (_one(line_rank="0"),),
+    "line_values_together": (
+        _one("line_median is not null", line_median="null"),
+        _one("line_median is not null", line_modal="null"),
+        _one("line_median is not null", group_share_at_modal="null"),
+        _one("line_median is null", fair_line="1"),
+    ),
+    "lines_between_the_extremes": (
+        _one("line_median is not null", line_median="line_max + 1"),
+        _one("line_median is not null", line_modal="line_min - 1"),
+        _one(line_min="line_max + 1"),
+    ),
     "market_key_is_not_empty": (_one(market_key="''"),),
     "margin_and_hold_follow": (
         _one("is_complete", margin="null"),
@@ -194,6 +245,13 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("fair_additive is not null and problem is null", fair_additive="null"),
     ),
     "midpoint_between_the_sides": (_one(midpoint_probability="0.0000001"), _one(midpoint_probability="0.9999999")),
+    "more_move_than_against": (_one(size="other_way_count"),),
+    "move_probabilities_in_range": (
+        _one(old_probability="-0.1"),
+        _one(old_probability="1.1"),
+        _one(new_probability="-0.1"),
+        _one(new_probability="1.1"),
+    ),
     "net_is_not_above_the_price": (
         _one(back_net_price_decimal="back_price_decimal + 0.01"),
         _one(back_net_price_decimal="1"),
@@ -205,6 +263,13 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "one_group_deviates_by_nothing": (
         _one("group_count = 1", stddev_pop="0.0000000001"),
         _one("probability_min < probability_max", group_count="1", stddev_pop="0"),
+    ),
+    "one_line_is_shared_by_all": (
+        _one(
+            "line_min = line_max and group_count > 1 and line_median is not null",
+            group_share_at_modal="round(1 - 1.0 / group_count, 10)",
+        ),
+        _one("line_min < line_max and line_median is not null", group_share_at_modal="1"),
     ),
     "only_listings_tell_absence": (_one(covers_listing="not covers_listing"),),
     "open_rows_have_no_end": (
@@ -219,6 +284,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "outcomes_are_sorted": (_one("cardinality(outcome_names) = 2", outcome_names="array[outcome_names[2], outcome_names[1]]"),),
     "overround_is_the_sum": (_one(overround="overround + 0.0000000001"), _one(overround="null")),
     "overround_is_positive": (_one(overround="0"),),
+    "p_value_in_range": (_one(p_value="-0.1"), _one(p_value="1.1"), _one(score="0", p_value="0.5")),
     "participant_id_is_not_empty": (_one(participant_id="''"),),
     "place_counts_from_0": (_one(place="-1"),),
     "power_k_follows_the_margin": (
@@ -226,6 +292,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("overround < 1", power_k="1.1"),
         _one("power_k is not null", power_k="0"),
     ),
+    "prev_seen_before_changed_at": (_one(prev_seen_at="changed_at"),),
     "prev_seen_before_valid_from": (_one("prev_seen_at is not null", prev_seen_at="valid_from"),),
     "price_and_probability_together": (
         _one("price_decimal is not null", price_decimal="null"),
@@ -257,6 +324,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "quote_at_not_after_first_seen": (_one(quote_at="first_seen_at + interval '1 s'"),),
     "quotes_close_before_the_start": (_one("quote_at is not null", quote_at="start_at + interval '1 s'"),),
     "reason_where_not_usable": (_one("is_usable", is_usable="false"), _one("is_usable", reason="'too_old'")),
+    "run_starts_with_or_before_it": (_one(run_began_at="changed_at + interval '1 s'"),),
     "runner_up_is_below_the_best": (_one("runner_up_price_decimal is not null", runner_up_price_decimal="best_price_decimal"),),
     "runner_up_where_more_books_count": (
         _one("runner_up_price_decimal is not null", runner_up_price_decimal="null"),
@@ -267,10 +335,17 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("runner_coverage is not null", runner_coverage="0"),
         _one("runner_coverage is not null", runner_coverage="1.1"),
     ),
+    "score_and_p_value_together": (_one("score is null", p_value="0.5"), _one("score is null", score="0")),
+    "score_follows": (_one("lead_count + lag_count > 0", score="2"),),
     "scores_or_a_problem": (_one("completed and problem is null", home_score="null"),),
     "seen_at_least_once": (_one(observations="0"),),
     "seen_for_is_not_negative": (_one(seen_for_seconds="-1"),),
     "set_no_counts_from_1": (_one(set_no="0"),),
+    "share_is_of_whole_groups": (
+        _one("group_share_at_modal is not null", group_share_at_modal="0"),
+        _one("group_share_at_modal is not null", group_share_at_modal="1 + 1.0 / group_count"),
+        _one("group_count > 2 and group_share_at_modal is not null", group_share_at_modal="0.5 / group_count"),
+    ),
     "sharp_basis_is_named": (
         _one("fair_sharp is null", sharp_basis="'pinnacle'"),
         _one("fair_sharp is not null", sharp_basis="'none'"),
@@ -290,9 +365,21 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     ),
     "shin_z_in_range": (_one("shin_z is not null", shin_z="1"), _one("shin_z is not null", shin_z="-0.1")),
     "since_seen_is_not_negative": (_one(seconds_since_seen="-1"),),
+    "size_counts_the_groups": (_one(size="size + 1", quoting_count="quoting_count + 1"),),
     "some_book_offers_it": (_one(books="'{}'"),),
+    "some_group_hangs_it": (_one(group_count="0"),),
     "some_group_speaks": (_one(group_count="0"), _one(book_count="group_count - 1")),
     "some_group_opens_it": (_one(operator_groups="'{}'"),),
+    "some_moves_are_compared": (
+        _one(lead_count="-1"),
+        _one(lag_count="-1"),
+        _one(tie_count="-1"),
+        _one(lead_count="0", lag_count="0", tie_count="0"),
+    ),
+    "something_moved": (
+        _one("delta_point <> 0", delta_point="0"),
+        _one("delta_probability is not null", delta_probability="0"),
+    ),
     "sound_sets_are_complete": (_one("is_sound", is_complete="false"),),
     "source_rank_in_range": (_one(source_rank="0"), _one(source_rank="6")),
     "sport_key_is_not_empty": (_one(sport_key="''"),),
@@ -303,16 +390,19 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(start_as_known="start_as_known + interval '1 s'"),
         _one("old_start <> new_start", accepted="not accepted"),
     ),
+    "started_before_triggered": (_one(started_at="triggered_at + interval '1 s'"),),
     "starts_are_near": (_one(start_gap_seconds="21601"), _one(start_gap_seconds="-1")),
     "the_first_start_is_accepted": (_one("old_start is null", accepted="false"),),
     "the_quote_is_whole": (
         _one("price_native is not null", quote_at="null"),
         _one("price_native is not null", price_native="null"),
     ),
+    "tie_share_follows": (_one(tie_share="tie_share + 0.1"),),
     "together_where_both_listed": (
         _one(kind="'both_listed'", both_listed_from="null"),
         _one(kind="'apart'", both_listed_from="start_at"),
     ),
+    "two_groups": (_one(other_group="operator_group"),),
     "two_ids": (_one(other_event_id="event_id"),),
     "unlisted_events_were_last_seen": (_one("last_seen_at is not null", status="'gone'", last_seen_at="null"),),
     "valid_from_before_valid_to": (_one(valid_to="valid_from"), _one(valid_to="valid_from - interval '1 s'")),

@@ -1,0 +1,93 @@
+{#-
+  The main line of each book over time, as CTEs: what a book that hangs several lines under one featured key means by it.
+  `touched` names the events with the time, `tail_from`, from which the main lines are wanted; what stood just before it, and may
+  end with it, is dated a second earlier.
+  Featured are h2h, spreads and totals, whole games and parts of them; alternates, props and team totals are not.
+
+  main_lines: one row per book, market, description and kind of set (cell_key), and time `at` at which its sound sets changed,
+  until `until_at` (null: open). probability is the fair one (power) of home or Over, nearness how far q / overround is from a
+  half. Where nothing stood bookmaker_key is null.
+-#}
+{% macro main_lines() -%}
+reaching_sets as materialized (
+    select
+        touched.tail_from,
+        sets.event_id, sets.sport_key, sets.bookmaker_key, sets.market_key, sets.description, sets.line_point, sets.set_no,
+        sets.outcome_set, sets.outcome_names, sets.outcome_sides, sets.fair_multiplicative, sets.fair_power, sets.overround,
+        sets.phase_as_known, sets.valid_from, sets.valid_to
+    from touched
+    cross join lateral {{ reaching_rows(ref('margins')) }} as sets
+    where sets.is_sound and sets.outcome_set in ('two_way', 'three_way')
+),
+
+markets as materialized (
+    select shown.market_key, rule.family, rule.period, rule.is_point_in_key
+    from (select distinct market_key from reaching_sets) as shown
+    cross join lateral {{ market_rule('shown.market_key') }} as rule
+    where not rule.is_point_in_key and rule.family in ('h2h', 'spreads', 'totals')
+),
+
+featured as materialized (
+    select
+        sets.*,
+        markets.family,
+        {{ line_key('sets', before='sets.bookmaker_key', after='sets.outcome_set', point="''") }} as cell_key,
+        {{ line_key('sets', after='sets.outcome_set', point="''") }} as market_line,
+        sets.outcome_names[side.place] as outcome_name,
+        sets.outcome_sides[side.place] as outcome_side,
+        sets.fair_power[side.place] as probability,
+        sets.fair_multiplicative[side.place] as ratio
+    from reaching_sets as sets
+    join markets on markets.market_key = sets.market_key
+    cross join lateral (
+        select array_position(sets.outcome_sides, case when markets.family = 'totals' then 'over' else 'home' end) as place
+        offset 0
+    ) as side
+    where side.place is not null and (markets.family = 'h2h' or sets.outcome_set = 'two_way')
+),
+
+cell_times as (
+    select distinct featured.tail_from, featured.event_id, featured.cell_key, featured.market_line, change.at
+    from featured
+    cross join lateral (
+        values (greatest(featured.valid_from, featured.tail_from - interval '1 second')), (featured.valid_to)
+    ) as change (at)
+    where change.at is not null
+),
+
+main_sets as (
+    select distinct on (cell_times.event_id, cell_times.cell_key, cell_times.at)
+        cell_times.at, cell_times.tail_from, cell_times.event_id, cell_times.cell_key, cell_times.market_line,
+        featured.sport_key, featured.bookmaker_key, featured.market_key, featured.description,
+        featured.family, featured.outcome_set, featured.outcome_name, featured.outcome_side, featured.line_point,
+        featured.probability, featured.ratio, featured.overround, featured.phase_as_known
+    from cell_times
+    left join featured
+        on featured.event_id = cell_times.event_id
+        and featured.cell_key = cell_times.cell_key
+        and featured.valid_from <= cell_times.at
+        and (featured.valid_to is null or featured.valid_to > cell_times.at)
+    order by
+        cell_times.event_id, cell_times.cell_key, cell_times.at,
+        abs(featured.ratio - 0.5), featured.overround, abs(featured.line_point), featured.line_point, featured.set_no
+),
+
+main_lines as materialized (
+    select
+        main_sets.*,
+        lead(main_sets.at) over (partition by main_sets.event_id, main_sets.cell_key order by main_sets.at) as until_at,
+        coalesce(profile.operator_group, main_sets.bookmaker_key) as operator_group,
+        coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net') as has_own_price
+    from main_sets
+    left join {{ ref('book_profile') }} as profile
+        on profile.bookmaker_key = main_sets.bookmaker_key
+        and main_sets.at >= coalesce(profile.valid_from, '-infinity')
+        and main_sets.at < coalesce(profile.valid_to, 'infinity')
+)
+{%- endmacro %}
+
+
+{#- The market_id of a row: its event, market and description. -#}
+{% macro market_id_of(row) -%}
+cast({{ dbt_utils.generate_surrogate_key([row ~ '.event_id', row ~ '.market_key', key_part(row ~ '.description')]) }} as uuid)
+{%- endmacro %}

@@ -1,0 +1,166 @@
+{{ config(
+    row_key=['market_id', 'outcome_set', 'bookmaker_key', 'changed_at'],
+    scope=rows_since_tails('gold.moves', at='changed_at'),
+    hash_joins=true,
+    scope_key='event_id',
+    indexes=[{'columns': ['event_id', 'changed_at']}],
+) }}
+-- Every move of a book's main line before the start: what steam and lead_lag are made of.
+with touched as materialized (
+    -- a line that was away for no longer than the window is compared with what it was before
+    select event_id, tail_from as since_at, tail_from - {{ parameter_interval('steam_window_seconds') }} as tail_from
+    from {{ source('ops', 'touched_events') }}
+),
+
+{{ main_lines() }},
+
+shown as materialized (
+    select main_lines.* from main_lines where main_lines.has_own_price and main_lines.bookmaker_key is not null
+),
+
+compared as (
+    select
+        shown.*,
+        lag(shown.line_point) over one_cell as old_line_point,
+        lag(shown.probability) over one_cell as old_probability,
+        lag(shown.phase_as_known) over one_cell as old_phase,
+        lag(shown.until_at) over one_cell as old_until_at
+    from shown
+    window one_cell as (partition by shown.event_id, shown.cell_key order by shown.at)
+),
+
+judged as (
+    select
+        compared.*,
+        compared.line_point - compared.old_line_point as delta_point,
+        case when compared.line_point is not distinct from compared.old_line_point then compared.probability - compared.old_probability end
+            as delta_probability
+    from compared
+    join touched on touched.event_id = compared.event_id
+    where compared.at >= touched.since_at
+        and compared.at - compared.old_until_at <= {{ parameter_interval('steam_window_seconds') }}
+        and compared.phase_as_known = 'pre'
+        and compared.old_phase = 'pre'
+),
+
+moved as materialized (
+    select
+        {{ market_id_of('judged') }} as market_id,
+        judged.*,
+        case
+            when judged.family = 'totals'
+                then case when coalesce(judged.delta_probability, judged.delta_point) > 0 then 'over' else 'under' end
+            -- a lower home handicap is toward home
+            when coalesce(judged.delta_probability, - judged.delta_point) > 0 then 'home'
+            else 'away'
+        end as direction
+    from judged
+    where abs(judged.delta_point) >= {{ parameter('move_min_points') }}
+        or abs(judged.delta_probability) >= {{ parameter('move_min_probability') }}
+),
+
+-- who hung that market then
+quoting as materialized (
+    select then_moved.event_id, then_moved.market_line, then_moved.at, array_agg(distinct shown.operator_group order by shown.operator_group) as groups
+    from (select distinct event_id, market_line, at from moved) as then_moved
+    join shown
+        on shown.event_id = then_moved.event_id
+        and shown.market_line = then_moved.market_line
+        and shown.at <= then_moved.at
+        and (shown.until_at is null or shown.until_at > then_moved.at)
+    group by then_moved.event_id, then_moved.market_line, then_moved.at
+),
+
+-- The run of moves one way that a move belongs to: no pause in it is longer than a steam's quiet time. A run depends on what came
+-- before alone, so that a later batch finds in the table what it goes on with.
+ways as (
+    select distinct market_id, event_id, outcome_set, direction, at from moved
+),
+
+ways_before as (
+    select ways.market_id, ways.event_id, ways.outcome_set, ways.direction, earlier.changed_at as at, earlier.run_began_at
+    from (select distinct market_id, event_id, outcome_set, direction from ways) as ways
+    join touched on touched.event_id = ways.event_id
+    cross join lateral (
+        select m.changed_at, m.run_began_at
+        from {{ this }} as m
+        where m.event_id = ways.event_id
+            and m.changed_at < touched.since_at
+            and m.changed_at >= touched.since_at - {{ parameter_interval('steam_quiet_seconds') }}
+            and m.market_id = ways.market_id
+            and m.outcome_set = ways.outcome_set
+            and m.direction = ways.direction
+        order by m.changed_at desc
+        limit 1
+    ) as earlier
+),
+
+ways_in_order as (
+    select
+        told.*,
+        coalesce(
+            told.run_began_at,
+            case
+                when told.at - lag(told.at) over one_way <= {{ parameter_interval('steam_quiet_seconds') }} then null
+                else told.at
+            end
+        ) as begun_at
+    from (
+        select market_id, event_id, outcome_set, direction, at, cast(null as timestamptz) as run_began_at from ways
+        union all
+        select market_id, event_id, outcome_set, direction, at, run_began_at from ways_before
+    ) as told
+    window one_way as (partition by told.market_id, told.outcome_set, told.direction order by told.at)
+),
+
+runs as (
+    select
+        market_id, outcome_set, direction, at,
+        max(begun_at) over (
+            partition by market_id, outcome_set, direction order by at
+            rows between unbounded preceding and current row
+        ) as run_began_at
+    from ways_in_order
+)
+
+select
+    moved.market_id,
+    moved.event_id,
+    moved.sport_key,
+    moved.market_key,
+    moved.description,
+    moved.outcome_set,
+    moved.bookmaker_key,
+    moved.operator_group,
+    moved.at as changed_at,
+    last_quote.captured_at as prev_seen_at,
+    moved.direction,
+    moved.old_line_point,
+    moved.line_point as new_line_point,
+    cast(moved.delta_point as numeric(8, 3)) as delta_point,
+    moved.old_probability,
+    moved.probability as new_probability,
+    cast(moved.delta_probability as numeric(12, 10)) as delta_probability,
+    quoting.groups as quoting_groups,
+    runs.run_began_at
+from moved
+join markets on markets.market_key = moved.market_key
+join quoting
+    on quoting.event_id = moved.event_id
+    and quoting.market_line = moved.market_line
+    and quoting.at = moved.at
+join runs
+    on runs.market_id = moved.market_id
+    and runs.outcome_set = moved.outcome_set
+    and runs.direction = moved.direction
+    and runs.at = moved.at
+-- when the book was last seen with what it moved from
+cross join lateral (
+    select q.captured_at
+    from {{ ref('quotes') }} as q
+    where q.event_id = moved.event_id
+        and q.series_id = {{ series_id_on_line('moved', 'moved.bookmaker_key') }}
+        and q.captured_at < moved.old_until_at
+    order by q.captured_at desc
+    limit 1
+) as last_quote
