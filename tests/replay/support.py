@@ -39,9 +39,15 @@ KEYS: Final = {
     "gold.consensus": (
         "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name", "method", "valid_from",
     ),
+    "gold.arbitrages": (
+        "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_names", "valid_from",
+    ),
+    "gold.middles": (
+        "event_id", "market_key", "description", "line_point", "other_line_point", "outcome_sides", "valid_from",
+    ),
     "gold.results": ("event_id",),
 }  # fmt: skip
-SURROGATES: Final = ("series_id", "line_id", "set_id")
+SURROGATES: Final = ("series_id", "line_id", "set_id", "arbitrage_id", "middle_id")
 
 
 def databases_of(server: Server, template: Warehouse, names: Iterator[str]) -> Databases:
