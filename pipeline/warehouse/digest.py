@@ -48,6 +48,8 @@ TABLES: Final = (
     GoldTable("gold.consensus_line", ("market_id", "valid_from"), "event_id"),
     GoldTable("gold.moves", ("market_id", "outcome_set", "bookmaker_key", "changed_at"), "event_id"),
     GoldTable("gold.steam", ("market_id", "outcome_set", "direction", "triggered_at"), "event_id"),
+    GoldTable("gold.arbitrages", ("arbitrage_id", "valid_from"), "event_id"),
+    GoldTable("gold.middles", ("middle_id", "valid_from"), "event_id"),
     GoldTable("gold.results", ("event_id",), "event_id"),
 )
 
@@ -56,6 +58,8 @@ VIEWS: Final = (
     GoldTable("gold.fair_probabilities", ("set_id", "outcome_name", "valid_from")),
     GoldTable("gold.exchange_quotes", ("lay_series_id", "lay_line_rank", "valid_from")),
     GoldTable("gold.line_movement", ("series_id", "line_rank", "changed_at")),
+    GoldTable("gold.arbitrages_clean", ("arbitrage_id", "valid_from")),
+    GoldTable("gold.middles_clean", ("middle_id", "valid_from")),
     GoldTable("gold.event_duplicates", ("event_id", "other_event_id")),
     GoldTable("gold.current_odds", ("series_id", "line_rank")),
     GoldTable("gold.openings", ("series_id",)),

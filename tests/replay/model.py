@@ -401,6 +401,7 @@ class Gold:
         for answer in self.answers:
             self._by_sport[answer.coverage.sport].append(answer)
         self._covering: dict[str, list[Answer]] = {}
+        self._stretches_of: dict[tuple[Any, ...], list[Row]] = {}
         self.start_changes = {event_id: self._walk_start(event_id) for event_id in self.shown}
 
     def tables(self) -> dict[str, Table]:
@@ -422,6 +423,8 @@ class Gold:
             "gold.consensus_line": model_lines.consensus_line(margins),
             "gold.moves": moves,
             "gold.steam": model_lines.steam(moves),
+            "gold.arbitrages": self.arbitrages(margins),
+            "gold.middles": self.middles(margins),
             "gold.results": results,
         }
 
@@ -746,6 +749,208 @@ class Gold:
         key = (event_id, book, market, description, name, None)
         return [quote.answer.captured_at for rank in self._ranks(key) for quote in self.quotes[(*key, rank)]]
 
+    # arbitrages and middles
+
+    def arbitrages(self, margins: Table) -> Table:
+        """Per line the stretches in which its outcomes can be backed at two operators with a profit."""
+        lines: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+        for row in margins.values():
+            if row["is_sound"] and row["outcome_set"] != "field":
+                line = (row["event_id"], row["market_key"], row["description"], row["line_point"])
+                lines[(*line, row["outcome_set"], row["outcome_names"])].append(row)
+        rows: Table = {}
+        for line, sets in lines.items():
+            legs = [[(row, leg) for row in sets] for leg in range(len(line[5]))]
+            most = 1 - Fraction(len(legs), 10**10)
+            for stretch in self._opportunities(line[:2], legs, most.__gt__, lambda total: 1 / total - 1):
+                rows[(*line, stretch["valid_from"])] = {
+                    **dict(zip(("event_id", "market_key", "description", "line_point", "outcome_set"), line, strict=False)),
+                    "margin_at_open": stretch.pop("edge_at_open"),
+                    "margin_best": stretch.pop("edge_best"),
+                    **stretch,
+                }
+        return rows
+
+    def middles(self, margins: Table) -> Table:
+        """Per pair of a market's lines the stretches in which both ends can be backed at two operators at little cost."""
+        markets: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+        for row in margins.values():
+            sides = set(row["outcome_sides"])
+            spread = market_rule(row["market_key"])["family"] == "spreads" and sides == {"home", "away"}
+            if row["is_sound"] and row["line_point"] is not None and (spread or sides == {"over", "under"}):
+                key = (row["event_id"], row["market_key"], row["description"])
+                markets[(*key, ("home", "away") if spread else ("over", "under"))].append(row)
+        most = 1 + Fraction(parameter("middle_cost_max"))
+        rows: Table = {}
+        for (event_id, market, description, sides), sets in markets.items():
+            points = sorted({row["line_point"] for row in sets})
+            for one, two in itertools.permutations(points, 2):
+                # what is scored: the total, or how far the home side is ahead, which is -handicap where neither wins
+                low, high = (one, two) if sides[0] == "over" else (-one, -two)
+                if high - low < parameter("middle_width_min"):
+                    continue
+                legs = [
+                    [(row, row["outcome_sides"].index(side)) for row in sets if row["line_point"] == point]
+                    for side, point in zip(sides, (one, two), strict=True)
+                ]
+                for stretch in self._opportunities((event_id, market), legs, most.__ge__, lambda total: 1 - total):
+                    rows[(event_id, market, description, one, two, sides, stretch["valid_from"])] = {
+                        "event_id": event_id,
+                        "market_key": market,
+                        "description": description,
+                        "line_point": one,
+                        "other_line_point": two,
+                        "width": high - low,
+                        "winning_numbers": tuple(n for n in range(-1000, 1001) if _wins_over(n, low) and _wins_over(-n, -high)),
+                        "cost_at_open": -stretch.pop("edge_at_open"),
+                        "cost_best": -stretch.pop("edge_best"),
+                        **stretch,
+                    }
+        return rows
+
+    def _opportunities(
+        self,
+        market: tuple[str, str],
+        legs: Sequence[Sequence[tuple[Row, int]]],
+        is_one: Callable[[Fraction], bool],
+        edge_of: Callable[[Fraction], Fraction],
+    ) -> Iterator[Row]:
+        """The stretches in which some choice of a set for each leg, not all of one operator, is an opportunity.
+
+        Args:
+            market: of which event, and which.
+            legs: of each leg the sets that ever show it, with the place of its outcome in them.
+            is_one: of the sum of the probabilities.
+            edge_of: of that sum, what is better the higher it is.
+        """
+        sets = [row for leg in legs for row, _ in leg]
+        phase, row = None, None
+        for at in sorted({at for each in sets for at in (each["valid_from"], each["valid_to"]) if at is not None}):
+            found = self._best_legs(at, legs, is_one, edge_of)
+            if row is not None and (found is None or found["phase"] != phase):
+                yield self._told(market, row, at)
+                row = None
+            if found is None:
+                continue
+            phase = found["phase"]
+            if row is None:
+                row = {
+                    **{name: found[name] for name in ("sport_key", "outcome_names", "outcome_sides", "phase")},
+                    "valid_from": at,
+                    **{f"{name}_at_open": found[name] for name in _LEG_VALUES},
+                    "edge_at_open": found["edge"],
+                    "edge_best": None,
+                }
+            if row["edge_best"] is None or found["edge"] > row["edge_best"]:
+                row |= {f"{name}_at_best": found[name] for name in _LEG_VALUES}
+                row |= {"edge_best": found["edge"], "best_at": at}
+        if row is not None:
+            yield self._told(market, row, None)
+
+    def _best_legs(
+        self,
+        at: Time,
+        legs: Sequence[Sequence[tuple[Row, int]]],
+        is_one: Callable[[Fraction], bool],
+        edge_of: Callable[[Fraction], Fraction],
+    ) -> Row | None:
+        """Every choice of books is tried."""
+        offers = []
+        for leg in legs:
+            books: dict[str, tuple[Row, int]] = {}
+            for row, place in sorted(leg, key=lambda item: item[0]["set_no"]):
+                stands = row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"])
+                if stands and book_profile(row["bookmaker_key"])[1] in ("back_fixed", "back_net"):
+                    # a book that shows a set twice speaks with the first
+                    books.setdefault(row["bookmaker_key"], (row, place))
+            offers.append(books)
+        cheapest = sum((min((_net(*offer) for offer in books.values()), default=Decimal(2)) for books in offers), Decimal(0))
+        if not is_one(Fraction(cheapest)):
+            return None
+        tried = [
+            (sum((_net(*offers[leg][book]) for leg, book in enumerate(books)), Decimal(0)), books)
+            for books in itertools.product(*offers)
+            if len({book_profile(book)[0] for book in books}) > 1
+        ]
+        if not tried:
+            return None
+        total, books = min(tried)
+        if not is_one(Fraction(total)):
+            return None
+        chosen = [offers[leg][book] for leg, book in enumerate(books)]
+        words = [self._word_of(row, place, at) for row, place in chosen]
+        ages = tuple(_age(word, at) for _, word in words)
+        return {
+            "sport_key": chosen[0][0]["sport_key"],
+            "outcome_names": tuple(row["outcome_names"][place] for row, place in chosen),
+            "outcome_sides": tuple(row["outcome_sides"][place] for row, place in chosen),
+            "phase": "in_play" if any(row["phase_as_known"] == "in_play" for row, _ in chosen) else "pre",
+            "edge": rounded(edge_of(Fraction(total)), 10),
+            "books": books,
+            "prices": tuple(price for price, _ in words),
+            "ages": ages,
+            "stake_shares": tuple(rounded(Fraction(_net(*each)) / Fraction(total), 10) for each in chosen),
+            "outliers": tuple(book for leg, book in enumerate(books) if _is_far(chosen[leg], list(offers[leg].values()))),
+        }
+
+    def _word_of(self, row: Row, place: int, at: Time) -> tuple[Decimal, Quote]:
+        """The price that stands in a set for an outcome, net of commission, and the last quote that said it."""
+        market, point, name = row["market_key"], row["line_point"], row["outcome_names"][place]
+        if market_rule(market)["is_point_in_key"] == "false":
+            point = None
+        elif market_rule(market)["family"] == "spreads" and row["outcome_sides"][place] == "away":
+            point = -point
+        key = (row["event_id"], row["bookmaker_key"], market, row["description"], name, point)
+        for rank in self._ranks(key):
+            for stood in self._standing_at((*key, rank), at):
+                if (
+                    stood["line_point"] == row["line_point"]
+                    and stood["implied_probability"] == row["implied_probabilities"][place]
+                ):
+                    _, kind, commission = book_profile(row["bookmaker_key"])
+                    net = 1 + (stood["price_decimal"] - 1) * (1 - commission) if kind == "back_net" else stood["price_decimal"]
+                    return rounded(net, 8), self._last_word((*key, rank), at)
+        raise AssertionError("a set without its price")
+
+    def _standing_at(self, series: tuple[Any, ...], at: Time) -> Iterator[Row]:
+        if series not in self._stretches_of:
+            self._stretches_of[series] = list(self._stretches(series, self.quotes[series]))
+        for row in self._stretches_of[series]:
+            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
+                yield row
+
+    def _told(self, market: tuple[str, str], row: Row, ends: Time | None) -> Row:
+        """A stretch with its end, its quality, and how often it was seen."""
+        ages = [*row["ages_at_open"], *row["ages_at_best"]]
+        oldest = apart = None
+        if None not in ages:
+            oldest = max(ages)
+            apart = max(max(row[name]) - min(row[name]) for name in ("ages_at_open", "ages_at_best"))
+        quality = "clean"
+        if row["edge_best"] > parameter("implausible_margin"):
+            quality = "implausible"
+        elif row["outliers_at_open"] or row["outliers_at_best"]:
+            quality = "outlier"
+        elif oldest is None or oldest > parameter("stale_leg_seconds") or apart > parameter("stale_spread_seconds"):
+            quality = "stale"
+        elif row["phase"] == "in_play":
+            quality = "in_play"
+        seen = []
+        if ends is not None:
+            books = {*row["books_at_open"], *row["books_at_best"]}
+            within = [a for a in self.shown[market[0]] if row["valid_from"] <= a.captured_at < ends]
+            seen = [a for a in within if any(_shows(a, market[0], book, market[1]) for book in books)]
+        return {
+            **row,
+            "event_id": market[0],
+            "valid_to": ends,
+            "last_seen_at": max((a.captured_at for a in seen), default=None),
+            "captures": len({a.moment for a in seen}) if ends is not None else None,
+            "quality": quality,
+            "max_leg_age_seconds": oldest,
+            "leg_age_spread_seconds": apart,
+        }
+
     # best price
 
     def best_price(self, history: Table) -> Table:
@@ -975,6 +1180,7 @@ _CONSENSUS_VALUES = (
     "fair_median", "fair_mean", "fair_sharp", "median_sum", "group_count", "book_count", "probability_min", "probability_max",
     "stddev_pop", "sharp_weight_total", "sharp_basis",
 )  # fmt: skip
+_LEG_VALUES = ("books", "prices", "ages", "stake_shares", "outliers")
 _BEST_VALUES = ("best_price_decimal", "books", "runner_up_price_decimal", "book_count", "best_hold")
 
 
@@ -1116,6 +1322,50 @@ def _sets_without_outliers(sets: Sequence[Row]) -> list[Row]:
         return len(others) >= parameter("outlier_min_groups") and abs(ratio(row, name) - median(others)) > Fraction(limit)
 
     return [row for row in sets if not any(is_outlier(row, name) for name in row["outcome_names"])]
+
+
+def _net(row: Row, place: int) -> Decimal:
+    """The probability of an outcome at its price after commission: of 1 laid out, 1 + (1/q - 1)(1 - c) comes back."""
+    q = row["implied_probabilities"][place]
+    _, kind, commission = book_profile(row["bookmaker_key"])
+    if kind != "back_net":
+        return Decimal(q)
+    return rounded(1 / (1 + (1 / Fraction(q) - 1) * (1 - Fraction(commission))), 10)
+
+
+def _shows(answer: Answer, event_id: str, book: str, market: str) -> bool:
+    event = answer.event(event_id) if answer.endpoint in ODDS_ENDPOINTS else None
+    shown = [each for each in (event or {}).get("bookmakers", ()) if each["key"] == book]
+    return any(each["key"] == market for holder in shown for each in holder["markets"])
+
+
+def _age(word: Quote, at: Time) -> int | None:
+    if word.last_update is None:
+        return None
+    return min(max((at - word.quote_at) // dt.timedelta(seconds=1), -(2**31)), 2**31 - 1)
+
+
+def _is_far(offer: tuple[Row, int], offers: Sequence[tuple[Row, int]]) -> bool:
+    """Whether an outcome lies far from the median of the other operator groups; a group's lowest margin speaks for it."""
+
+    def ratio(item: tuple[Row, int]) -> Fraction:
+        return Fraction(item[0]["fair_multiplicative"][item[1]])
+
+    voices: dict[str, tuple[Row, int]] = {}
+    for other in sorted(offers, key=lambda item: (item[0]["overround"], item[0]["bookmaker_key"])):
+        voices.setdefault(book_profile(other[0]["bookmaker_key"])[0], other)
+    voices.pop(book_profile(offer[0]["bookmaker_key"])[0])
+    limit = parameter("outlier_pre" if offer[0]["phase_as_known"] == "pre" else "outlier_in_play")
+    return len(voices) >= parameter("outlier_min_groups") and (
+        abs(ratio(offer) - median(map(ratio, voices.values()))) > Fraction(limit)
+    )
+
+
+def _wins_over(score: int, line: Decimal) -> bool:
+    """Whether a stake on more than the line is won in full: on a quarter line, on both lines beside it."""
+    return all(
+        score > side for side in ((line - Decimal("0.25"), line + Decimal("0.25")) if line % Decimal("0.5") else (line,))
+    )
 
 
 def _root_of(value: Fraction) -> Decimal:

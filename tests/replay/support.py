@@ -42,9 +42,15 @@ KEYS: Final = {
     "gold.consensus_line": ("event_id", "market_key", "description", "valid_from"),
     "gold.moves": ("event_id", "market_key", "description", "outcome_set", "bookmaker_key", "changed_at"),
     "gold.steam": ("event_id", "market_key", "description", "outcome_set", "direction", "triggered_at"),
+    "gold.arbitrages": (
+        "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_names", "valid_from",
+    ),
+    "gold.middles": (
+        "event_id", "market_key", "description", "line_point", "other_line_point", "outcome_sides", "valid_from",
+    ),
     "gold.results": ("event_id",),
 }  # fmt: skip
-SURROGATES: Final = ("series_id", "line_id", "set_id", "market_id")
+SURROGATES: Final = ("series_id", "line_id", "set_id", "market_id", "arbitrage_id", "middle_id")
 
 
 def databases_of(server: Server, template: Warehouse, names: Iterator[str]) -> Databases:

@@ -401,6 +401,12 @@ def turn(knob: str, value: int = 0, *, book: int = 0, market: int = 0) -> Change
     return Change(knob, 0, book, market, value)
 
 
+def of_soccer(*turned: tuple[int, int]) -> Look:
+    """A request for all there is of soccer, after a price of some books was turned."""
+    changes = tuple(Change("price", 2, book, 0, value) for book, value in turned)
+    return Look(changes, "odds", 2, 0, 0, True, 0, 2 * SECOND, 0)
+
+
 # What chance finds too seldom.
 DIRECTED: Final[dict[str, tuple[Poll, ...]]] = {
     "scores between listings, then gone": (
@@ -439,5 +445,20 @@ DIRECTED: Final[dict[str, tuple[Poll, ...]]] = {
         due(ask("odds", turn("price", 4)), ask("odds", turn("book"), lag=0 * SECOND)),
         due(ask("event_odds", turn("book"), turn("event")), delay=11 * MINUTE),
         due(ask("odds", turn("event"))),
+    ),
+    # even values are prices of the home side, odd ones of the away side
+    "an arbitrage better, worse, gone, and better than ever": (
+        due(ask("odds")), due(ask("odds", turn("price", 12))), due(ask("odds", turn("price", 10))),
+        due(ask("odds", turn("price", 4), turn("price", 11, book=4))),
+        due(ask("odds", turn("price", 0), turn("price", 14, book=2))), due(ask("odds", turn("price", 4))),
+    ),
+    "an arbitrage of three outcomes": (
+        due(of_soccer()), due(of_soccer((0, 6), (0, 5), (1, 14), (1, 15))), due(of_soccer((1, 3))), due(of_soccer((0, 0))),
+    ),
+    "middles that come and go": (
+        due(ask("odds")), due(ask("odds", turn("point", 1, market=1))), due(ask("odds", turn("point", 1, book=2, market=1))),
+        due(ask("odds", turn("point", 1, book=1, market=2), turn("price", 3, book=3, market=2))),
+        due(ask("odds", turn("point", 0, market=1), turn("second line", book=3, market=1))),
+        due(ask("odds", turn("second line", book=4, market=3), turn("point", 1, book=3, market=3))),
     ),
 }  # fmt: skip

@@ -31,6 +31,8 @@ CHECKS: Final = (
     "gold_consensus",
     "gold_consensus_line",
     "gold_steam",
+    "gold_arbitrages",
+    "gold_middles",
 )
 NBA: Final = "basketball_nba"
 NCAAF: Final = "americanfootball_ncaaf"
@@ -303,6 +305,46 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         copy("gold.steam", "true", triggered_at="triggered_at + interval '1 s'"),
     ),
     ("steam: each of its groups moved that way within the window", "update gold.steam set groups = groups || array['zz']"),
+    # arbitrages
+    ("arbitrages: arbitrage_id is the hash of the line", "update gold.arbitrages set outcome_set = 'yes_no'"),
+    (
+        "arbitrages: rows of a line do not overlap, and at most one is open",
+        copy("gold.arbitrages", "valid_to is null", valid_from="timestamptz '2025-10-09 12:25Z'"),
+    ),
+    ("arbitrages: its event is in events", "delete from gold.events"),
+    (
+        "arbitrages: what sums to less than 1 now is open, and nothing else",
+        "update gold.arbitrages set valid_to = timestamptz '2025-10-09 12:25Z' where valid_to is null",
+    ),
+    (
+        "arbitrages: what sums to less than 1 now is open, and nothing else",
+        "update gold.margins set is_sound = false where bookmaker_key = 'bovada'",
+    ),
+    (
+        "arbitrages: every leg has that price then",
+        "update gold.arbitrages set prices_at_best[1] = 7 where best_at = timestamptz '2025-10-09 12:20Z'",
+    ),
+    # middles
+    ("middles: middle_id is the hash of the pair of lines", "update gold.middles set other_line_point = 46.5, width = 4"),
+    (
+        "middles: rows of a pair do not overlap, and at most one is open",
+        copy("gold.middles", "valid_to is null", valid_from="timestamptz '2025-10-09 12:25Z'"),
+    ),
+    ("middles: its event is in events", "delete from gold.events"),
+    ("middles: it is as wide and as cheap as is listed", "update gold.middles set width = 0.25"),
+    ("middles: it is as wide and as cheap as is listed", "update gold.middles set cost_at_open = 0.021"),
+    (
+        "middles: what is cheap now is open, and nothing else",
+        "update gold.middles set valid_to = timestamptz '2025-10-09 12:25Z' where valid_to is null",
+    ),
+    (
+        "middles: what is cheap now is open, and nothing else",
+        "update gold.margins set is_sound = false where bookmaker_key = 'bovada'",
+    ),
+    (
+        "middles: every leg has that price then",
+        "update gold.middles set books_at_open[2] = 'fanduel' where valid_from = timestamptz '2025-10-09 12:20Z'",
+    ),
 )
 
 
@@ -496,12 +538,21 @@ def _fill(market: Any) -> None:
             market.Answer("participants", [person]),
         ]
 
+    def cheap(minute: float, home: float, under: float) -> Any:
+        """An arbitrage, which gets better, and a middle, which begins."""
+        low = {"h2h": [("Home", home), ("Away", 1.75)], "totals": [("Over", 1.97, 42.5), ("Under", 1.85, 42.5)]}
+        high = {"h2h": [("Home", 1.75), ("Away", 2.0)], "totals": [("Over", 1.85, 44.5), ("Under", under, 44.5)]}
+        return market.event_odds(market.game("c", 600, [book("betmgm", low, minute), book("bovada", high, minute)]))
+
+    def nothing() -> Any:
+        return market.game("w", 600, [], home="X", away="Y")
+
     asked = {"books": ("betmgm", "fanduel"), "markets": ("h2h", "spreads")}
-    market.load(0, market.odds(*nfl(0, 1.8, 600), market.game("w", 600, [], home="X", away="Y"), **asked), *others(0))
-    market.load(10, market.odds(*nfl(10, 1.8, 600), market.game("w", 600, [], home="X", away="Y"), **asked), *others(10))
+    market.load(0, market.odds(*nfl(0, 1.8, 600), nothing(), **asked), *others(0), cheap(0, 2.1, 1.85))
+    market.load(10, market.odds(*nfl(10, 1.8, 600), nothing(), **asked), *others(10), cheap(10, 2.1, 1.85))
     market.publish()
     # a price and a start that move, a book and an event that go
-    market.load(20, market.odds(*nfl(20, 1.85, 615, second_book=False), **asked), *others(20))
+    market.load(20, market.odds(*nfl(20, 1.85, 615, second_book=False), **asked), *others(20), cheap(20, 2.12, 1.97))
     market.publish()
 
 

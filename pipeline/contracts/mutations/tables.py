@@ -55,6 +55,20 @@ def _one(of: str = "true", **changes: str) -> RowMutant:
     return RowMutant(changes, of)
 
 
+# a leg read later than it counts; the rows' other ages follow
+_NEGATIVE: Final = "array_fill(-1, array[cardinality(ages_at_open)])"
+_AGES: Final = (
+    _one(ages_at_open=_NEGATIVE, max_leg_age_seconds="greatest((select max(a.a) from unnest(ages_at_best) as a (a)), -1)"),
+    _one(ages_at_best=_NEGATIVE),
+)
+_LEGS: Final = tuple(
+    _one("cardinality(outcome_names) = 2", **{column: f"{column}[1:1]"})
+    for column in (
+        "outcome_sides", "books_at_open", "prices_at_open", "stake_shares_at_open", "ages_at_open",
+        "books_at_best", "prices_at_best", "stake_shares_at_best", "ages_at_best",
+    )
+)  # fmt: skip
+
 # by the rule's name; where a table needs another, by the table's name and the rule's
 MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "a_book_speaks_for_a_sharp_group": (
@@ -70,15 +84,36 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "gold.consensus.age_is_not_negative": (_one(oldest_quote_age_at_open_seconds="-1"),),
     "gold.closings.age_is_not_negative": (_one("price_native is not null", closing_age_seconds="-1"),),
     "all_move_among_those_quoting": (_one(quoting_count="size + other_way_count - 1"), _one(other_way_count="-1")),
+    "gold.arbitrages.age_is_not_negative": _AGES,
+    "gold.arbitrages_clean.age_is_not_negative": _AGES,
+    "gold.middles.age_is_not_negative": _AGES,
+    "gold.middles_clean.age_is_not_negative": _AGES,
     "arrays_have_one_length": (
         _one(outcome_sides="outcome_sides || outcome_sides"),
         _one("fair_shin is not null", fair_shin="fair_shin[2:]"),
         _one(outcome_names="'{}'", outcome_sides="'{}'", implied_probabilities="'{}'"),
     ),
+    "gold.arbitrages.arrays_have_one_length": (*_LEGS, _one("outcome_set = 'two_way'", outcome_set="'three_way'")),
+    "gold.arbitrages_clean.arrays_have_one_length": _LEGS,
+    "gold.middles.arrays_have_one_length": _LEGS,
+    "gold.middles_clean.arrays_have_one_length": _LEGS,
     "away_score_is_the_number_sent": (
         _one("away_score is not null", away_score="away_score + 1"),
         _one("away_score is not null", away_score_text="null"),
     ),
+    "best_is_as_good_as_the_first": (
+        _one("best_at > valid_from", best_at="valid_from"),
+        _one("best_at = valid_from", best_at="valid_from + interval '1 s'"),
+    ),
+    "gold.arbitrages.best_is_as_good_as_the_first": (
+        _one("best_at > valid_from", best_at="valid_from"),
+        _one("best_at > valid_from", margin_best="margin_at_open - 0.001"),
+    ),
+    "gold.middles.best_is_as_good_as_the_first": (
+        _one("best_at > valid_from", best_at="valid_from"),
+        _one("best_at > valid_from", cost_best="cost_at_open + 0.001"),
+    ),
+    "best_within_the_stretch": (_one(best_at="valid_from - interval '1 s'"), _one("valid_to is not null", best_at="valid_to")),
     "best_hold_is_below_1": (_one(best_hold="1"),),
     "best_price_is_above_1": (_one(best_price_decimal="0"), _one(best_price_decimal="1")),
     "body_sha256_is_a_hash": (_one(body_sha256="upper(body_sha256)"), _one(body_sha256="''")),
@@ -89,6 +124,16 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "bookmaker_key_is_not_empty": (_one(bookmaker_key="''"),),
     "books_is_an_object": (_one(books="'[]'::jsonb"),),
     "catalogue_facts_come_from_the_catalogue": (_one("not is_catalogue", is_active="true"),),
+    "clean_is_fresh_and_before_the_start": (
+        _one("quality = 'clean'", phase="'in_play'"),
+        _one("quality = 'clean'", quality="'in_play'"),
+        _one("quality = 'clean'", max_leg_age_seconds="null"),
+    ),
+    "closed_rows_say_what_was_seen": (
+        _one("valid_to is not null", last_seen_at="null"),
+        _one("valid_to is not null", captures="null"),
+        _one("valid_to is null", captures="1"),
+    ),
     "completed_since_where_completed": (_one("completed", completed_since="null"), _one("completed", completed="false")),
     "delta_point_follows": (_one("delta_point is not null", delta_point="delta_point + 1"), _one(delta_point="99")),
     "delta_point_follows_the_lines": (
@@ -123,6 +168,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     ),
     "duplicate_no_counts_from_1": (_one(duplicate_no="0"),),
     "event_id_is_not_empty": (_one(event_id="''"),),
+    "every_leg_returns_the_same": (
+        _one(prices_at_open="array[prices_at_open[1] + 0.01] || prices_at_open[2:]"),
+        _one(stake_shares_at_best="array[stake_shares_at_best[1] + 0.01] || stake_shares_at_best[2:]"),
+    ),
     "fair_basis_follows_the_line": (
         _one("fair_basis <> 'half_stake'", line_point="2.25"),
         _one("line_point = 0.5", fair_basis="'half_stake'"),
@@ -206,6 +255,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("valid_to is not null", last_seen_at="valid_to"),
         _one("valid_to is not null", last_seen_at="valid_from - interval '1 s'"),
     ),
+    "legs_of_two_books": tuple(
+        _one(**{column: f"array_fill({column}[1], array[cardinality({column})])"})
+        for column in ("books_at_open", "books_at_best")
+    ),
     "liability_is_lay_less_1": (_one(lay_liability="lay_price_decimal"), _one(lay_price_decimal="1", lay_liability="0")),
     "line_point_is_the_point_or_its_mirror": (_one("line_point is not null", line_point="line_point + 0.5"),),
     "line_rank_counts_from_1": (_one(line_rank="0"),),
@@ -227,6 +280,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("is_complete", margin="overround"),
         _one("is_complete", hold="margin"),
     ),
+    "margin_is_positive": (_one(margin_at_open="0"), _one(margin_at_open="-0.01")),
     "markets_are_of_books_shown": (_one("book_markets <> '{}'", books="'{}'::jsonb"),),
     "markets_only_with_odds": (_one("book_markets <> '{}'", shows_odds="false"),),
     "mean_between_the_extremes": (
@@ -260,6 +314,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "no_more_books_offer_it_than_count": (_one(book_count="0"),),
     "none_has_no_quote": (_one("price_native is not null", close_status="'none'"),),
     "not_yet_before_the_opening": (_one("not_yet_at is not null", not_yet_at="first_seen_at"),),
+    "oldest_leg_follows": (
+        _one("max_leg_age_seconds is not null", max_leg_age_seconds="max_leg_age_seconds + 1"),
+        _one("max_leg_age_seconds is not null", max_leg_age_seconds="null"),
+        _one("max_leg_age_seconds is not null", ages_at_open="array_fill(null::integer, array[cardinality(ages_at_open)])"),
+    ),
     "one_group_deviates_by_nothing": (
         _one("group_count = 1", stddev_pop="0.0000000001"),
         _one("probability_min < probability_max", group_count="1", stddev_pop="0"),
@@ -282,6 +341,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("is_left_censored", opened_at="first_seen_at"),
     ),
     "outcomes_are_sorted": (_one("cardinality(outcome_names) = 2", outcome_names="array[outcome_names[2], outcome_names[1]]"),),
+    "outliers_are_legs": tuple(_one(**{column: "array['nobody']"}) for column in ("outliers_at_open", "outliers_at_best")),
+    "outliers_are_said": (
+        _one("quality = 'clean'", outliers_at_best="books_at_best[1:1]"),
+        _one("quality = 'clean'", quality="'outlier'"),
+    ),
     "overround_is_the_sum": (_one(overround="overround + 0.0000000001"), _one(overround="null")),
     "overround_is_positive": (_one(overround="0"),),
     "p_value_in_range": (_one(p_value="-0.1"), _one(p_value="1.1"), _one(score="0", p_value="0.5")),
@@ -300,6 +364,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     ),
     "price_decimal_is_a_price": (_one(price_decimal="0"), _one(price_decimal="-2")),
     "price_decimal_is_above_1": (_one("price_decimal is not null", price_decimal="1"),),
+    "prices_are_above_1": (
+        _one(prices_at_open="array[1] || prices_at_open[2:]"),
+        _one(prices_at_best="prices_at_best[:1] || array[0.5] || prices_at_best[3:]"),
+    ),
     "probabilities_in_range": (
         _one(probability_min="-0.1"),
         _one(probability_max="1.1"),
@@ -339,6 +407,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "score_follows": (_one("lead_count + lag_count > 0", score="2"),),
     "scores_or_a_problem": (_one("completed and problem is null", home_score="null"),),
     "seen_at_least_once": (_one(observations="0"),),
+    **{
+        f"gold.{table}.seen_at_least_once": (_one("captures is not null", captures="0"),)
+        for table in ("arbitrages", "arbitrages_clean", "middles", "middles_clean")
+    },
+    "seen_for_follows": (_one(seen_for_seconds="seen_for_seconds + 1"),),
     "seen_for_is_not_negative": (_one(seen_for_seconds="-1"),),
     "set_no_counts_from_1": (_one(set_no="0"),),
     "share_is_of_whole_groups": (
@@ -364,6 +437,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("fair_shin is null and fair_power is not null", fair_shin="fair_power"),
     ),
     "shin_z_in_range": (_one("shin_z is not null", shin_z="1"), _one("shin_z is not null", shin_z="-0.1")),
+    "sides_face_each_other": (
+        _one(outcome_sides="array[outcome_sides[2], outcome_sides[1]]"),
+        _one(outcome_sides="array['over', 'away']"),
+    ),
     "since_seen_is_not_negative": (_one(seconds_since_seen="-1"),),
     "size_counts_the_groups": (_one(size="size + 1", quoting_count="quoting_count + 1"),),
     "some_book_offers_it": (_one(books="'{}'"),),
@@ -383,6 +460,14 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "sound_sets_are_complete": (_one("is_sound", is_complete="false"),),
     "source_rank_in_range": (_one(source_rank="0"), _one(source_rank="6")),
     "sport_key_is_not_empty": (_one(sport_key="''"),),
+    "spread_within_the_ages": (
+        _one("leg_age_spread_seconds is not null", leg_age_spread_seconds="leg_age_spread_seconds + 1"),
+        _one("leg_age_spread_seconds is not null", leg_age_spread_seconds="null"),
+    ),
+    "stake_shares_sum_to_1": tuple(
+        _one(**{column: f"array[{column}[1] + 0.000000001] || {column}[2:]"})
+        for column in ("stake_shares_at_open", "stake_shares_at_best")
+    ),
     "spread_is_lay_less_back": (_one(spread="spread + 0.01"),),
     "stands_since_before_it_was_seen": (_one(valid_from="captured_at + interval '1 s'"),),
     "start_changes_are_counted": (_one(start_change_count="-1"),),
@@ -393,6 +478,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "started_before_triggered": (_one(started_at="triggered_at + interval '1 s'"),),
     "starts_are_near": (_one(start_gap_seconds="21601"), _one(start_gap_seconds="-1")),
     "the_first_start_is_accepted": (_one("old_start is null", accepted="false"),),
+    "the_first_is_the_best_until_better": (
+        _one("best_at > valid_from", best_at="valid_from"),
+        _one("best_at = valid_from", books_at_best="books_at_best[2:] || books_at_best[1]"),
+        _one("best_at = valid_from", ages_at_best="ages_at_best[2:] || 7777"),
+    ),
     "the_quote_is_whole": (
         _one("price_native is not null", quote_at="null"),
         _one("price_native is not null", price_native="null"),
@@ -406,13 +496,96 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "two_ids": (_one(other_event_id="event_id"),),
     "unlisted_events_were_last_seen": (_one("last_seen_at is not null", status="'gone'", last_seen_at="null"),),
     "valid_from_before_valid_to": (_one(valid_to="valid_from"), _one(valid_to="valid_from - interval '1 s'")),
+    "wide_middles_have_winning_numbers": (_one("width > 1.5", winning_numbers="'{}'"),),
+    "width_is_that_of_the_lines": (
+        _one(width="width + 0.5"),
+        _one(line_point="other_line_point", other_line_point="line_point"),
+        _one(other_line_point="line_point", width="0"),
+    ),
+    "winning_numbers_between_the_lines": (
+        _one("outcome_sides[1] = 'over'", winning_numbers="array[cast(ceil(other_line_point) as integer)]"),
+        _one("outcome_sides[1] = 'home'", winning_numbers="array[cast(floor(-line_point) as integer)]"),
+        _one("width > 1.5", winning_numbers="array_fill(winning_numbers[1], array[50])"),
+    ),
     "window_is_not_empty": (_one(commence_from="captured_at", commence_to="captured_at - interval '1 s'"),),
 }
 
-# Good rows of what the bundled recording does not hold.
+# Good rows of what the bundled recording does not hold, as JSON arrays.
 ROWS: Final[Mapping[str, str]] = {
-    "silver.participants": """{"exchange_id": "00000000-0000-0000-0000-000000000001", "participant_id": "par_1",
-        "sport_key": "basketball_nba", "captured_at": "2025-01-01T00:00:00Z", "full_name": "Some Team"}""",
+    "gold.arbitrages": """[{"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl", "phase": "pre",
+        "quality": "clean", "valid_from": "2025-01-01T00:00:00Z", "valid_to": "2025-01-01T00:30:00Z",
+        "last_seen_at": "2025-01-01T00:20:00Z", "captures": 3, "best_at": "2025-01-01T00:10:00Z",
+        "max_leg_age_seconds": 60, "leg_age_spread_seconds": 40, "books_at_open": ["betmgm", "fanduel"],
+        "prices_at_open": ["2", "2.1"], "stake_shares_at_open": ["0.5121951219", "0.4878048781"],
+        "ages_at_open": [20, 60], "outliers_at_open": [], "books_at_best": ["betmgm", "fanduel"],
+        "prices_at_best": ["2", "2.15"], "stake_shares_at_best": ["0.5180722891", "0.4819277109"],
+        "ages_at_best": [30, 50], "outliers_at_best": [], "margin_at_open": "0.0243902439",
+        "margin_best": "0.0361445783", "arbitrage_id": "00000000-0000-0000-0000-000000000001", "market_key": "h2h",
+        "outcome_set": "two_way", "outcome_names": ["Away", "Home"], "outcome_sides": ["away", "home"]}]""",
+    "gold.arbitrages_clean": """[{"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl",
+        "valid_from": "2025-01-01T00:00:00Z", "valid_to": "2025-01-01T00:30:00Z",
+        "last_seen_at": "2025-01-01T00:20:00Z", "captures": 3, "seen_for_seconds": 1200,
+        "best_at": "2025-01-01T00:10:00Z", "max_leg_age_seconds": 60, "leg_age_spread_seconds": 40,
+        "books_at_open": ["betmgm", "fanduel"], "prices_at_open": ["2", "2.1"],
+        "stake_shares_at_open": ["0.5121951219", "0.4878048781"], "ages_at_open": [20, 60], "books_at_best": ["betmgm",
+        "fanduel"], "prices_at_best": ["2", "2.15"], "stake_shares_at_best": ["0.5180722891", "0.4819277109"],
+        "ages_at_best": [30, 50], "margin_at_open": "0.0243902439", "margin_best": "0.0361445783",
+        "arbitrage_id": "00000000-0000-0000-0000-000000000001", "market_key": "h2h", "outcome_set": "two_way",
+        "outcome_names": ["Away", "Home"], "outcome_sides": ["away", "home"]},
+        {"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl",
+        "valid_from": "2025-01-02T00:00:00Z", "valid_to": null, "last_seen_at": "2025-01-02T00:00:00Z", "captures": 1,
+        "seen_for_seconds": 0, "best_at": "2025-01-02T00:00:00Z", "max_leg_age_seconds": 60,
+        "leg_age_spread_seconds": 40, "books_at_open": ["betmgm", "fanduel"], "prices_at_open": ["2", "2.1"],
+        "stake_shares_at_open": ["0.5121951219", "0.4878048781"], "ages_at_open": [20, 60], "books_at_best": ["betmgm",
+        "fanduel"], "prices_at_best": ["2", "2.1"], "stake_shares_at_best": ["0.5121951219", "0.4878048781"],
+        "ages_at_best": [20, 60], "margin_at_open": "0.0243902439", "margin_best": "0.0243902439",
+        "arbitrage_id": "00000000-0000-0000-0000-000000000001", "market_key": "h2h", "outcome_set": "two_way",
+        "outcome_names": ["Away", "Home"], "outcome_sides": ["away", "home"]}]""",
+    "gold.middles": """[{"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl", "phase": "pre",
+        "quality": "clean", "valid_from": "2025-01-01T00:00:00Z", "valid_to": "2025-01-01T00:30:00Z",
+        "last_seen_at": "2025-01-01T00:20:00Z", "captures": 3, "best_at": "2025-01-01T00:10:00Z",
+        "max_leg_age_seconds": 60, "leg_age_spread_seconds": 40, "books_at_open": ["betmgm", "fanduel"],
+        "prices_at_open": ["1.97", "1.97"], "stake_shares_at_open": ["0.5000000000", "0.5000000000"],
+        "ages_at_open": [20, 60], "outliers_at_open": [], "books_at_best": ["betmgm", "fanduel"],
+        "prices_at_best": ["1.97", "1.99"], "stake_shares_at_best": ["0.5025252525", "0.4974747475"],
+        "ages_at_best": [30, 50], "outliers_at_best": [], "cost_at_open": "0.0152284264", "cost_best": "0.0101267760",
+        "middle_id": "00000000-0000-0000-0000-000000000001", "market_key": "totals", "line_point": "42.5",
+        "other_line_point": "44.5", "width": "2", "winning_numbers": [43, 44], "outcome_names": ["Over", "Under"],
+        "outcome_sides": ["over", "under"]},
+        {"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl", "phase": "pre",
+        "quality": "clean", "valid_from": "2025-01-02T00:00:00Z", "valid_to": null, "last_seen_at": null,
+        "captures": null, "best_at": "2025-01-02T00:00:00Z", "max_leg_age_seconds": 60, "leg_age_spread_seconds": 40,
+        "books_at_open": ["betmgm", "fanduel"], "prices_at_open": ["1.97", "1.97"],
+        "stake_shares_at_open": ["0.5000000000", "0.5000000000"], "ages_at_open": [20, 60], "outliers_at_open": [],
+        "books_at_best": ["betmgm", "fanduel"], "prices_at_best": ["1.97", "1.97"],
+        "stake_shares_at_best": ["0.5000000000", "0.5000000000"], "ages_at_best": [20, 60], "outliers_at_best": [],
+        "cost_at_open": "0.0152284264", "cost_best": "0.0152284264",
+        "middle_id": "00000000-0000-0000-0000-000000000002", "market_key": "spreads", "line_point": "3.5",
+        "other_line_point": "-1.5", "width": "5", "winning_numbers": [-3, -2, -1, 0, 1], "outcome_names": ["Home",
+        "Away"], "outcome_sides": ["home", "away"]}]""",
+    "gold.middles_clean": """[{"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl",
+        "valid_from": "2025-01-01T00:00:00Z", "valid_to": "2025-01-01T00:30:00Z",
+        "last_seen_at": "2025-01-01T00:20:00Z", "captures": 3, "seen_for_seconds": 1200,
+        "best_at": "2025-01-01T00:10:00Z", "max_leg_age_seconds": 60, "leg_age_spread_seconds": 40,
+        "books_at_open": ["betmgm", "fanduel"], "prices_at_open": ["1.97", "1.97"],
+        "stake_shares_at_open": ["0.5000000000", "0.5000000000"], "ages_at_open": [20, 60], "books_at_best": ["betmgm",
+        "fanduel"], "prices_at_best": ["1.97", "1.99"], "stake_shares_at_best": ["0.5025252525", "0.4974747475"],
+        "ages_at_best": [30, 50], "cost_at_open": "0.0152284264", "cost_best": "0.0101267760",
+        "middle_id": "00000000-0000-0000-0000-000000000001", "market_key": "totals", "line_point": "42.5",
+        "other_line_point": "44.5", "width": "2", "winning_numbers": [43, 44], "outcome_names": ["Over", "Under"],
+        "outcome_sides": ["over", "under"]},
+        {"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl",
+        "valid_from": "2025-01-02T00:00:00Z", "valid_to": null, "last_seen_at": "2025-01-02T00:00:00Z", "captures": 1,
+        "seen_for_seconds": 0, "best_at": "2025-01-02T00:00:00Z", "max_leg_age_seconds": 60,
+        "leg_age_spread_seconds": 40, "books_at_open": ["betmgm", "fanduel"], "prices_at_open": ["1.97", "1.97"],
+        "stake_shares_at_open": ["0.5000000000", "0.5000000000"], "ages_at_open": [20, 60], "books_at_best": ["betmgm",
+        "fanduel"], "prices_at_best": ["1.97", "1.97"], "stake_shares_at_best": ["0.5000000000", "0.5000000000"],
+        "ages_at_best": [20, 60], "cost_at_open": "0.0152284264", "cost_best": "0.0152284264",
+        "middle_id": "00000000-0000-0000-0000-000000000002", "market_key": "spreads", "line_point": "3.5",
+        "other_line_point": "-1.5", "width": "5", "winning_numbers": [-3, -2, -1, 0, 1], "outcome_names": ["Home",
+        "Away"], "outcome_sides": ["home", "away"]}]""",
+    "silver.participants": """[{"exchange_id": "00000000-0000-0000-0000-000000000001", "participant_id": "par_1",
+        "sport_key": "basketball_nba", "captured_at": "2025-01-01T00:00:00Z", "full_name": "Some Team"}]""",
 }
 
 
@@ -579,13 +752,13 @@ class _Killers:
 
 
 def good_rows(connection: Connection, contract: TableContract) -> None:
-    """Copy a table, or what a view shows, into ``pg_temp.good``, with a row of what the bundled recording does not hold."""
+    """Copy a table, or what a view shows, into ``pg_temp.good``, with rows of what the bundled recording does not hold."""
     _execute(connection, "drop table if exists pg_temp.good")
     _execute(connection, f"create temporary table good as select * from {contract.name}")
     if contract.name in ROWS:
         row = ROWS[contract.name].replace("'", "''")
         _execute(
-            connection, f"insert into pg_temp.good select * from jsonb_populate_record(null::pg_temp.good, '{row}'::jsonb)"
+            connection, f"insert into pg_temp.good select * from jsonb_populate_recordset(null::pg_temp.good, '{row}'::jsonb)"
         )
     if any(column.name == "captured_at" for column in contract.columns):
         # where the table is kept by month, those rows must find theirs
