@@ -56,6 +56,9 @@ VIEWS: Final = (
     GoldTable("gold.openings", ("series_id",)),
     GoldTable("gold.market_openings", ("event_id", "market_key", "description", "line_point", "outcome_name")),
     GoldTable("gold.closings", ("series_id",)),
+    GoldTable("gold.closing_consensus", ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name")),
+    GoldTable("gold.clv", ("series_id", "horizon")),
+    GoldTable("gold.expected_value", ("line_id", "bookmaker_key")),
 )
 # Every view has it. No digest is kept by it; it only keeps the text that is hashed at once small.
 VIEW_SCOPE: Final = "event_id"

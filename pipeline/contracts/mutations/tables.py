@@ -69,6 +69,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "gold.best_price.age_is_not_negative": (_one(age_at_open_seconds="-1"),),
     "gold.consensus.age_is_not_negative": (_one(oldest_quote_age_at_open_seconds="-1"),),
     "gold.closings.age_is_not_negative": (_one("price_native is not null", closing_age_seconds="-1"),),
+    "age_is_that_of_the_newest": (
+        _one(closing_age_seconds="closing_age_seconds + 1"),
+        _one(newest_quote_at="start_at + interval '1 s'", closing_age_seconds="-1"),
+    ),
     "arrays_have_one_length": (
         _one(outcome_sides="outcome_sides || outcome_sides"),
         _one("fair_shin is not null", fair_shin="fair_shin[2:]"),
@@ -88,6 +92,22 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "bookmaker_key_is_not_empty": (_one(bookmaker_key="''"),),
     "books_is_an_object": (_one(books="'[]'::jsonb"),),
     "catalogue_facts_come_from_the_catalogue": (_one("not is_catalogue", is_active="true"),),
+    "close_where_there_is_one": (
+        _one("price_closing is not null", price_closing="null"),
+        _one("price_closing is not null", clv_status="'no_close'"),
+    ),
+    "clv_ev_follows": (
+        _one("clv_ev is not null", clv_ev="clv_ev + 0.0000000001"),
+        _one("clv_ev is not null", clv_ev="null"),
+        _one("clv_ev is not null", consensus_closing="null"),
+    ),
+    "clv_points_follow": (
+        _one("clv_status = 'point_moved'", clv_points="-clv_points"),
+        _one("clv_points is not null", clv_points="null"),
+        _one("clv_points is null", clv_points="0"),
+    ),
+    "clv_price_follows": (_one("clv_price is not null", clv_price="clv_price + 0.0000000001"),),
+    "clv_probability_follows": (_one("clv_probability is not null", clv_probability="clv_probability + 0.00000001"),),
     "completed_since_where_completed": (_one("completed", completed_since="null"), _one("completed", completed="false")),
     "delta_point_follows": (_one("delta_point is not null", delta_point="delta_point + 1"), _one(delta_point="99")),
     "delta_probability_at_one_point": (
@@ -110,6 +130,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "fair_basis_follows_the_line": (
         _one("fair_basis <> 'half_stake'", line_point="2.25"),
         _one("line_point = 0.5", fair_basis="'half_stake'"),
+    ),
+    "gold.expected_value.fair_basis_follows_the_line": (
+        _one("fair_basis <> 'half_stake'", line_point="2.25"),
+        _one("line_point is null", fair_basis="'half_stake'"),
+        _one("line_point is null", line_point="3"),
     ),
     "fair_keeps_the_order": tuple(
         _one(
@@ -136,6 +161,15 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(f"cardinality({column}) = 2", **{column: f"array[{column}[1] + 0.0000000003, {column}[2]]"})
         for column in ("fair_multiplicative", "fair_additive", "fair_power", "fair_shin")
     ),
+    "fair_probability_in_range": (
+        _one("fair_probability is not null", fair_probability="0"),
+        _one("fair_probability is not null", fair_probability="1"),
+    ),
+    "fair_values_in_range": (
+        *(_one("fair_sharp is not null", **{column: "1"}) for column in ("fair_median", "fair_mean", "fair_sharp")),
+        *(_one("fair_sharp is not null", **{column: "0"}) for column in ("fair_median", "fair_mean", "fair_sharp")),
+        _one(median_sum="0"),
+    ),
     "fair_where_complete": (
         _one("fair_power is not null", fair_power="null"),
         _one("fair_power is not null", power_k="null"),
@@ -154,6 +188,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(seconds_since_last_change="capture_gap_seconds - 1"),
     ),
     "home_score_is_the_number_sent": (_one("home_score is not null", home_score="home_score + 1"),),
+    "horizon_tells_the_time": (
+        _one("horizon = '6h'", horizon="'1h'"),
+        _one("horizon = '24h'", seconds_to_start="86401"),
+        _one("horizon = 'opening'", seconds_to_start="-1"),
+    ),
     "incomplete_sets_have_a_problem": (_one("is_complete and problem is null", is_complete="false"),),
     "kind_says_what_changed": (
         _one("kind = 'price'", kind="'point'"),
@@ -206,6 +245,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("group_count = 1", stddev_pop="0.0000000001"),
         _one("probability_min < probability_max", group_count="1", stddev_pop="0"),
     ),
+    "oldest_not_after_newest": (_one(oldest_quote_at="newest_quote_at + interval '1 s'"),),
     "only_listings_tell_absence": (_one(covers_listing="not covers_listing"),),
     "open_rows_have_no_end": (
         _one("valid_to is null", last_seen_at="valid_from"),
@@ -216,11 +256,18 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("not is_left_censored", opened_at="null"),
         _one("is_left_censored", opened_at="first_seen_at"),
     ),
+    "others_are_counted": (_one(group_count="-1"), _one("fair_probability is not null", group_count="0")),
     "outcomes_are_sorted": (_one("cardinality(outcome_names) = 2", outcome_names="array[outcome_names[2], outcome_names[1]]"),),
     "overround_is_the_sum": (_one(overround="overround + 0.0000000001"), _one(overround="null")),
     "overround_is_positive": (_one(overround="0"),),
     "participant_id_is_not_empty": (_one(participant_id="''"),),
     "place_counts_from_0": (_one(place="-1"),),
+    "point_moved_or_not": (
+        _one("clv_status = 'point_moved'", clv_status="'same_point'"),
+        _one("clv_status = 'same_point'", clv_status="'point_moved'"),
+        _one("clv_status = 'same_point'", point_closing="coalesce(point_closing, 0) + 1"),
+        _one("clv_status = 'same_point'", clv_status="'no_close'", point_closing="1"),
+    ),
     "power_k_follows_the_margin": (
         _one("overround > 1", power_k="0.9"),
         _one("overround < 1", power_k="1.1"),
@@ -231,6 +278,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("price_decimal is not null", price_decimal="null"),
         _one("price_decimal is not null", implied_probability="null"),
     ),
+    "prices_are_above_1": (_one(price_taken="1"), _one("price_closing is not null", price_closing="1")),
     "price_decimal_is_a_price": (_one(price_decimal="0"), _one(price_decimal="-2")),
     "price_decimal_is_above_1": (_one("price_decimal is not null", price_decimal="1"),),
     "probabilities_in_range": (
@@ -240,6 +288,14 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(median_sum="0"),
     ),
     "probability_in_range": (_one(implied_probability="0"), _one(implied_probability="1.1"), _one(implied_probability="'NaN'")),
+    "probabilities_are_in_range": (
+        _one(probability_taken="0"),
+        _one(probability_taken="1"),
+        _one("consensus_closing is not null", consensus_closing="1"),
+        _one("consensus_closing is not null", consensus_closing="0"),
+        _one("probability_closing is not null", probability_closing="0"),
+        _one("probability_closing is not null", probability_closing="1"),
+    ),
     "gold.market_openings.probability_in_range": (_one(probability="0"), _one(probability="1")),
     "gold.fair_probabilities.probability_in_range": (
         _one(implied_probability="0"),
@@ -256,6 +312,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "quote_at_not_after_captured_at": (_one(quote_at="captured_at + interval '1 s'"),),
     "quote_at_not_after_first_seen": (_one(quote_at="first_seen_at + interval '1 s'"),),
     "quotes_close_before_the_start": (_one("quote_at is not null", quote_at="start_at + interval '1 s'"),),
+    "gold.closing_consensus.quotes_close_before_the_start": (_one(newest_quote_at="start_at + interval '1 s'"),),
     "reason_where_not_usable": (_one("is_usable", is_usable="false"), _one("is_usable", reason="'too_old'")),
     "runner_up_is_below_the_best": (_one("runner_up_price_decimal is not null", runner_up_price_decimal="best_price_decimal"),),
     "runner_up_where_more_books_count": (
@@ -268,6 +325,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("runner_coverage is not null", runner_coverage="1.1"),
     ),
     "scores_or_a_problem": (_one("completed and problem is null", home_score="null"),),
+    "seen_before_it_is_taken": (_one(seconds_since_seen="-1"),),
     "seen_at_least_once": (_one(observations="0"),),
     "seen_for_is_not_negative": (_one(seen_for_seconds="-1"),),
     "set_no_counts_from_1": (_one(set_no="0"),),
@@ -304,6 +362,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("old_start <> new_start", accepted="not accepted"),
     ),
     "starts_are_near": (_one(start_gap_seconds="21601"), _one(start_gap_seconds="-1")),
+    "status_says_whether_they_agree": (
+        _one("close_status = 'too_few_groups'", close_status="'ok'"),
+        _one("close_status in ('ok', 'old')", close_status="'too_few_groups'"),
+    ),
+    "taken_before_the_start": (_one(taken_at="start_at"),),
     "the_first_start_is_accepted": (_one("old_start is null", accepted="false"),),
     "the_quote_is_whole": (
         _one("price_native is not null", quote_at="null"),
@@ -316,6 +379,22 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "two_ids": (_one(other_event_id="event_id"),),
     "unlisted_events_were_last_seen": (_one("last_seen_at is not null", status="'gone'", last_seen_at="null"),),
     "valid_from_before_valid_to": (_one(valid_to="valid_from"), _one(valid_to="valid_from - interval '1 s'")),
+    "value_follows": (
+        _one("ev_fraction is not null", ev_fraction="ev_fraction + 0.0000000001"),
+        _one("ev_fraction is not null", ev_fraction="null"),
+        _one("ev_fraction is null", ev_fraction="0"),
+    ),
+    "value_where_enough_groups": (
+        _one("ev_fraction is not null", ev_basis="'too_few_groups'"),
+        _one("ev_fraction is null", ev_basis="'median_of_others'"),
+    ),
+    "values_at_one_point": (
+        _one("clv_status = 'point_moved'", clv_price="0"),
+        _one("clv_status = 'point_moved'", clv_ev="0"),
+        _one("clv_status = 'point_moved'", clv_probability="0"),
+        _one("clv_status = 'point_moved'", consensus_closing="0.5"),
+        _one("clv_status = 'same_point'", clv_price="null"),
+    ),
     "window_is_not_empty": (_one(commence_from="captured_at", commence_to="captured_at - interval '1 s'"),),
 }
 
