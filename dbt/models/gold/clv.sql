@@ -63,8 +63,8 @@ cross join lateral (
 
     agreed as materialized (
         select
-            held.market_key, held.description, held.line_point, held.outcome_set, held.outcome_name, held.fair_median,
-            held.group_count, held.close_status
+            {{ line_key('held', after='held.outcome_set') }} as line_key,
+            held.outcome_name, held.fair_median, held.group_count, held.close_status
         from {{ ref('closing_consensus') }} as held
         where held.event_id = event.event_id
     ),
@@ -149,6 +149,8 @@ cross join lateral (
     compared as (
         select
             taken.*,
+            -- where the book closed
+            {{ line_key('taken', after='taken.outcome_set') }} as line_key,
             case
                 -- prices among other outcomes are another product
                 when taken.price_net is null or taken.outcome_set <> taken.outcome_set_taken then 'no_close'
@@ -175,9 +177,6 @@ cross join lateral (
     from compared
     left join agreed
         on compared.clv_status = 'same_point'
-        and agreed.market_key = compared.market_key
-        and agreed.description is not distinct from compared.description
-        and agreed.line_point is not distinct from compared.line_point_taken
-        and agreed.outcome_set = compared.outcome_set_taken
+        and agreed.line_key = compared.line_key
         and agreed.outcome_name = compared.outcome_name
 ) as judged

@@ -25,10 +25,11 @@ select
     valued.quote_age_seconds
 from {{ ref('events') }} as event
 cross join lateral (
-    with offered as (
+    with offered as materialized (
         select
             best.line_id, best.market_key, best.description, best.line_point, best.outcome_set, best.outcome_name,
             best.outcome_side, best.valid_from, best.best_price_decimal as price_decimal,
+            {{ line_key('best') }} as place,
             {{ line_key('best', after='best.outcome_set') }} as line_key,
             book.bookmaker_key
         from {{ ref('best_price') }} as best
@@ -36,32 +37,36 @@ cross join lateral (
         where best.event_id = event.event_id and best.valid_to is null
     ),
 
+    open_rows as materialized (
+        select
+            history.series_id, history.line_rank, history.bookmaker_key, history.outcome_name, history.price_decimal,
+            history.phase_as_known,
+            {{ line_key('history') }} as place
+        from {{ ref('price_history') }} as history
+        where history.event_id = event.event_id and history.valid_to is null and history.price_side = 'back'
+    ),
+
     -- the quote behind the price: a book that shows an outcome twice offers the first
     quoted as materialized (
         select distinct on (offered.line_id, offered.bookmaker_key)
             offered.*,
             coalesce(profile.operator_group, offered.bookmaker_key) as operator_group,
-            history.phase_as_known, quote.captured_at, quote.quote_at, quote.last_update
+            open_rows.phase_as_known, quote.captured_at, quote.quote_at, quote.last_update
         from offered
-        join {{ ref('price_history') }} as history
-            on history.event_id = event.event_id
-            and history.valid_to is null
-            and history.price_side = 'back'
-            and history.bookmaker_key = offered.bookmaker_key
-            and history.market_key = offered.market_key
-            and history.description is not distinct from offered.description
-            and history.line_point is not distinct from offered.line_point
-            and history.outcome_name = offered.outcome_name
+        join open_rows
+            on open_rows.bookmaker_key = offered.bookmaker_key
+            and open_rows.place = offered.place
+            and open_rows.outcome_name = offered.outcome_name
         left join lateral {{ profile_at('offered.bookmaker_key', 'offered.valid_from') }} as profile on true
         cross join lateral (
             select q.captured_at, q.quote_at, q.last_update
             from {{ ref('quotes') }} as q
-            where q.event_id = event.event_id and q.series_id = history.series_id and q.line_rank = history.line_rank
+            where q.event_id = event.event_id and q.series_id = open_rows.series_id and q.line_rank = open_rows.line_rank
             order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
             limit 1
         ) as quote
-        where {{ price_net('history.price_decimal', 'profile') }} = offered.price_decimal
-        order by offered.line_id, offered.bookmaker_key, history.line_rank
+        where {{ price_net('open_rows.price_decimal', 'profile') }} = offered.price_decimal
+        order by offered.line_id, offered.bookmaker_key, open_rows.line_rank
     ),
 
     -- every set that stands, as in consensus
@@ -105,7 +110,7 @@ cross join lateral (
         group by asked.line_key, asked.operator_group, usable.outcome_name
     ),
 
-    agreed as (
+    agreed as materialized (
         select
             seen_by_others.*,
             cast(sum(median) over (partition by line_key, operator_group) as numeric(12, 10)) as median_sum,
