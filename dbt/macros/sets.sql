@@ -43,3 +43,12 @@ case
     when family = 'totals' and period = 'full_game' and (line_point < total_min or line_point > total_max) then 'total_out_of_range'
 end
 {%- endmacro %}
+
+{#- What fair values on a line are probabilities of. -#}
+{% macro fair_basis(family, line_point) -%}
+case
+            when {{ family }} = 'draw_no_bet' or mod({{ line_point }}, 1) = 0 then 'no_push'
+            when abs(mod({{ line_point }}, 1)) in (0.25, 0.75) then 'half_stake'
+            else 'plain'
+        end
+{%- endmacro %}

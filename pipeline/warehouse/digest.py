@@ -66,6 +66,9 @@ VIEWS: Final = (
     GoldTable("gold.market_openings", ("event_id", "market_key", "description", "line_point", "outcome_name")),
     GoldTable("gold.closings", ("series_id",)),
     GoldTable("gold.lead_lag", ("sport_key", "market_key", "operator_group", "other_group"), part="sport_key"),
+    GoldTable("gold.closing_consensus", ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name")),
+    GoldTable("gold.clv", ("series_id", "horizon")),
+    GoldTable("gold.expected_value", ("line_id", "bookmaker_key")),
 )
 
 

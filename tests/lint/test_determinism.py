@@ -189,7 +189,7 @@ def python_files() -> Iterator[Path]:
 
 
 def sql_files() -> Iterator[Path]:
-    for folder in ("models", "macros", "tests", "snapshots", "stand_in"):
+    for folder in ("models", "macros", "tests", "analyses", "snapshots", "stand_in"):
         yield from sorted((REPOSITORY / "dbt" / folder).rglob("*.sql"))
 
 

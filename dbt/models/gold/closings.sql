@@ -18,6 +18,22 @@ select
     quote.implied_probability,
     quote.outcome_set,
     quote.overround,
+    (
+        select cast(outcome.probability as numeric(12, 10))
+        from (
+            select m.is_sound, m.outcome_names, m.implied_probabilities, m.fair_power, m.valid_to
+            from {{ ref('margins') }} as m
+            where m.set_id = {{ set_id_of('quote', 'quote.line_point') }} and m.valid_from <= quote.captured_at
+            order by m.valid_from desc
+            limit 1
+        ) as held
+        cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
+        where held.is_sound
+            and (held.valid_to is null or held.valid_to > quote.captured_at)
+            and outcome.name = quote.outcome_name
+            -- that very price, in whichever format a stretch has it: two formats of one price differ by their rounding
+            and abs(1 / outcome.q - quote.price_decimal) <= 0.006 + 0.0005 * quote.price_decimal * quote.price_decimal
+    ) as fair_probability,
     quote.captured_at,
     quote.quote_at,
     {{ seconds_between('quote.quote_at', 'event.start_at') }} as closing_age_seconds,

@@ -57,56 +57,7 @@ outcomes as materialized (
     ) as outcome (outcome_name, outcome_side, ratio, probability)
 ),
 
--- who is far from the others: a group's lowest margin is what the others are compared with
-first_voices as (
-    select distinct on (at, event_id, line_key, outcome_name, operator_group)
-        at, event_id, line_key, outcome_name, operator_group, ratio
-    from outcomes
-    order by at, event_id, line_key, outcome_name, operator_group, overround, bookmaker_key
-),
-
-ranked_voices as (
-    select
-        first_voices.*,
-        cast(row_number() over (
-            partition by at, event_id, line_key, outcome_name order by ratio, operator_group
-        ) as integer) as position,
-        array_agg(ratio) over (
-            partition by at, event_id, line_key, outcome_name
-            order by ratio, operator_group
-            rows between unbounded preceding and unbounded following
-        ) as ordered_ratios
-    from first_voices
-),
-
--- a set is left out where any of its outcomes is an outlier
-against_others as (
-    select
-        outcomes.*,
-        bool_or(
-            cardinality(ranked_voices.ordered_ratios) - 1 >= {{ parameter('outlier_min_groups') }}
-            and abs(outcomes.ratio - {{ median_of_others('ranked_voices.ordered_ratios', 'ranked_voices.position') }}) > case
-                when outcomes.phase_as_known = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
-            end
-        ) over (partition by outcomes.at, outcomes.event_id, outcomes.line_key, outcomes.bookmaker_key) as is_outlier
-    from outcomes
-    join ranked_voices
-        on ranked_voices.at = outcomes.at
-        and ranked_voices.event_id = outcomes.event_id
-        and ranked_voices.line_key = outcomes.line_key
-        and ranked_voices.outcome_name = outcomes.outcome_name
-        and ranked_voices.operator_group = outcomes.operator_group
-),
-
-usable as (
-    select
-        against_others.*,
-        row_number() over (
-            partition by at, event_id, line_key, outcome_name, operator_group order by overround, bookmaker_key
-        ) = 1 as speaks
-    from against_others
-    where not coalesce(is_outlier, false)
-),
+{{ usable_votes('outcomes', ['at', 'event_id', 'line_key']) }},
 
 counted as (
     select
@@ -117,20 +68,7 @@ counted as (
         min(line_point) as line_point,
         min(outcome_set) as outcome_set,
         min(outcome_side) as outcome_side,
-        cast(count(*) as integer) as book_count,
-        cast(count(*) filter (where speaks) as integer) as group_count,
-        {{ median_of('array_agg(probability order by probability) filter (where speaks)') }} as median,
-        sum(probability) filter (where speaks) as probability_sum,
-        min(probability) filter (where speaks) as probability_min,
-        max(probability) filter (where speaks) as probability_max,
-        sum(probability * probability) filter (where speaks) as square_sum,
-        sum(sharp_weight) filter (where speaks) as sharp_weight_total,
-        sum(sharp_weight * probability) filter (where speaks) as sharp_sum,
-        case
-            when bool_or(speaks and sharp_weight > 0 and operator_group = 'pinnacle') then 'pinnacle'
-            when bool_or(speaks and sharp_weight > 0 and is_exchange) then 'exchange'
-            else 'us_proxy'
-        end as sharpest,
+        {{ counted_votes() }},
         array_agg(bookmaker_key order by bookmaker_key) filter (where speaks) as voices
     from usable
     group by at, event_id, line_key, outcome_name
@@ -150,20 +88,13 @@ keyed as materialized (
             ['event_id', 'market_key', key_part('description'), 'line_point', 'outcome_set', key_part('outcome_name')]
         ) }} as uuid) as line_id,
         event_id, line_key, at, sport_key, market_key, description, line_point, outcome_set, outcome_name, outcome_side,
-        -- numbers are widened before a division, so that its rounding never decides ours
-        case when is_enough then cast(round(median, 40) / median_sum as numeric(12, 10)) end as fair_median,
-        case when is_enough then cast(round(probability_sum, 40) / group_count as numeric(12, 10)) end as fair_mean,
-        case
-            when is_enough and sharp_weight_total >= {{ parameter('sharp_weight_min') }}
-                then cast(round(sharp_sum, 40) / sharp_weight_total as numeric(12, 10))
-        end as fair_sharp,
+        {{ agreed_values() }},
         median_sum, group_count, book_count, probability_min, probability_max,
         cast(
             sqrt(round(group_count * square_sum - probability_sum * probability_sum, 40) / (group_count * group_count))
             as numeric(12, 10)
         ) as stddev_pop,
         cast(sharp_weight_total as numeric(10, 4)) as sharp_weight_total,
-        case when is_enough and sharp_weight_total >= {{ parameter('sharp_weight_min') }} then sharpest else 'none' end as sharp_basis,
         voices
     from agreed
 ),

@@ -241,11 +241,7 @@ written as (
             end
         ) as problem,
         begun.quote_problem is null as is_sound,
-        case
-            when begun.family = 'draw_no_bet' or mod(begun.line_point, 1) = 0 then 'no_push'
-            when abs(mod(begun.line_point, 1)) in (0.25, 0.75) then 'half_stake'
-            else 'plain'
-        end as fair_basis,
+        {{ fair_basis('begun.family', 'begun.line_point') }} as fair_basis,
         fair.fair_multiplicative, fair.fair_additive, fair.fair_power, fair.fair_shin, fair.power_k, fair.shin_z
     from begun
     left join fair on begun.is_fair and fair.implied_probabilities = begun.implied_probabilities

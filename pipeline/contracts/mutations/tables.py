@@ -88,6 +88,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "gold.arbitrages_clean.age_is_not_negative": _AGES,
     "gold.middles.age_is_not_negative": _AGES,
     "gold.middles_clean.age_is_not_negative": _AGES,
+    "age_is_that_of_the_newest": (
+        _one(closing_age_seconds="closing_age_seconds + 1"),
+        _one(newest_quote_at="start_at + interval '1 s'", closing_age_seconds="-1"),
+    ),
     "arrays_have_one_length": (
         _one(outcome_sides="outcome_sides || outcome_sides"),
         _one("fair_shin is not null", fair_shin="fair_shin[2:]"),
@@ -134,6 +138,22 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("valid_to is not null", captures="null"),
         _one("valid_to is null", captures="1"),
     ),
+    "close_where_there_is_one": (
+        _one("price_closing is not null", price_closing="null"),
+        _one("price_closing is not null", clv_status="'no_close'"),
+    ),
+    "clv_ev_follows": (
+        _one("clv_ev is not null", clv_ev="clv_ev + 0.0000000001"),
+        _one("clv_ev is not null", clv_ev="null"),
+        _one("clv_ev is not null", consensus_closing="null"),
+    ),
+    "clv_points_follow": (
+        _one("clv_status = 'point_moved'", clv_points="-clv_points"),
+        _one("clv_points is not null", clv_points="null"),
+        _one("clv_points is null", clv_points="0"),
+    ),
+    "clv_price_follows": (_one("clv_price is not null", clv_price="clv_price + 0.0000000001"),),
+    "clv_probability_follows": (_one("clv_probability is not null", clv_probability="clv_probability + 0.00000001"),),
     "completed_since_where_completed": (_one("completed", completed_since="null"), _one("completed", completed="false")),
     "delta_point_follows": (_one("delta_point is not null", delta_point="delta_point + 1"), _one(delta_point="99")),
     "delta_point_follows_the_lines": (
@@ -176,6 +196,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("fair_basis <> 'half_stake'", line_point="2.25"),
         _one("line_point = 0.5", fair_basis="'half_stake'"),
     ),
+    "gold.expected_value.fair_basis_follows_the_line": (
+        _one("fair_basis <> 'half_stake'", line_point="2.25"),
+        _one("line_point is null", fair_basis="'half_stake'"),
+        _one("line_point is null", line_point="3"),
+    ),
     "fair_keeps_the_order": tuple(
         _one(
             "implied_probabilities[1] > implied_probabilities[2] and fair_shin is not null and cardinality(fair_shin) = 2",
@@ -200,6 +225,15 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "fair_probabilities_sum_to_1": tuple(
         _one(f"cardinality({column}) = 2", **{column: f"array[{column}[1] + 0.0000000003, {column}[2]]"})
         for column in ("fair_multiplicative", "fair_additive", "fair_power", "fair_shin")
+    ),
+    "fair_probability_in_range": (
+        _one("fair_probability is not null", fair_probability="0"),
+        _one("fair_probability is not null", fair_probability="1"),
+    ),
+    "fair_values_in_range": (
+        *(_one("fair_sharp is not null", **{column: "1"}) for column in ("fair_median", "fair_mean", "fair_sharp")),
+        *(_one("fair_sharp is not null", **{column: "0"}) for column in ("fair_median", "fair_mean", "fair_sharp")),
+        _one(median_sum="0"),
     ),
     "fair_where_complete": (
         _one("fair_power is not null", fair_power="null"),
@@ -231,6 +265,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(groups="array(select one.key from unnest(groups) as one (key) order by 1 desc)"),
     ),
     "home_score_is_the_number_sent": (_one("home_score is not null", home_score="home_score + 1"),),
+    "horizon_tells_the_time": (
+        _one("horizon = '6h'", horizon="'1h'"),
+        _one("horizon = '24h'", seconds_to_start="86401"),
+        _one("horizon = 'opening'", seconds_to_start="-1"),
+    ),
     "incomplete_sets_have_a_problem": (_one("is_complete and problem is null", is_complete="false"),),
     "its_group_quotes": (
         _one(operator_group="'nobody'"),
@@ -330,6 +369,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         ),
         _one("line_min < line_max and line_median is not null", group_share_at_modal="1"),
     ),
+    "oldest_not_after_newest": (_one(oldest_quote_at="newest_quote_at + interval '1 s'"),),
     "only_listings_tell_absence": (_one(covers_listing="not covers_listing"),),
     "open_rows_have_no_end": (
         _one("valid_to is null", last_seen_at="valid_from"),
@@ -340,6 +380,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("not is_left_censored", opened_at="null"),
         _one("is_left_censored", opened_at="first_seen_at"),
     ),
+    "others_are_counted": (_one(group_count="-1"), _one("fair_probability is not null", group_count="0")),
     "outcomes_are_sorted": (_one("cardinality(outcome_names) = 2", outcome_names="array[outcome_names[2], outcome_names[1]]"),),
     "outliers_are_legs": tuple(_one(**{column: "array['nobody']"}) for column in ("outliers_at_open", "outliers_at_best")),
     "outliers_are_said": (
@@ -351,6 +392,12 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "p_value_in_range": (_one(p_value="-0.1"), _one(p_value="1.1"), _one(score="0", p_value="0.5")),
     "participant_id_is_not_empty": (_one(participant_id="''"),),
     "place_counts_from_0": (_one(place="-1"),),
+    "point_moved_or_not": (
+        _one("clv_status = 'point_moved'", clv_status="'same_point'"),
+        _one("clv_status = 'same_point'", clv_status="'point_moved'"),
+        _one("clv_status = 'same_point'", point_closing="coalesce(point_closing, 0) + 1"),
+        _one("clv_status = 'same_point'", clv_status="'no_close'", point_closing="1"),
+    ),
     "power_k_follows_the_margin": (
         _one("overround > 1", power_k="0.9"),
         _one("overround < 1", power_k="1.1"),
@@ -362,6 +409,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("price_decimal is not null", price_decimal="null"),
         _one("price_decimal is not null", implied_probability="null"),
     ),
+    "gold.clv.prices_are_above_1": (_one(price_taken="1"), _one("price_closing is not null", price_closing="1")),
     "price_decimal_is_a_price": (_one(price_decimal="0"), _one(price_decimal="-2")),
     "price_decimal_is_above_1": (_one("price_decimal is not null", price_decimal="1"),),
     "prices_are_above_1": (
@@ -375,6 +423,14 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(median_sum="0"),
     ),
     "probability_in_range": (_one(implied_probability="0"), _one(implied_probability="1.1"), _one(implied_probability="'NaN'")),
+    "probabilities_are_in_range": (
+        _one(probability_taken="0"),
+        _one(probability_taken="1"),
+        _one("consensus_closing is not null", consensus_closing="1"),
+        _one("consensus_closing is not null", consensus_closing="0"),
+        _one("probability_closing is not null", probability_closing="0"),
+        _one("probability_closing is not null", probability_closing="1"),
+    ),
     "gold.market_openings.probability_in_range": (_one(probability="0"), _one(probability="1")),
     "gold.fair_probabilities.probability_in_range": (
         _one(implied_probability="0"),
@@ -391,6 +447,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "quote_at_not_after_captured_at": (_one(quote_at="captured_at + interval '1 s'"),),
     "quote_at_not_after_first_seen": (_one(quote_at="first_seen_at + interval '1 s'"),),
     "quotes_close_before_the_start": (_one("quote_at is not null", quote_at="start_at + interval '1 s'"),),
+    "gold.closing_consensus.quotes_close_before_the_start": (_one(newest_quote_at="start_at + interval '1 s'"),),
     "reason_where_not_usable": (_one("is_usable", is_usable="false"), _one("is_usable", reason="'too_old'")),
     "run_starts_with_or_before_it": (_one(run_began_at="changed_at + interval '1 s'"),),
     "runner_up_is_below_the_best": (_one("runner_up_price_decimal is not null", runner_up_price_decimal="best_price_decimal"),),
@@ -406,6 +463,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "score_and_p_value_together": (_one("score is null", p_value="0.5"), _one("score is null", score="0")),
     "score_follows": (_one("lead_count + lag_count > 0", score="2"),),
     "scores_or_a_problem": (_one("completed and problem is null", home_score="null"),),
+    "seen_before_it_is_taken": (_one(seconds_since_seen="-1"),),
     "seen_at_least_once": (_one(observations="0"),),
     **{
         f"gold.{table}.seen_at_least_once": (_one("captures is not null", captures="0"),)
@@ -477,6 +535,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     ),
     "started_before_triggered": (_one(started_at="triggered_at + interval '1 s'"),),
     "starts_are_near": (_one(start_gap_seconds="21601"), _one(start_gap_seconds="-1")),
+    "status_says_whether_they_agree": (
+        _one("close_status = 'too_few_groups'", close_status="'ok'"),
+        _one("close_status in ('ok', 'old')", close_status="'too_few_groups'"),
+    ),
+    "taken_before_the_start": (_one(taken_at="start_at"),),
     "the_first_start_is_accepted": (_one("old_start is null", accepted="false"),),
     "the_first_is_the_best_until_better": (
         _one("best_at > valid_from", best_at="valid_from"),
@@ -506,6 +569,22 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("outcome_sides[1] = 'over'", winning_numbers="array[cast(ceil(other_line_point) as integer)]"),
         _one("outcome_sides[1] = 'home'", winning_numbers="array[cast(floor(-line_point) as integer)]"),
         _one("width > 1.5", winning_numbers="array_fill(winning_numbers[1], array[50])"),
+    ),
+    "value_follows": (
+        _one("ev_fraction is not null", ev_fraction="ev_fraction + 0.0000000001"),
+        _one("ev_fraction is not null", ev_fraction="null"),
+        _one("ev_fraction is null", ev_fraction="0"),
+    ),
+    "value_where_enough_groups": (
+        _one("ev_fraction is not null", ev_basis="'too_few_groups'"),
+        _one("ev_fraction is null", ev_basis="'median_of_others'"),
+    ),
+    "values_at_one_point": (
+        _one("clv_status = 'point_moved'", clv_price="0"),
+        _one("clv_status = 'point_moved'", clv_ev="0"),
+        _one("clv_status = 'point_moved'", clv_probability="0"),
+        _one("clv_status = 'point_moved'", consensus_closing="0.5"),
+        _one("clv_status = 'same_point'", clv_price="null"),
     ),
     "window_is_not_empty": (_one(commence_from="captured_at", commence_to="captured_at - interval '1 s'"),),
 }

@@ -1,0 +1,25 @@
+{#- The row of book_profile of a book at a time, for `left join lateral … on true`. -#}
+{% macro profile_at(bookmaker_key, at) -%}
+(
+    select profiles.operator_group, profiles.sharp_weight, profiles.is_exchange, profiles.commission, profiles.price_kind
+    from {{ ref('book_profile') }} as profiles
+    where profiles.bookmaker_key = {{ bookmaker_key }}
+        and {{ at }} >= coalesce(profiles.valid_from, '-infinity')
+        and {{ at }} < coalesce(profiles.valid_to, 'infinity')
+)
+{%- endmacro %}
+
+{#- A decimal price as its bettor is paid: of exchanges net of commission. `profile` is the alias of profile_at. -#}
+{% macro price_net(price_decimal, profile) -%}
+cast(
+    case
+        when {{ profile }}.price_kind = 'back_net' then 1 + ({{ price_decimal }} - 1) * (1 - {{ profile }}.commission)
+        else {{ price_decimal }}
+    end as numeric(14, 8)
+)
+{%- endmacro %}
+
+{#- Whether a book's prices are its own; fantasy operators have none. -#}
+{% macro has_own_prices(profile) -%}
+coalesce({{ profile }}.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+{%- endmacro %}

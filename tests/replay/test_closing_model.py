@@ -1,0 +1,73 @@
+"""On real recordings the closings and the consensus at the close are those of a plain model: slices with starts of games."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Role, Warehouse
+from tests.replay.closing_model import Closings
+from tests.replay.model import Gold, Table, market_rule
+from tests.replay.support import Databases, differences, take
+from tests.replay.test_model_on_recordings import batches_of
+from tests.replay.transcript import Transcript
+
+pytestmark = pytest.mark.recorded
+
+SLICES: dict[str, tuple[Sequence[int], dict[str, Any]]] = {
+    "nfl_week6_2025": ((*range(0, 415, 60), *range(240, 275, 3)), {"endpoints": ["odds"]}),
+    "worldcup_quarterfinals_2026": ((*range(0, 428, 25), *range(322, 353, 2)), {"endpoints": ["odds"]}),
+    "nba_historical_2023": ((*range(0, 60, 4), *range(250, 290, 3)), {}),
+    "nhl_four_endpoints_2025": (range(22), {}),
+}
+
+
+def read(warehouse: Warehouse, query: str, key: Sequence[str]) -> Table:
+    with warehouse.connect(Role.READER) as connection:
+        cursor = connection.execute(query.encode())
+        names = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(names, values, strict=True)) for values in cursor]
+    return {tuple(row[name] for name in key): {name: row[name] for name in row if name not in key} for row in rows}
+
+
+@pytest.mark.parametrize("name", SLICES)
+def test_closings_are_those_of_the_model(
+    name: str, recorded_dir: Path, tmp_path: Path, databases: Databases, project: DbtProject, transcript: Transcript
+) -> None:
+    batches = batches_of(recorded_dir / f"{name}.tar.xz", *SLICES[name], tmp_path)
+    model = Closings(Gold(batches))
+    closed, agreed = model.closing_rows(), model.consensus_rows()
+    # the slices hold what the rules tell apart
+    assert {row["close_status"] for row in closed.values()} > {"provisional"}
+    assert any(row["fair_median"] is not None for row in agreed.values())
+    with databases() as warehouse, transcript.instead_of_dbt():
+        take(warehouse, project, batches, step=0)
+        found = read(
+            warehouse,
+            "select closing.event_id, closing.bookmaker_key, closing.market_key, closing.description, closing.outcome_name,"
+            " first_row.point as key_point, closing.price_native, closing.line_point, closing.captured_at, closing.quote_at,"
+            " closing.closing_age_seconds, closing.fair_probability, closing.close_status"
+            " from gold.closings as closing"
+            " join (select series_id, min(point) as point from gold.price_history group by series_id) as first_row"
+            " on first_row.series_id = closing.series_id",
+            ("event_id", "bookmaker_key", "market_key", "description", "outcome_name", "key_point"),
+        )
+        lines = read(
+            warehouse,
+            "select event_id, market_key, description, line_point, outcome_set, outcome_name, outcome_side, fair_median,"
+            " fair_mean, fair_sharp, sharp_basis, median_sum, group_count, book_count, closing_age_seconds, close_status,"
+            " is_main_line from gold.closing_consensus where outcome_set <> 'field'",
+            ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name"),
+        )
+    # the point is part of a series' name only where the market's rule says so
+    found = {
+        (*key[:5], key[5] if market_rule(key[2])["is_point_in_key"] == "true" else None): row
+        for key, row in found.items()
+        if market_rule(key[2])["family"] != "outrights"
+    }
+    difference = differences({"closings": found, "consensus": lines}, {"closings": closed, "consensus": agreed})
+    assert not difference, "\n".join(difference)
