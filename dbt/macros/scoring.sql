@@ -34,10 +34,10 @@ cast(
 {% macro wilson_bound(hits, n, way) -%}
 cast(
     round(
-        {{ hits }} + 1.9207294104 {{ way }} 1.959963985
-        * sqrt(round({{ hits }} * ({{ n }} - {{ hits }}), 40) / {{ n }} + 0.9603647052),
+        {{ hits }} + 1.920729410347062 {{ way }} 1.959963984540054
+        * sqrt(round({{ hits }} * ({{ n }} - {{ hits }}), 40) / {{ n }} + 0.960364705173531),
         24
-    ) / ({{ n }} + 3.8414588208) as numeric(12, 10)
+    ) / ({{ n }} + 3.841458820694124) as numeric(12, 10)
 )
 {%- endmacro %}
 

@@ -21,11 +21,13 @@ class GoldTable:
         name: with its schema, e.g. ``gold.price_history``.
         key: columns that identify a row.
         scope_key: the column by which its digest is kept in parts; empty for views, of which nothing is kept.
+        part_key: the column by which a view's digest is built, so that the text that is hashed at once stays small.
     """
 
     name: str
     key: tuple[str, ...]
     scope_key: str = ""
+    part_key: str = "event_id"
 
     @property
     def is_view(self) -> bool:
@@ -56,9 +58,29 @@ VIEWS: Final = (
     GoldTable("gold.openings", ("series_id",)),
     GoldTable("gold.market_openings", ("event_id", "market_key", "description", "line_point", "outcome_name")),
     GoldTable("gold.closings", ("series_id",)),
+    GoldTable("gold.outcome_grades", ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name")),
+    GoldTable("gold.closing_returns", ("series_id",)),
+    GoldTable(
+        "gold.calibration_observations",
+        ("event_id", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
+    ),
+    GoldTable(
+        "gold.calibration",
+        ("sport_key", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
+        part_key="sport_key",
+    ),
+    GoldTable(
+        "gold.calibration_bins",
+        ("sport_key", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours", "bin"),
+        part_key="sport_key",
+    ),
+    GoldTable(
+        "gold.calibration_differences",
+        ("sport_key", "market_key", "outcome_set", "horizon_hours", "bookmaker_key", "other_bookmaker_key"),
+        part_key="sport_key",
+    ),
+    GoldTable("gold.book_scorecard", ("sport_key", "bookmaker_key", "month"), part_key="sport_key"),
 )
-# Every view has it. No digest is kept by it; it only keeps the text that is hashed at once small.
-VIEW_SCOPE: Final = "event_id"
 
 
 class Session(Protocol):
@@ -134,7 +156,7 @@ def _whole(cursor: Any, table: GoldTable) -> str:
 
 def _scoped(table: GoldTable, where: str) -> str:
     """A query of (table_name, scope_key, row_count, digest) per scope."""
-    scope = table.scope_key or VIEW_SCOPE
+    scope = table.scope_key or table.part_key
     order = ", ".join(f"t.{column}" for column in table.key)
     return (
         f"select '{table.name}' as table_name, t.{scope} as scope_key, count(*) as row_count,"

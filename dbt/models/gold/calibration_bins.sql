@@ -29,7 +29,7 @@ select
     cast(n as integer) as n_events,
     mean_probability,
     hit_rate,
-    greatest({{ wilson_bound('hits', 'n', '-') }}, 0) as hit_rate_low,
-    least({{ wilson_bound('hits', 'n', '+') }}, 1) as hit_rate_high,
+    cast(greatest({{ wilson_bound('hits', 'n', '-') }}, 0) as numeric(12, 10)) as hit_rate_low,
+    cast(least({{ wilson_bound('hits', 'n', '+') }}, 1) as numeric(12, 10)) as hit_rate_high,
     n >= {{ parameter('calibration_min_events') }} as publishable
 from counted
