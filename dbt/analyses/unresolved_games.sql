@@ -1,5 +1,5 @@
--- Unresolved games and why: each game with a main market that nobody could settle, as the columns of `sports-market results import`
--- (fill in the scores, take out what follows them), newest first.
+-- Unresolved games and why: each game with a main market that could not be settled, newest first. Saved as CSV with the scores
+-- filled in, and without the rows that stay open, it is what `sports-market results import` takes.
 select
     graded.event_id,
     graded.sport_key,

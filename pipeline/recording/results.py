@@ -26,7 +26,8 @@ from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 from pipeline.recording.store import RecordingWriter, content_sha256
 
 REQUIRED: Final = ("event_id", "sport_title", "commence_time", "home_team", "away_team", "home_score", "away_score")
-OPTIONAL: Final = ("sport_key", "completed", "captured_at", "last_update")
+# reasons is what the query of unresolved games tells its reader: of a result it says nothing, and is not taken
+OPTIONAL: Final = ("sport_key", "completed", "captured_at", "last_update", "reasons")
 _SHOWN_PROBLEMS: Final = 20
 _EVENT_ID: Final = re.compile(r"[0-9a-f]{32}")
 _KEY: Final = re.compile(r"[a-z0-9_]{1,120}")
@@ -118,9 +119,7 @@ def import_results(
             rows += 1
             before = kept.setdefault((result.captured_at, result.event_id), result)
             if before.event != result.event:
-                problems.append(
-                    f"{result.place}: event {result.event_id} has another result at {before.place}; keep one of them"
-                )
+                problems.append(f"{result.place}: event {result.event_id} has another result at {before.place}; keep one")
     if not problems and not kept:
         problems.append(f"{', '.join(map(str, files))}: no results; write one row per game below the header")
     if problems:
@@ -230,7 +229,7 @@ def _wrong_cells(row: Mapping[str, str]) -> Iterator[str]:
         ("home_team", "write the team's name, as in gold.events"),
         ("away_team", "write the team's name, as in gold.events"),
     ):
-        if not 0 < len(row.get(name, "")) <= _NAME_LENGTH:
+        if not 0 < len(row.get(name, "")) <= _NAME_LENGTH or not row[name].isprintable():
             yield column(name, advice)
     if row.get("home_team") and row.get("home_team") == row.get("away_team"):
         yield column("away_team", "write the other team")

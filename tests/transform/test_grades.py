@@ -179,10 +179,10 @@ def test_what_is_unresolved_is_filled_in_and_imported(market: Any, tmp_path: Pat
 
     [row] = market.rows(compiled(market, "unresolved_games"))
     assert row[-1] == "h2h: never_completed"
-    columns = ("event_id", "sport_key", "sport_title", "commence_time", "home_team", "away_team", "home_score", "away_score")
+    columns = ["event_id", "sport_key", "sport_title", "commence_time", "home_team", "away_team"]
     table = tmp_path / "results.csv"
     with table.open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows([columns, (*row[:6], 14, 27)])
+        csv.writer(stream).writerows([[*columns, "home_score", "away_score", "reasons"], (*row[:6], 14, 27, row[8])])
     before = market.rows("select * from gold.events"), market.rows("select * from gold.sports")
     # known the day after the game, long before the newest answer
     import_results([table], tmp_path / "recording", captured_at=to_iso(market.at(60 * 24)))
