@@ -175,7 +175,7 @@ def test_a_bad_cell_is_refused_with_its_place(tmp_path: Path, changes: dict[str,
         (",".join([*REQUIRED, "home_team"]) + "\n", "line 1: column home_team stands twice; keep one"),
         (",".join(REQUIRED) + "\n", "no results; write one row per game below the header"),
         (",".join(REQUIRED) + "\n1,2\n", "line 2: 2 cells under 7 columns"),
-        (",".join(REQUIRED) + '\n"1"2,2\n', "line 2: "),
+        (",".join(REQUIRED) + '\n"1"2' + ",x" * 6 + "\n", "write it as a spreadsheet saves CSV"),
     ],
 )
 def test_a_file_that_is_no_such_table_is_refused(tmp_path: Path, content: str, said: str) -> None:

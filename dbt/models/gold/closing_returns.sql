@@ -2,7 +2,7 @@
 -- What a unit staked at each closing price came back as.
 select
     closing.series_id,
-    closing.event_id,
+    finished.event_id,
     closing.sport_key,
     closing.bookmaker_key,
     closing.market_key,
