@@ -153,6 +153,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--books", metavar="KEYS", help="bookmaker keys that were asked for (default: those the answers show)")
     one.add_argument("--regions", metavar="KEYS", help="regions that were asked for; covers their books")
 
+    _results(commands)
+
     one = _command(commands, "replay", _replay, "replay a recording in a database of its own, and prove every batch")
     one.add_argument("recording", metavar="RECORDING", type=Path, nargs="?", help="its folder (default: the bundled one)")
     _json(one)
@@ -319,6 +321,18 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _results(commands: Any) -> None:
+    text = "results that the API no longer gives"
+    group = commands.add_parser("results", help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False)
+    steps = group.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
+    one = _command(steps, "import", _results_import, "turn results in CSV files into a recording of the API's own scores")
+    one.add_argument("files", metavar="FILE", type=Path, nargs="+", help="a CSV file with a header, one row per game")
+    one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new, or a recording")
+    one.add_argument("--captured-at", metavar="TIME", help="when the results were known (default: the column captured_at)")
+    one.add_argument("--sport", metavar="KEY", help="the sport key (default: the column sport_key)")
+    _json(one)
+
+
 def _quarantine(commands: Any) -> None:
     text = "answers that their contract refuses"
     group = commands.add_parser("quarantine", help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False)
@@ -434,6 +448,12 @@ def _import_lines(report: ImportReport, out: Path) -> Iterator[str]:
         yield f"{out}: {report.batches:,} batches ({report.batches_written:,} new), {size}, {times}"
     else:
         yield "Nothing was imported."
+
+
+def _results_import(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.recording.results import import_results
+
+    return screen.end(import_results(options.files, options.out, captured_at=options.captured_at, sport=options.sport))
 
 
 def _replay(options: argparse.Namespace, screen: Screen) -> int:

@@ -86,6 +86,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 def test_the_commands() -> None:
     ours = {
         "import",
+        "results import",
         "replay",
         "load",
         "verify",
@@ -395,6 +396,19 @@ def test_an_import_of_nothing_ends_in_3(tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(["import", "answers", "--out", "recording"]) == 3
     assert "Nothing was imported." in capsys.readouterr().out
     assert not (tmp_path / "recording").exists()
+
+
+def test_results_import(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = "event_id,sport_title,commence_time,home_team,away_team,home_score,away_score"
+    row = f"{'0a' * 16},NHL,2025-10-09T23:00:00Z,A,B,3,2"
+    (tmp_path / "results.csv").write_text(f"{header}\n{row}\n")
+    command = ["results", "import", "results.csv", "--out", "recording", "--captured-at", "2025-10-16T12:00:00Z", "--json"]
+    assert cli.main([*command, "--sport", "icehockey_nhl"]) == 0
+    assert json.loads(capsys.readouterr().out)["batches_written"] == 1
+    assert len(Recording.open("recording")) == 1
+    assert cli.main(command) == 3
+    shown = capsys.readouterr()
+    assert shown.out == "" and "results.csv, line 2, column sport_key is empty" in shown.err
 
 
 def test_simulate_makes_the_bundled_recording(capsys: pytest.CaptureFixture[str]) -> None:

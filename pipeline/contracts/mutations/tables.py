@@ -75,15 +75,16 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("opening_basis = 'sharp'", bookmaker_key="null"),
         _one("opening_basis = 'sharp'", price_decimal="null"),
     ),
+    "a_pair_stands_once": (_one(other_bookmaker_key="bookmaker_key"), _one(other_bookmaker_key="''")),
     "a_price_at_or_below_1_is_a_problem": (
         _one("problem is null", price_decimal="1"),
         _one("problem is null", price_decimal="null"),
     ),
+    "a_probability_is_one": (_one(probability="0"), _one(probability="1")),
     "age_is_not_negative": (_one(quote_age_seconds="-1"),),
     "gold.best_price.age_is_not_negative": (_one(age_at_open_seconds="-1"),),
     "gold.consensus.age_is_not_negative": (_one(oldest_quote_age_at_open_seconds="-1"),),
     "gold.closings.age_is_not_negative": (_one("price_native is not null", closing_age_seconds="-1"),),
-    "all_move_among_those_quoting": (_one(quoting_count="size + other_way_count - 1"), _one(other_way_count="-1")),
     "gold.arbitrages.age_is_not_negative": _AGES,
     "gold.arbitrages_clean.age_is_not_negative": _AGES,
     "gold.middles.age_is_not_negative": _AGES,
@@ -92,6 +93,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(closing_age_seconds="closing_age_seconds + 1"),
         _one(newest_quote_at="start_at + interval '1 s'", closing_age_seconds="-1"),
     ),
+    "all_move_among_those_quoting": (_one(quoting_count="size + other_way_count - 1"), _one(other_way_count="-1")),
     "arrays_have_one_length": (
         _one(outcome_sides="outcome_sides || outcome_sides"),
         _one("fair_shin is not null", fair_shin="fair_shin[2:]"),
@@ -105,6 +107,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("away_score is not null", away_score="away_score + 1"),
         _one("away_score is not null", away_score_text="null"),
     ),
+    "best_hold_is_below_1": (_one(best_hold="1"),),
     "best_is_as_good_as_the_first": (
         _one("best_at > valid_from", best_at="valid_from"),
         _one("best_at = valid_from", best_at="valid_from + interval '1 s'"),
@@ -117,30 +120,34 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("best_at > valid_from", best_at="valid_from"),
         _one("best_at > valid_from", cost_best="cost_at_open + 0.001"),
     ),
-    "best_within_the_stretch": (_one(best_at="valid_from - interval '1 s'"), _one("valid_to is not null", best_at="valid_to")),
-    "best_hold_is_below_1": (_one(best_hold="1"),),
     "best_price_is_above_1": (_one(best_price_decimal="0"), _one(best_price_decimal="1")),
+    "best_within_the_stretch": (_one(best_at="valid_from - interval '1 s'"), _one("valid_to is not null", best_at="valid_to")),
     "body_sha256_is_a_hash": (_one(body_sha256="upper(body_sha256)"), _one(body_sha256="''")),
+    "bookmaker_key_is_not_empty": (_one(bookmaker_key="''"),),
     "books_are_sorted_and_stand_once": (
         _one(books="books || books"),
         _one("cardinality(books) > 1", books="array(select book.key from unnest(books) as book (key) order by 1 desc)"),
     ),
-    "bookmaker_key_is_not_empty": (_one(bookmaker_key="''"),),
     "books_is_an_object": (_one(books="'[]'::jsonb"),),
+    "brier_follows": (
+        _one("outcome_set <> 'three_way'", brier="brier + 0.0000000001"),
+        _one("outcome_set = 'three_way'", brier="2.1"),
+        _one("outcome_set = 'three_way'", brier="-0.1"),
+    ),
     "catalogue_facts_come_from_the_catalogue": (_one("not is_catalogue", is_active="true"),),
     "clean_is_fresh_and_before_the_start": (
         _one("quality = 'clean'", phase="'in_play'"),
         _one("quality = 'clean'", quality="'in_play'"),
         _one("quality = 'clean'", max_leg_age_seconds="null"),
     ),
+    "close_where_there_is_one": (
+        _one("price_closing is not null", price_closing="null"),
+        _one("price_closing is not null", clv_status="'no_close'"),
+    ),
     "closed_rows_say_what_was_seen": (
         _one("valid_to is not null", last_seen_at="null"),
         _one("valid_to is not null", captures="null"),
         _one("valid_to is null", captures="1"),
-    ),
-    "close_where_there_is_one": (
-        _one("price_closing is not null", price_closing="null"),
-        _one("price_closing is not null", clv_status="'no_close'"),
     ),
     "clv_ev_follows": (
         _one("clv_ev is not null", clv_ev="clv_ev + 0.0000000001"),
@@ -171,6 +178,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("delta_point <> 0", delta_probability="new_probability - old_probability"),
     ),
     "deviation_within_the_range": (_one(stddev_pop="-0.1"), _one(stddev_pop="probability_max - probability_min + 0.1")),
+    "differences_in_range": (_one(brier_difference="-2.1"), _one(log_loss_difference="14")),
     "direction_fits_the_outcome": (
         _one("outcome_side = 'home' and direction is not null", direction="'over'"),
         _one("outcome_side = 'over' and direction is not null", direction="'away'"),
@@ -187,6 +195,8 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("delta_probability < 0 and outcome_side = 'under'", direction="'under'"),
     ),
     "duplicate_no_counts_from_1": (_one(duplicate_no="0"),),
+    "error_of_two_or_more": (_one("n_events > 1", brier_se="null"), _one("n_events = 1", log_loss_se="0.1")),
+    "errors_are_not_negative": (_one("n_events > 1", brier_se="-0.1"), _one("n_events > 1", log_loss_se="-0.1")),
     "event_id_is_not_empty": (_one(event_id="''"),),
     "every_leg_returns_the_same": (
         _one(prices_at_open="array[prices_at_open[1] + 0.01] || prices_at_open[2:]"),
@@ -260,17 +270,27 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(seconds_since_last_change="-1", capture_gap_seconds="-1"),
         _one(seconds_since_last_change="capture_gap_seconds - 1"),
     ),
+    "grades_rest_on_scores": (_one("grade = 'win'", home_score="null"), _one("grade = 'push'", away_score="null")),
     "groups_are_sorted_and_stand_once": (
         _one(groups="groups || groups"),
         _one(groups="array(select one.key from unnest(groups) as one (key) order by 1 desc)"),
     ),
+    "halves_on_quarter_points": (_one("grade = 'half_win'", line_point="0.5"), _one("grade = 'half_loss'", line_point="null")),
+    "hold_is_below_1": (_one("mean_hold is not null", mean_hold="1"),),
     "home_score_is_the_number_sent": (_one("home_score is not null", home_score="home_score + 1"),),
+    "horizon_is_one_of_ours": (_one(horizon_hours="2"), _one(horizon_hours="-1")),
     "horizon_tells_the_time": (
         _one("horizon = '6h'", horizon="'1h'"),
         _one("horizon = '24h'", seconds_to_start="86401"),
         _one("horizon = 'opening'", seconds_to_start="-1"),
     ),
     "incomplete_sets_have_a_problem": (_one("is_complete and problem is null", is_complete="false"),),
+    "interval_holds_the_rate": (
+        _one(hit_rate_low="-0.1"),
+        _one(hit_rate_high="1.1"),
+        _one(hit_rate_low="hit_rate + 0.01"),
+        _one(hit_rate_high="hit_rate - 0.01"),
+    ),
     "its_group_quotes": (
         _one(operator_group="'nobody'"),
         _one(quoting_groups="quoting_groups || quoting_groups"),
@@ -312,7 +332,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("line_median is not null", line_modal="line_min - 1"),
         _one(line_min="line_max + 1"),
     ),
-    "market_key_is_not_empty": (_one(market_key="''"),),
+    "log_loss_is_clipped": (_one(log_loss="0"), _one(log_loss="14")),
     "margin_and_hold_follow": (
         _one("is_complete", margin="null"),
         _one("is_complete", hold="null"),
@@ -320,6 +340,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("is_complete", hold="margin"),
     ),
     "margin_is_positive": (_one(margin_at_open="0"), _one(margin_at_open="-0.01")),
+    "market_key_is_not_empty": (_one(market_key="''"),),
     "markets_are_of_books_shown": (_one("book_markets <> '{}'", books="'{}'::jsonb"),),
     "markets_only_with_odds": (_one("book_markets <> '{}'", shows_odds="false"),),
     "mean_between_the_extremes": (
@@ -327,6 +348,12 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("fair_sharp is not null", fair_sharp="probability_min - 0.0000000001"),
         _one("probability_min < probability_max", probability_min="probability_max", probability_max="probability_min"),
     ),
+    "mean_lies_in_the_bin": (
+        _one(bin="10", mean_probability="1"),
+        _one("bin > 0", mean_probability="bin / 10.0 - 0.01"),
+        _one("bin < 9", mean_probability="(bin + 1) / 10.0 + 0.01"),
+    ),
+    "mean_scores_in_range": (_one(brier="-0.1"), _one(brier="2.1"), _one(log_loss="0"), _one(log_loss="14")),
     "median_and_mean_together": (_one("fair_mean is not null", fair_mean="null"), _one("fair_mean is null", fair_mean="0.5")),
     "median_between_the_extremes": (
         _one("fair_median is not null", fair_median="probability_max + 0.1", median_sum="1"),
@@ -338,6 +365,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("fair_additive is not null and problem is null", fair_additive="null"),
     ),
     "midpoint_between_the_sides": (_one(midpoint_probability="0.0000001"), _one(midpoint_probability="0.9999999")),
+    "month_begins": (_one(month="month + 1"),),
     "more_move_than_against": (_one(size="other_way_count"),),
     "move_probabilities_in_range": (
         _one(old_probability="-0.1"),
@@ -351,6 +379,12 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     ),
     "no_margin_no_change": (_one("fair_shin is not null", overround="1"),),
     "no_more_books_offer_it_than_count": (_one(book_count="0"),),
+    "no_share_of_nothing": (
+        _one("uptime is not null", uptime="null"),
+        _one("stale_share is not null", aged_quotes="0"),
+        _one("outlier_share is null", outlier_share="0"),
+        _one("mean_hold is not null", mean_hold="null"),
+    ),
     "none_has_no_quote": (_one("price_native is not null", close_status="'none'"),),
     "not_yet_before_the_opening": (_one("not_yet_at is not null", not_yet_at="first_seen_at"),),
     "oldest_leg_follows": (
@@ -358,6 +392,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("max_leg_age_seconds is not null", max_leg_age_seconds="null"),
         _one("max_leg_age_seconds is not null", ages_at_open="array_fill(null::integer, array[cardinality(ages_at_open)])"),
     ),
+    "oldest_not_after_newest": (_one(oldest_quote_at="newest_quote_at + interval '1 s'"),),
     "one_group_deviates_by_nothing": (
         _one("group_count = 1", stddev_pop="0.0000000001"),
         _one("probability_min < probability_max", group_count="1", stddev_pop="0"),
@@ -369,7 +404,6 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         ),
         _one("line_min < line_max and line_median is not null", group_share_at_modal="1"),
     ),
-    "oldest_not_after_newest": (_one(oldest_quote_at="newest_quote_at + interval '1 s'"),),
     "only_listings_tell_absence": (_one(covers_listing="not covers_listing"),),
     "open_rows_have_no_end": (
         _one("valid_to is null", last_seen_at="valid_from"),
@@ -381,15 +415,22 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("is_left_censored", opened_at="first_seen_at"),
     ),
     "others_are_counted": (_one(group_count="-1"), _one("fair_probability is not null", group_count="0")),
+    "outcome_is_0_or_1": (_one("outcome_set = 'three_way'", outcome="2"),),
     "outcomes_are_sorted": (_one("cardinality(outcome_names) = 2", outcome_names="array[outcome_names[2], outcome_names[1]]"),),
     "outliers_are_legs": tuple(_one(**{column: "array['nobody']"}) for column in ("outliers_at_open", "outliers_at_best")),
     "outliers_are_said": (
         _one("quality = 'clean'", outliers_at_best="books_at_best[1:1]"),
         _one("quality = 'clean'", quality="'outlier'"),
     ),
-    "overround_is_the_sum": (_one(overround="overround + 0.0000000001"), _one(overround="null")),
+    "overrides_name_their_reason": (_one(rule="'override'"), _one(override_reason="'the referee said so'")),
     "overround_is_positive": (_one(overround="0"),),
+    "overround_is_the_sum": (_one(overround="overround + 0.0000000001"), _one(overround="null")),
     "p_value_in_range": (_one(p_value="-0.1"), _one(p_value="1.1"), _one(score="0", p_value="0.5")),
+    "pair_errors_of_two_or_more": (
+        _one("common_n > 1", brier_difference_se="null"),
+        _one("common_n > 1", log_loss_difference_se="-0.1"),
+        _one("common_n = 1", log_loss_difference_se="0.1"),
+    ),
     "participant_id_is_not_empty": (_one(participant_id="''"),),
     "place_counts_from_0": (_one(place="-1"),),
     "point_moved_or_not": (
@@ -409,20 +450,13 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("price_decimal is not null", price_decimal="null"),
         _one("price_decimal is not null", implied_probability="null"),
     ),
-    "gold.clv.prices_are_above_1": (_one(price_taken="1"), _one("price_closing is not null", price_closing="1")),
     "price_decimal_is_a_price": (_one(price_decimal="0"), _one(price_decimal="-2")),
     "price_decimal_is_above_1": (_one("price_decimal is not null", price_decimal="1"),),
+    "gold.clv.prices_are_above_1": (_one(price_taken="1"), _one("price_closing is not null", price_closing="1")),
     "prices_are_above_1": (
         _one(prices_at_open="array[1] || prices_at_open[2:]"),
         _one(prices_at_best="prices_at_best[:1] || array[0.5] || prices_at_best[3:]"),
     ),
-    "probabilities_in_range": (
-        _one(probability_min="-0.1"),
-        _one(probability_max="1.1"),
-        _one(fair_median="1.1"),
-        _one(median_sum="0"),
-    ),
-    "probability_in_range": (_one(implied_probability="0"), _one(implied_probability="1.1"), _one(implied_probability="'NaN'")),
     "probabilities_are_in_range": (
         _one(probability_taken="0"),
         _one(probability_taken="1"),
@@ -431,44 +465,60 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("probability_closing is not null", probability_closing="0"),
         _one("probability_closing is not null", probability_closing="1"),
     ),
+    "probabilities_in_range": (
+        _one(probability_min="-0.1"),
+        _one(probability_max="1.1"),
+        _one(fair_median="1.1"),
+        _one(median_sum="0"),
+    ),
+    "probability_in_range": (_one(implied_probability="0"), _one(implied_probability="1.1"), _one(implied_probability="'NaN'")),
     "gold.market_openings.probability_in_range": (_one(probability="0"), _one(probability="1")),
     "gold.fair_probabilities.probability_in_range": (
         _one(implied_probability="0"),
         _one(implied_probability="1"),
         *(_one(**{column: "-0.1"}) for column in ("fair_multiplicative", "fair_additive", "fair_power", "fair_shin")),
     ),
+    "probability_is_one_over_price": (_one("price_decimal is not null", price_decimal="price_decimal + 1"),),
     "problem_where_not_sound": (
         _one("is_sound", problem="'incomplete'"),
         _one("not is_sound", problem="null"),
         _one("not is_sound", problem="'underround'"),
     ),
-    "probability_is_one_over_price": (_one("price_decimal is not null", price_decimal="price_decimal + 1"),),
     "quote_at_is_the_earlier_time": (_one(quote_at="captured_at + interval '1 s'"),),
     "quote_at_not_after_captured_at": (_one(quote_at="captured_at + interval '1 s'"),),
     "quote_at_not_after_first_seen": (_one(quote_at="first_seen_at + interval '1 s'"),),
+    "quoted_before_the_look": (_one(valid_from="start_at + interval '1 s'"), _one("horizon_hours = 24", valid_from="start_at")),
     "quotes_close_before_the_start": (_one("quote_at is not null", quote_at="start_at + interval '1 s'"),),
     "gold.closing_consensus.quotes_close_before_the_start": (_one(newest_quote_at="start_at + interval '1 s'"),),
     "reason_where_not_usable": (_one("is_usable", is_usable="false"), _one("is_usable", reason="'too_old'")),
-    "run_starts_with_or_before_it": (_one(run_began_at="changed_at + interval '1 s'"),),
-    "runner_up_is_below_the_best": (_one("runner_up_price_decimal is not null", runner_up_price_decimal="best_price_decimal"),),
-    "runner_up_where_more_books_count": (
-        _one("runner_up_price_decimal is not null", runner_up_price_decimal="null"),
-        _one("runner_up_price_decimal is null", book_count="book_count + 1"),
+    "return_follows_the_grade": (
+        _one("grade = 'win'", return_multiple="price_decimal - 1"),
+        _one("grade = 'win'", grade="'half_win'"),
+        _one("grade = 'win'", grade="'push'"),
+        _one("grade = 'loss'", return_multiple="0.5"),
+        _one("grade = 'loss'", grade="'half_loss'"),
+        _one("grade = 'loss'", grade="'void'"),
     ),
+    "run_starts_with_or_before_it": (_one(run_began_at="changed_at + interval '1 s'"),),
     "runner_coverage_of_fields": (
         _one("outcome_set <> 'field'", runner_coverage="1"),
         _one("runner_coverage is not null", runner_coverage="0"),
         _one("runner_coverage is not null", runner_coverage="1.1"),
     ),
+    "runner_up_is_below_the_best": (_one("runner_up_price_decimal is not null", runner_up_price_decimal="best_price_decimal"),),
+    "runner_up_where_more_books_count": (
+        _one("runner_up_price_decimal is not null", runner_up_price_decimal="null"),
+        _one("runner_up_price_decimal is null", book_count="book_count + 1"),
+    ),
     "score_and_p_value_together": (_one("score is null", p_value="0.5"), _one("score is null", score="0")),
     "score_follows": (_one("lead_count + lag_count > 0", score="2"),),
     "scores_or_a_problem": (_one("completed and problem is null", home_score="null"),),
-    "seen_before_it_is_taken": (_one(seconds_since_seen="-1"),),
     "seen_at_least_once": (_one(observations="0"),),
     **{
         f"gold.{table}.seen_at_least_once": (_one("captures is not null", captures="0"),)
         for table in ("arbitrages", "arbitrages_clean", "middles", "middles_clean")
     },
+    "seen_before_it_is_taken": (_one(seconds_since_seen="-1"),),
     "seen_for_follows": (_one(seen_for_seconds="seen_for_seconds + 1"),),
     "seen_for_is_not_negative": (_one(seen_for_seconds="-1"),),
     "set_no_counts_from_1": (_one(set_no="0"),),
@@ -476,6 +526,17 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("group_share_at_modal is not null", group_share_at_modal="0"),
         _one("group_share_at_modal is not null", group_share_at_modal="1 + 1.0 / group_count"),
         _one("group_count > 2 and group_share_at_modal is not null", group_share_at_modal="0.5 / group_count"),
+    ),
+    "shares_are_shares": (_one(uptime="1.1"), _one(stale_share="-0.1"), _one(outlier_share="1.1")),
+    "shares_follow_the_grade": (
+        _one("grade = 'win'", won_share="0.5"),
+        _one("grade = 'win'", refunded_share="1"),
+        _one("grade = 'half_win'", won_share="1"),
+        _one("grade = 'push'", refunded_share="0"),
+        _one("grade = 'half_loss'", refunded_share="1"),
+        _one("grade = 'loss'", refunded_share="0.5"),
+        _one("grade = 'unresolved'", won_share="0"),
+        _one("grade = 'loss'", grade="'void'"),
     ),
     "sharp_basis_is_named": (
         _one("fair_sharp is null", sharp_basis="'pinnacle'"),
@@ -502,9 +563,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "since_seen_is_not_negative": (_one(seconds_since_seen="-1"),),
     "size_counts_the_groups": (_one(size="size + 1", quoting_count="quoting_count + 1"),),
     "some_book_offers_it": (_one(books="'{}'"),),
+    "some_event_is_common": (_one(common_n="0"),),
+    "some_event_is_observed": (_one(n_events="0"),),
     "some_group_hangs_it": (_one(group_count="0"),),
-    "some_group_speaks": (_one(group_count="0"), _one(book_count="group_count - 1")),
     "some_group_opens_it": (_one(operator_groups="'{}'"),),
+    "some_group_speaks": (_one(group_count="0"), _one(book_count="group_count - 1")),
     "some_moves_are_compared": (
         _one(lead_count="-1"),
         _one(lag_count="-1"),
@@ -518,6 +581,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "sound_sets_are_complete": (_one("is_sound", is_complete="false"),),
     "source_rank_in_range": (_one(source_rank="0"), _one(source_rank="6")),
     "sport_key_is_not_empty": (_one(sport_key="''"),),
+    "spread_is_lay_less_back": (_one(spread="spread + 0.01"),),
     "spread_within_the_ages": (
         _one("leg_age_spread_seconds is not null", leg_age_spread_seconds="leg_age_spread_seconds + 1"),
         _one("leg_age_spread_seconds is not null", leg_age_spread_seconds="null"),
@@ -526,7 +590,6 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(**{column: f"array[{column}[1] + 0.000000001] || {column}[2:]"})
         for column in ("stake_shares_at_open", "stake_shares_at_best")
     ),
-    "spread_is_lay_less_back": (_one(spread="spread + 0.01"),),
     "stands_since_before_it_was_seen": (_one(valid_from="captured_at + interval '1 s'"),),
     "start_changes_are_counted": (_one(start_change_count="-1"),),
     "start_follows_from_acceptance": (
@@ -540,12 +603,13 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("close_status in ('ok', 'old')", close_status="'too_few_groups'"),
     ),
     "taken_before_the_start": (_one(taken_at="start_at"),),
-    "the_first_start_is_accepted": (_one("old_start is null", accepted="false"),),
+    "the_consensus_is_by_power": (_one("bookmaker_key = 'consensus'", method="'shin'"),),
     "the_first_is_the_best_until_better": (
         _one("best_at > valid_from", best_at="valid_from"),
         _one("best_at = valid_from", books_at_best="books_at_best[2:] || books_at_best[1]"),
         _one("best_at = valid_from", ages_at_best="ages_at_best[2:] || 7777"),
     ),
+    "the_first_start_is_accepted": (_one("old_start is null", accepted="false"),),
     "the_quote_is_whole": (
         _one("price_native is not null", quote_at="null"),
         _one("price_native is not null", price_native="null"),
@@ -558,18 +622,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "two_groups": (_one(other_group="operator_group"),),
     "two_ids": (_one(other_event_id="event_id"),),
     "unlisted_events_were_last_seen": (_one("last_seen_at is not null", status="'gone'", last_seen_at="null"),),
+    "unresolved_says_why": (
+        _one("grade = 'win'", grade_reason="'prop'"),
+        _one("grade = 'unresolved'", grade_reason="'final_score'"),
+    ),
     "valid_from_before_valid_to": (_one(valid_to="valid_from"), _one(valid_to="valid_from - interval '1 s'")),
-    "wide_middles_have_winning_numbers": (_one("width > 1.5", winning_numbers="'{}'"),),
-    "width_is_that_of_the_lines": (
-        _one(width="width + 0.5"),
-        _one(line_point="other_line_point", other_line_point="line_point"),
-        _one(other_line_point="line_point", width="0"),
-    ),
-    "winning_numbers_between_the_lines": (
-        _one("outcome_sides[1] = 'over'", winning_numbers="array[cast(ceil(other_line_point) as integer)]"),
-        _one("outcome_sides[1] = 'home'", winning_numbers="array[cast(floor(-line_point) as integer)]"),
-        _one("width > 1.5", winning_numbers="array_fill(winning_numbers[1], array[50])"),
-    ),
     "value_follows": (
         _one("ev_fraction is not null", ev_fraction="ev_fraction + 0.0000000001"),
         _one("ev_fraction is not null", ev_fraction="null"),
@@ -586,7 +643,18 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("clv_status = 'point_moved'", consensus_closing="0.5"),
         _one("clv_status = 'same_point'", clv_price="null"),
     ),
+    "wide_middles_have_winning_numbers": (_one("width > 1.5", winning_numbers="'{}'"),),
+    "width_is_that_of_the_lines": (
+        _one(width="width + 0.5"),
+        _one(line_point="other_line_point", other_line_point="line_point"),
+        _one(other_line_point="line_point", width="0"),
+    ),
     "window_is_not_empty": (_one(commence_from="captured_at", commence_to="captured_at - interval '1 s'"),),
+    "winning_numbers_between_the_lines": (
+        _one("outcome_sides[1] = 'over'", winning_numbers="array[cast(ceil(other_line_point) as integer)]"),
+        _one("outcome_sides[1] = 'home'", winning_numbers="array[cast(floor(-line_point) as integer)]"),
+        _one("width > 1.5", winning_numbers="array_fill(winning_numbers[1], array[50])"),
+    ),
 }
 
 # Good rows of what the bundled recording does not hold, as JSON arrays.

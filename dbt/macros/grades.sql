@@ -1,0 +1,71 @@
+{#- How bets are settled: what outcome_grades and what builds on it share. -#}
+
+{#- What a sport's full-game markets are settled by, for `cross join lateral`: the longest prefix of settlement_rules. -#}
+{% macro settlement_rule(sport_key) -%}
+(
+    select rules.settlement
+    from {{ ref('settlement_rules') }} as rules
+    where starts_with({{ sport_key }}, coalesce(rules.sport_prefix, ''))
+    order by length(coalesce(rules.sport_prefix, '')) desc
+    limit 1
+)
+{%- endmacro %}
+
+{#- The row of result_override that decides a market of an event, for `left join lateral`: the key, else the family, else all. -#}
+{% macro override_of(event_id, market) -%}
+(
+    select o.event_id, o.home_score, o.away_score, o.winner, o.reason
+    from {{ ref('result_override') }} as o
+    where o.event_id = {{ event_id }}
+        and (
+            o.market = {{ market }}.market_key
+            or (o.market = {{ market }}.family and {{ market }}.period = 'full_game')
+            or (
+                o.market is null
+                and {{ market }}.period = 'full_game'
+                and {{ market }}.family not in ('to_qualify', 'team_totals', 'props', 'outrights')
+            )
+        )
+    order by
+        o.market = {{ market }}.market_key desc nulls last, o.market is null, o.home_score, o.away_score, o.winner, o.reason
+    limit 1
+)
+{%- endmacro %}
+
+{#-
+  What a bet wins, from -1 (lost) to 1 (won), by family, outcome_set, outcome_side, line_point, margin (of the home side over
+  the away side, as the outcome has them), total and both_scored.
+-#}
+{% macro bet_value(row) -%}
+case
+    when {{ row }}.family in ('h2h', 'draw_no_bet', 'to_qualify') and {{ row }}.outcome_set = 'two_way'
+        then sign({{ toward_the_side(row, row ~ '.margin') }})
+    when {{ row }}.family = 'h2h' and {{ row }}.outcome_side = 'draw' then case when {{ row }}.margin = 0 then 1 else -1 end
+    when {{ row }}.family = 'h2h' then case when {{ toward_the_side(row, row ~ '.margin') }} > 0 then 1 else -1 end
+    when {{ row }}.family = 'spreads' then {{ settled_by(toward_the_side(row, row ~ '.margin + ' ~ row ~ '.line_point'), row) }}
+    when {{ row }}.family = 'totals' then {{ settled_by(toward_the_side(row, row ~ '.total - ' ~ row ~ '.line_point'), row) }}
+    when {{ row }}.family = 'yes_no' then case when ({{ row }}.outcome_side = 'yes') = {{ row }}.both_scored then 1 else -1 end
+end
+{%- endmacro %}
+
+{% macro toward_the_side(row, difference) -%}
+case when {{ row }}.outcome_side in ('home', 'over') then 1 else -1 end * ({{ difference }})
+{%- endmacro %}
+
+{#- On a quarter point half the stake is settled on each of the two lines beside it. -#}
+{% macro settled_by(difference, row) -%}
+case
+    when mod(abs({{ row }}.line_point), 0.5) = 0.25
+        then (sign({{ difference }} - 0.25) + sign({{ difference }} + 0.25)) / 2
+    else sign({{ difference }})
+end
+{%- endmacro %}
+
+{#- The events of which some outcome may be graded: what builds on grades begins with them. -#}
+{% macro finished_events() -%}
+(
+    select finished.event_id from {{ ref('results') }} as finished where finished.completed
+    union
+    select decided.event_id from {{ ref('result_override') }} as decided
+)
+{%- endmacro %}
