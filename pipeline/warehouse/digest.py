@@ -21,11 +21,13 @@ class GoldTable:
         name: with its schema, e.g. ``gold.price_history``.
         key: columns that identify a row.
         scope_key: the column by which its digest is kept in parts; empty for views, of which nothing is kept.
+        part: of a view: the column by whose values it is hashed in parts, so that the text that is hashed at once is small.
     """
 
     name: str
     key: tuple[str, ...]
     scope_key: str = ""
+    part: str = "event_id"
 
     @property
     def is_view(self) -> bool:
@@ -56,9 +58,11 @@ VIEWS: Final = (
     GoldTable("gold.openings", ("series_id",)),
     GoldTable("gold.market_openings", ("event_id", "market_key", "description", "line_point", "outcome_name")),
     GoldTable("gold.closings", ("series_id",)),
+    GoldTable("gold.players", ("event_id", "kind", "bookmaker_key", "name_as_sent")),
+    GoldTable("gold.unmatched_players", ("event_id", "kind", "bookmaker_key", "name_as_sent")),
+    GoldTable("gold.prop_prices", ("event_id", "market_key", "player", "line_point", "phase_as_known")),
+    GoldTable("gold.batch_health", ("batch_id",), part="batch_id"),
 )
-# Every view has it. No digest is kept by it; it only keeps the text that is hashed at once small.
-VIEW_SCOPE: Final = "event_id"
 
 
 class Session(Protocol):
@@ -134,7 +138,7 @@ def _whole(cursor: Any, table: GoldTable) -> str:
 
 def _scoped(table: GoldTable, where: str) -> str:
     """A query of (table_name, scope_key, row_count, digest) per scope."""
-    scope = table.scope_key or VIEW_SCOPE
+    scope = table.scope_key or table.part
     order = ", ".join(f"t.{column}" for column in table.key)
     return (
         f"select '{table.name}' as table_name, t.{scope} as scope_key, count(*) as row_count,"

@@ -69,6 +69,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "gold.best_price.age_is_not_negative": (_one(age_at_open_seconds="-1"),),
     "gold.consensus.age_is_not_negative": (_one(oldest_quote_age_at_open_seconds="-1"),),
     "gold.closings.age_is_not_negative": (_one("price_native is not null", closing_age_seconds="-1"),),
+    "ages_are_in_order": (
+        _one("quote_age_p50_seconds is not null", quote_age_p95_seconds="quote_age_p50_seconds - 1"),
+        _one("quote_age_p50_seconds is not null", quote_age_p50_seconds="-1"),
+    ),
+    "an_exact_match_keeps_the_name": (_one("match = 'exact'", player="player || 'x'"),),
     "arrays_have_one_length": (
         _one(outcome_sides="outcome_sides || outcome_sides"),
         _one("fair_shin is not null", fair_shin="fair_shin[2:]"),
@@ -79,16 +84,33 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("away_score is not null", away_score_text="null"),
     ),
     "best_hold_is_below_1": (_one(best_hold="1"),),
+    "best_hold_follows": (
+        _one("best_hold is not null", best_hold="best_hold + 0.00001"),
+        _one("best_hold is not null", best_hold="null"),
+    ),
     "best_price_is_above_1": (_one(best_price_decimal="0"), _one(best_price_decimal="1")),
+    "best_prices_are_above_1": (
+        _one("over_price_decimal is not null", over_price_decimal="1"),
+        _one("under_price_decimal is not null", under_price_decimal="0"),
+    ),
     "body_sha256_is_a_hash": (_one(body_sha256="upper(body_sha256)"), _one(body_sha256="''")),
     "books_are_sorted_and_stand_once": (
         _one(books="books || books"),
         _one("cardinality(books) > 1", books="array(select book.key from unnest(books) as book (key) order by 1 desc)"),
     ),
     "bookmaker_key_is_not_empty": (_one(bookmaker_key="''"),),
+    "books_where_a_price": (
+        _one("over_price_decimal is not null", over_books="'{}'"),
+        _one("under_price_decimal is not null", under_books="'{}'"),
+    ),
+    "candidates_where_not_joined": (_one("match = 'exact'", candidates="array['x']"),),
     "books_is_an_object": (_one(books="'[]'::jsonb"),),
     "catalogue_facts_come_from_the_catalogue": (_one("not is_catalogue", is_active="true"),),
     "completed_since_where_completed": (_one("completed", completed_since="null"), _one("completed", completed="false")),
+    "counts_are_not_negative": tuple(
+        _one(**{column: "-1"})
+        for column in ("events", "books", "outcomes", "baseline_batches", "credits", "starts_suspect", "results_missing")
+    ),
     "delta_point_follows": (_one("delta_point is not null", delta_point="delta_point + 1"), _one(delta_point="99")),
     "delta_probability_at_one_point": (
         _one("delta_probability is not null", delta_probability="delta_probability + 0.1"),
@@ -153,6 +175,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(seconds_since_last_change="-1", capture_gap_seconds="-1"),
         _one(seconds_since_last_change="capture_gap_seconds - 1"),
     ),
+    "held_back_is_not_negative": (_one(held_back="-1"),),
     "home_score_is_the_number_sent": (_one("home_score is not null", home_score="home_score + 1"),),
     "incomplete_sets_have_a_problem": (_one("is_complete and problem is null", is_complete="false"),),
     "kind_says_what_changed": (
@@ -193,14 +216,33 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("overround > 1", problem="'underround'"),
         _one("fair_additive is not null and problem is null", fair_additive="null"),
     ),
+    "medians_where_there_is_a_baseline": (
+        _one("baseline_batches > 0", events_median="null"),
+        _one("baseline_batches > 0", books_median="null"),
+        _one("baseline_batches > 0", outcomes_median="null"),
+        _one("baseline_batches > 0", baseline_batches="0"),
+    ),
     "midpoint_between_the_sides": (_one(midpoint_probability="0.0000001"), _one(midpoint_probability="0.9999999")),
+    "name_is_not_empty": (_one(name_as_sent="''"),),
     "net_is_not_above_the_price": (
         _one(back_net_price_decimal="back_price_decimal + 0.01"),
         _one(back_net_price_decimal="1"),
     ),
     "no_margin_no_change": (_one("fair_shin is not null", overround="1"),),
     "no_more_books_offer_it_than_count": (_one(book_count="0"),),
+    "gold.prop_prices.no_more_books_offer_it_than_count": (_one(over_book_count="-1"), _one(under_book_count="-1")),
+    "no_more_answers_than_requests": (_one(answered="asked + 1"), _one(answered="-1")),
+    "no_outcomes_without_events": (_one("outcomes > 0", events="0"), _one("outcomes > 0", books="0")),
+    "no_player_where_they_collide": (
+        _one("player is not null", player="null"),
+        _one("player is not null", reason="'collision'"),
+    ),
     "none_has_no_quote": (_one("price_native is not null", close_status="'none'"),),
+    "normalised_names_are_lower_case": (
+        _one(normalised_name="'J. Smith'"),
+        _one(normalised_name="normalised_name || ' '"),
+        _one(normalised_name="'j. smith'"),
+    ),
     "not_yet_before_the_opening": (_one("not_yet_at is not null", not_yet_at="first_seen_at"),),
     "one_group_deviates_by_nothing": (
         _one("group_count = 1", stddev_pop="0.0000000001"),
@@ -256,6 +298,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "quote_at_not_after_captured_at": (_one(quote_at="captured_at + interval '1 s'"),),
     "quote_at_not_after_first_seen": (_one(quote_at="first_seen_at + interval '1 s'"),),
     "quotes_close_before_the_start": (_one("quote_at is not null", quote_at="start_at + interval '1 s'"),),
+    "reason_where_unmatched": (
+        _one("match = 'unmatched'", match="'alias'"),
+        _one("match <> 'unmatched'", match="'unmatched'"),
+    ),
     "reason_where_not_usable": (_one("is_usable", is_usable="false"), _one("is_usable", reason="'too_old'")),
     "runner_up_is_below_the_best": (_one("runner_up_price_decimal is not null", runner_up_price_decimal="best_price_decimal"),),
     "runner_up_where_more_books_count": (
@@ -291,6 +337,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "shin_z_in_range": (_one("shin_z is not null", shin_z="1"), _one("shin_z is not null", shin_z="-0.1")),
     "since_seen_is_not_negative": (_one(seconds_since_seen="-1"),),
     "some_book_offers_it": (_one(books="'{}'"),),
+    "some_side_is_offered": (_one(over_price_decimal="null", under_price_decimal="null"),),
     "some_group_speaks": (_one(group_count="0"), _one(book_count="group_count - 1")),
     "some_group_opens_it": (_one(operator_groups="'{}'"),),
     "sound_sets_are_complete": (_one("is_sound", is_complete="false"),),
