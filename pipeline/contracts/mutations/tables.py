@@ -91,7 +91,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "best_price_is_above_1": (_one(best_price_decimal="0"), _one(best_price_decimal="1")),
     "best_prices_are_above_1": (
         _one("over_price_decimal is not null", over_price_decimal="1"),
-        _one("under_price_decimal is not null", under_price_decimal="0"),
+        _one("under_price_decimal is not null", under_price_decimal="0.5"),
     ),
     "body_sha256_is_a_hash": (_one(body_sha256="upper(body_sha256)"), _one(body_sha256="''")),
     "books_are_sorted_and_stand_once": (
