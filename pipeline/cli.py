@@ -199,6 +199,21 @@ def parser() -> argparse.ArgumentParser:
     _database_url(one)
     _json(one)
 
+    one = _command(commands, "report", _report, "write what a warehouse holds as one HTML page, which needs no network")
+    one.add_argument("--out", metavar="FILE", type=Path, required=True, help="the page: a file, made or written anew")
+    one.add_argument(
+        "--recording", metavar="DIR", type=Path, help="replay this recording in a database of its own, and report on it"
+    )
+    one.add_argument(
+        "--step", metavar="N", type=_at_least(0), default=1, help="of --recording: batches per dbt run; 0 = all at once"
+    )
+    one.add_argument("--event", metavar="ID", action="append", default=[], help="an event to show; repeatable")
+    one.add_argument("--sport", metavar="KEY", help="only events and holds of this sport")
+    one.add_argument(
+        "--events", metavar="N", type=_at_least(1), default=3, help="without --event: the N with the most changes (default: 3)"
+    )
+    _database_url(one)
+
     one = _command(commands, "up", _up, "bring up the warehouse, Dagster and the docs, until Ctrl-C")
     _database_url(one)
     one.add_argument("--port", metavar="N", type=_at_least(0), default=3000, help="of Dagster's pages (default: 3000; 0 = any)")
@@ -542,6 +557,35 @@ def _archive(options: argparse.Namespace, screen: Screen) -> int:
         return screen.end(
             archive(warehouse, before, out, SystemClock(), drop=options.drop, dry_run=options.dry_run, progress=show)
         )
+
+
+def _report(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
+    from pipeline.recording.store import Recording
+    from pipeline.replay.run import ReplayOptions, replay
+    from pipeline.report.facts import Wanted
+    from pipeline.report.write import check_out, write_report
+
+    check_out(options.out)
+    wanted = Wanted(tuple(options.event), options.sport, options.events)
+    if options.recording is None:
+        with _server(options, screen) as server:
+            written = write_report(server.warehouse(), wanted, options.out)
+        screen.tell(f"{options.out}: {written}")
+        return 0
+    found = Recording.open(options.recording)
+    with (
+        _server(options, screen) as server,
+        _database_of_its_own(server, False, screen) as warehouse,
+        _scratch(options) as scratch,
+    ):
+        screen.progress("batch")(0, len(found))
+        how = ReplayOptions(step=options.step)
+        summary = replay(options.recording, warehouse, _project(options, screen), SystemClock(), how, scratch, screen.batch)
+        screen.end_progress()
+        written = write_report(warehouse, wanted, options.out, summary)
+    screen.tell(f"{options.out}: {written}")
+    return summary.exit_code
 
 
 def _bootstrap(options: argparse.Namespace, screen: Screen) -> int:

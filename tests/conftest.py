@@ -189,3 +189,19 @@ def short_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def bundled(
+    server: Server, prepared_template: Warehouse, clone_names: Iterator[str], project: DbtProject
+) -> Iterator[Warehouse]:
+    """A database that holds the bundled recording, for tests that only read."""
+    from pipeline.clock import SystemClock
+    from pipeline.replay.mutation import fill
+
+    made = server.clone_database(prepared_template, next(clone_names))
+    try:
+        fill(made, project, SystemClock())
+        yield made
+    finally:
+        server.drop_database(made)

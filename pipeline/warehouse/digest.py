@@ -21,15 +21,13 @@ class GoldTable:
         name: with its schema, e.g. ``gold.price_history``.
         key: columns that identify a row.
         scope_key: the column by which its digest is kept in parts; empty for views, of which nothing is kept.
-        part: of a view, the column by which its rows are hashed; it only keeps the text that is hashed at once small.
-        part_key: the column by which a view's digest is built, so that the text that is hashed at once stays small.
+        part: of a view: the column by whose values it is hashed in parts, so that the text that is hashed at once is small.
     """
 
     name: str
     key: tuple[str, ...]
     scope_key: str = ""
     part: str = "event_id"
-    part_key: str = "event_id"
 
     @property
     def is_view(self) -> bool:
@@ -80,19 +78,23 @@ VIEWS: Final = (
     GoldTable(
         "gold.calibration",
         ("sport_key", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
-        part_key="sport_key",
+        part="sport_key",
     ),
     GoldTable(
         "gold.calibration_bins",
         ("sport_key", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours", "bin"),
-        part_key="sport_key",
+        part="sport_key",
     ),
     GoldTable(
         "gold.calibration_differences",
         ("sport_key", "market_key", "outcome_set", "horizon_hours", "bookmaker_key", "other_bookmaker_key"),
-        part_key="sport_key",
+        part="sport_key",
     ),
-    GoldTable("gold.book_scorecard", ("sport_key", "bookmaker_key", "month"), part_key="sport_key"),
+    GoldTable("gold.book_scorecard", ("sport_key", "bookmaker_key", "month"), part="sport_key"),
+    GoldTable("gold.players", ("event_id", "kind", "bookmaker_key", "name_as_sent")),
+    GoldTable("gold.unmatched_players", ("event_id", "kind", "bookmaker_key", "name_as_sent")),
+    GoldTable("gold.prop_prices", ("event_id", "market_key", "player", "line_point", "phase_as_known")),
+    GoldTable("gold.batch_health", ("batch_id",), part="batch_id"),
 )
 
 
@@ -170,7 +172,6 @@ def _whole(cursor: Any, table: GoldTable) -> str:
 def _scoped(table: GoldTable, where: str) -> str:
     """A query of (table_name, scope_key, row_count, digest) per scope."""
     scope = table.scope_key or table.part
-    scope = table.scope_key or table.part_key
     order = ", ".join(f"t.{column}" for column in table.key)
     return (
         f"select '{table.name}' as table_name, t.{scope} as scope_key, count(*) as row_count,"

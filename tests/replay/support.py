@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import tarfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from pipeline.bronze.load import load_batch
 from pipeline.clock import UTC, Clock, ManualClock
+from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch
+from pipeline.recording.store import Recording
 from pipeline.transform.apply import Applied, apply_batches
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
@@ -86,6 +90,18 @@ def take(
             assert done.published, [(check.name, check.message) for check in done.failed]
             applied.append(done)
     return applied
+
+
+def batches_of(archive: Path, places: Sequence[int], declared: dict[str, Any], folder: Path) -> list[Batch]:
+    """The batches of some of an archive's files, which are taken in order of their names, so of their times."""
+    with tarfile.open(archive) as source:
+        files = sorted(
+            (m for m in source.getmembers() if m.isfile() and m.name.endswith(".json")), key=lambda m: Path(m.name).name
+        )
+        chosen = [files[place] for place in sorted(set(places))]
+        source.extractall(folder / "answers", members=chosen, filter="data")
+    import_recording(folder / "answers", folder / "recording", ImportOptions.parse(**declared))
+    return list(Recording.open(folder / "recording").batches())
 
 
 def digests(warehouse: Warehouse) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,10 @@ from typing import Any
 import odds_tools
 import pytest
 
-from pipeline.recording.importer import ImportOptions, import_recording
-from pipeline.recording.model import Batch
-from pipeline.recording.store import Recording
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.replay.model import Gold
-from tests.replay.support import Databases, assert_model_agrees, digests, take
+from tests.replay.support import Databases, assert_model_agrees, batches_of, digests, take
 from tests.replay.transcript import Transcript
 
 pytestmark = pytest.mark.recorded
@@ -35,18 +31,6 @@ SLICES: dict[str, tuple[Sequence[int], dict[str, Any]]] = {
     "ncaaf_odds_and_scores_2026": (range(2), {}),
 }
 PLAYED = ("nfl_week6_2025", "worldcup_quarterfinals_2026")
-
-
-def batches_of(archive: Path, places: Sequence[int], declared: dict[str, Any], folder: Path) -> list[Batch]:
-    """The batches of some of an archive's files, which are taken in order of their names, so of their times."""
-    with tarfile.open(archive) as source:
-        files = sorted(
-            (m for m in source.getmembers() if m.isfile() and m.name.endswith(".json")), key=lambda m: Path(m.name).name
-        )
-        chosen = [files[place] for place in sorted(set(places))]
-        source.extractall(folder / "answers", members=chosen, filter="data")
-    import_recording(folder / "answers", folder / "recording", ImportOptions.parse(**declared))
-    return list(Recording.open(folder / "recording").batches())
 
 
 @pytest.mark.parametrize("name", SLICES)

@@ -461,8 +461,18 @@ def test_views_depend_on_the_set_of_answers_and_not_on_their_order(
             books = [two_way(into, key, 1.8 + minute / 100, 2.0, minute) for key in ("fanduel", "betmgm", "pinnacle")]
             both_sides = {"h2h": [("Home", 1.8), ("Away", 2.0)], "h2h_lay": [("Home", 1.9 + minute / 100), ("Away", 2.2)]}
             exchange = into.book("betfair_ex_uk", both_sides, minute)
-            games = [into.game("e", 25, [*books, exchange]), into.game("f", 300, books[: 1 + minute // 10])]
-            asked = {"books": ("betfair_ex_uk", "betmgm", "fanduel", "pinnacle"), "markets": ("h2h", "h2h_lay")}
+            points = {"player_points": [(side, 1.9, 20.5, name) for side in ("Over", "Under") for name in ("Ann Lee", "Bo Ek")]}
+            props = [
+                into.book("bovada", points, minute),
+                into.book(
+                    "betrivers", {"player_points": [("Over", 1.95, 20.5, "ANN LEE"), ("Under", 1.8, 20.5, "B. Ek")]}, minute
+                ),
+            ]
+            games = [into.game("e", 25, [*books, exchange]), into.game("f", 300, [*books[: 1 + minute // 10], *props])]
+            asked = {
+                "books": ("betfair_ex_uk", "betmgm", "betrivers", "bovada", "fanduel", "pinnacle"),
+                "markets": ("h2h", "h2h_lay", "player_points"),
+            }
             batches[minute] = into.load(minute, into.odds(*games, **asked))
         scores = [{"name": "Home", "score": "24"}, {"name": "Away", "score": "20"}]
         final = into.game("e", 25, None, completed=True, scores=scores, last_update=None)
@@ -489,7 +499,7 @@ def test_every_view_has_its_key_and_the_column_by_which_its_digest_is_built(prep
             columns = [
                 column.name for column in connection.execute(f"select * from {view.name} limit 0".encode()).description or ()
             ]
-            assert {*view.key, view.part_key} <= set(columns)
+            assert {*view.key, view.part} <= set(columns)
 
 
 def test_no_view_column_is_a_float(prepared: Any) -> None:

@@ -93,7 +93,12 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(closing_age_seconds="closing_age_seconds + 1"),
         _one(newest_quote_at="start_at + interval '1 s'", closing_age_seconds="-1"),
     ),
+    "ages_are_in_order": (
+        _one("quote_age_p50_seconds is not null", quote_age_p95_seconds="quote_age_p50_seconds - 1"),
+        _one("quote_age_p50_seconds is not null", quote_age_p50_seconds="-1"),
+    ),
     "all_move_among_those_quoting": (_one(quoting_count="size + other_way_count - 1"), _one(other_way_count="-1")),
+    "an_exact_match_keeps_the_name": (_one("match = 'exact'", player="player || 'x'"),),
     "arrays_have_one_length": (
         _one(outcome_sides="outcome_sides || outcome_sides"),
         _one("fair_shin is not null", fair_shin="fair_shin[2:]"),
@@ -106,6 +111,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "away_score_is_the_number_sent": (
         _one("away_score is not null", away_score="away_score + 1"),
         _one("away_score is not null", away_score_text="null"),
+    ),
+    "best_hold_follows": (
+        _one("best_hold is not null", best_hold="best_hold + 0.00001"),
+        _one("best_hold is not null", best_hold="null"),
     ),
     "best_hold_is_below_1": (_one(best_hold="1"),),
     "best_is_as_good_as_the_first": (
@@ -121,6 +130,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("best_at > valid_from", cost_best="cost_at_open + 0.001"),
     ),
     "best_price_is_above_1": (_one(best_price_decimal="0"), _one(best_price_decimal="1")),
+    "best_prices_are_above_1": (
+        _one("over_price_decimal is not null", over_price_decimal="1"),
+        _one("under_price_decimal is not null", under_price_decimal="0.5"),
+    ),
     "best_within_the_stretch": (_one(best_at="valid_from - interval '1 s'"), _one("valid_to is not null", best_at="valid_to")),
     "body_sha256_is_a_hash": (_one(body_sha256="upper(body_sha256)"), _one(body_sha256="''")),
     "bookmaker_key_is_not_empty": (_one(bookmaker_key="''"),),
@@ -129,11 +142,16 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("cardinality(books) > 1", books="array(select book.key from unnest(books) as book (key) order by 1 desc)"),
     ),
     "books_is_an_object": (_one(books="'[]'::jsonb"),),
+    "books_where_a_price": (
+        _one("over_price_decimal is not null", over_books="'{}'"),
+        _one("under_price_decimal is not null", under_books="'{}'"),
+    ),
     "brier_follows": (
         _one("outcome_set <> 'three_way'", brier="brier + 0.0000000001"),
         _one("outcome_set = 'three_way'", brier="2.1"),
         _one("outcome_set = 'three_way'", brier="-0.1"),
     ),
+    "candidates_where_not_joined": (_one("match = 'exact'", candidates="array['x']"),),
     "catalogue_facts_come_from_the_catalogue": (_one("not is_catalogue", is_active="true"),),
     "clean_is_fresh_and_before_the_start": (
         _one("quality = 'clean'", phase="'in_play'"),
@@ -162,6 +180,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "clv_price_follows": (_one("clv_price is not null", clv_price="clv_price + 0.0000000001"),),
     "clv_probability_follows": (_one("clv_probability is not null", clv_probability="clv_probability + 0.00000001"),),
     "completed_since_where_completed": (_one("completed", completed_since="null"), _one("completed", completed="false")),
+    "counts_are_not_negative": tuple(
+        _one(**{column: "-1"})
+        for column in ("events", "books", "outcomes", "baseline_batches", "credits", "starts_suspect", "results_missing")
+    ),
     "delta_point_follows": (_one("delta_point is not null", delta_point="delta_point + 1"), _one(delta_point="99")),
     "delta_point_follows_the_lines": (
         _one("delta_point is not null", delta_point="delta_point + 1"),
@@ -276,6 +298,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(groups="array(select one.key from unnest(groups) as one (key) order by 1 desc)"),
     ),
     "halves_on_quarter_points": (_one("grade = 'half_win'", line_point="0.5"), _one("grade = 'half_loss'", line_point="null")),
+    "held_back_is_not_negative": (_one(held_back="-1"),),
     "hold_is_below_1": (_one("mean_hold is not null", mean_hold="1"),),
     "home_score_is_the_number_sent": (_one("home_score is not null", home_score="home_score + 1"),),
     "horizon_is_one_of_ours": (_one(horizon_hours="2"), _one(horizon_hours="-1")),
@@ -359,6 +382,12 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("fair_median is not null", fair_median="probability_max + 0.1", median_sum="1"),
         _one("fair_median is not null", fair_median="probability_min - 0.1", median_sum="1"),
     ),
+    "medians_where_there_is_a_baseline": (
+        _one("baseline_batches > 0", events_median="null"),
+        _one("baseline_batches > 0", books_median="null"),
+        _one("baseline_batches > 0", outcomes_median="null"),
+        _one("baseline_batches > 0", baseline_batches="0"),
+    ),
     "method_problems_are_true": (
         _one("fair_additive is not null", problem="'additive_negative'"),
         _one("overround > 1", problem="'underround'"),
@@ -373,12 +402,20 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(new_probability="-0.1"),
         _one(new_probability="1.1"),
     ),
+    "name_is_not_empty": (_one(name_as_sent="''"),),
     "net_is_not_above_the_price": (
         _one(back_net_price_decimal="back_price_decimal + 0.01"),
         _one(back_net_price_decimal="1"),
     ),
     "no_margin_no_change": (_one("fair_shin is not null", overround="1"),),
+    "no_more_answers_than_requests": (_one(answered="asked + 1"), _one(answered="-1")),
     "no_more_books_offer_it_than_count": (_one(book_count="0"),),
+    "gold.prop_prices.no_more_books_offer_it_than_count": (_one(over_book_count="-1"), _one(under_book_count="-1")),
+    "no_outcomes_without_events": (_one("outcomes > 0", events="0"), _one("outcomes > 0", books="0")),
+    "no_player_where_they_collide": (
+        _one("player is not null", player="null"),
+        _one("player is not null", reason="'collision'"),
+    ),
     "no_share_of_nothing": (
         _one("uptime is not null", uptime="null"),
         _one("stale_share is not null", aged_quotes="0"),
@@ -386,6 +423,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one("mean_hold is not null", mean_hold="null"),
     ),
     "none_has_no_quote": (_one("price_native is not null", close_status="'none'"),),
+    "normalised_names_are_lower_case": (
+        _one(normalised_name="'J. Smith'"),
+        _one(normalised_name="normalised_name || ' '"),
+        _one(normalised_name="'j. smith'"),
+    ),
     "not_yet_before_the_opening": (_one("not_yet_at is not null", not_yet_at="first_seen_at"),),
     "oldest_leg_follows": (
         _one("max_leg_age_seconds is not null", max_leg_age_seconds="max_leg_age_seconds + 1"),
@@ -491,6 +533,10 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "quotes_close_before_the_start": (_one("quote_at is not null", quote_at="start_at + interval '1 s'"),),
     "gold.closing_consensus.quotes_close_before_the_start": (_one(newest_quote_at="start_at + interval '1 s'"),),
     "reason_where_not_usable": (_one("is_usable", is_usable="false"), _one("is_usable", reason="'too_old'")),
+    "reason_where_unmatched": (
+        _one("match = 'unmatched'", match="'alias'"),
+        _one("match <> 'unmatched'", match="'unmatched'"),
+    ),
     "return_follows_the_grade": (
         _one("grade = 'win'", return_multiple="price_decimal - 1"),
         _one("grade = 'win'", grade="'half_win'"),
@@ -574,6 +620,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(tie_count="-1"),
         _one(lead_count="0", lag_count="0", tie_count="0"),
     ),
+    "some_side_is_offered": (_one(over_price_decimal="null", under_price_decimal="null"),),
     "something_moved": (
         _one("delta_point <> 0", delta_point="0"),
         _one("delta_probability is not null", delta_probability="0"),

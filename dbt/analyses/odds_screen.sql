@@ -1,0 +1,15 @@
+-- The odds screen: what can be acted on of each game, a row per outcome, the books' prices side by side.
+select
+    event.start_at,
+    event.home_team,
+    event.away_team,
+    odds.market_key,
+    odds.outcome_name,
+    odds.point,
+    string_agg(odds.bookmaker_key || ' ' || round(odds.price_decimal, 2), ', ' order by odds.price_decimal desc, odds.bookmaker_key)
+        as prices
+from {{ ref('current_odds') }} as odds
+join {{ ref('events') }} as event on event.event_id = odds.event_id
+where odds.market_key in ('h2h', 'spreads', 'totals') and odds.price_decimal > 1
+group by event.start_at, event.event_id, event.home_team, event.away_team, odds.market_key, odds.outcome_name, odds.point
+order by event.start_at, event.event_id, odds.market_key, odds.outcome_name, odds.point

@@ -1,0 +1,122 @@
+"""No look-ahead: the final gold, cut at k in plain SQL, is gold after k batches."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.clock import UTC
+from pipeline.recording.model import Batch
+from pipeline.recording.store import Recording
+from pipeline.resources import resource
+from pipeline.transform.project import DbtProject
+from pipeline.warehouse.connect import Connection, Role, Warehouse
+from pipeline.warehouse.digest import TABLES, VIEWS
+from tests.replay.support import Databases, batches_of, take
+from tests.replay.transcript import Transcript
+from tests.replay.truncation import RULES, Clip, Filter, Rows, columns_of, rows_cut
+
+BUNDLED = Recording.open(resource("fixtures/recordings/simulated"))
+CUT = tuple(name for name, rule in RULES.items() if isinstance(rule, Clip | Filter))
+NEVER = dt.datetime(9999, 1, 1, tzinfo=UTC)
+
+# which files, what an import must be told, and after which batches
+RECORDED = {
+    # a match is played from the 328th file on
+    "worldcup_quarterfinals_2026": ((0, 120, 240, 300, *range(328, 340, 2)), (2, 6, 8)),
+    "nfl_decimal_repeats_2023": (range(0, 21, 2), (3, 7)),
+}
+
+
+def test_every_relation_of_gold_has_a_rule() -> None:
+    assert set(RULES) == {each.name for each in (*TABLES, *VIEWS)}
+    assert [name for name, rule in RULES.items() if not isinstance(rule, Clip | Filter) and not rule.reason] == []
+
+
+def test_rules_name_columns_that_are_there(prepared: Warehouse) -> None:
+    with prepared.connect(Role.READER) as connection:
+        for name in CUT:
+            rule = RULES[name]
+            named = {rule.moment} if isinstance(rule, Filter) else {rule.start, rule.end, *rule.open, *rule.moving}
+            assert named | set(rule.left_out) <= set(columns_of(connection, name)), name
+
+
+def last_capture(batch: Batch) -> dt.datetime:
+    return max(exchange.captured_at for exchange in batch.exchanges)
+
+
+def all_rows(connection: Connection, at: dt.datetime) -> dict[str, Rows]:
+    return {name: rows_cut(connection, name, at) for name in CUT}
+
+
+def assert_no_look_ahead(
+    batches: Sequence[Batch], after: Sequence[int], warehouse: Warehouse, project: DbtProject, transcript: Transcript
+) -> None:
+    """Take the batches in order; what gold was after each k must be what the final gold cut there is."""
+    then: dict[int, dict[str, Rows]] = {}
+    with transcript.instead_of_dbt(), warehouse.connect(Role.READER, autocommit=True) as reader:
+        done = 0
+        for k in (*after, len(batches)):
+            take(warehouse, project, batches[done:k], step=0)
+            done = k
+            then[k] = all_rows(reader, NEVER)
+        filled = {name for name, rows in then[len(batches)].items() if rows}
+        for k in after:
+            at = max(map(last_capture, batches[:k]))
+            later = min(exchange.captured_at for batch in batches[k:] for exchange in batch.exchanges)
+            assert at < later, f"batch {k} reaches into the next one: no cut tells them apart"
+            found = all_rows(reader, at)
+            for name in CUT:
+                lost = [row for row in then[k][name] if row not in found[name]]
+                made = [row for row in found[name] if row not in then[k][name]]
+                assert found[name] == then[k][name], (
+                    f"{name} after batch {k}: {len(lost)} rows were otherwise then; then {lost[:1]}, cut {made[:1]}"
+                )
+    # what never has a row proves nothing
+    assert {"gold.price_history", "gold.best_price", "gold.margins", "gold.consensus", "gold.line_movement"} <= filled
+
+
+def test_the_bundled_recording_cut_at_k_is_gold_after_k(
+    prepared: Warehouse, project: DbtProject, transcript: Transcript
+) -> None:
+    assert_no_look_ahead(list(BUNDLED.batches()), (3, 9, 17, 22), prepared, project, transcript)
+    with prepared.connect(Role.READER) as connection:
+        assert [name for name in CUT if not rows_cut(connection, name, NEVER)] == []
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize("name", RECORDED)
+def test_a_real_recording_cut_at_k_is_gold_after_k(
+    name: str,
+    recorded_dir: Path,
+    tmp_path: Path,
+    databases: Databases,
+    project: DbtProject,
+    transcript: Transcript,
+) -> None:
+    places, after = RECORDED[name]
+    batches = batches_of(recorded_dir / f"{name}.tar.xz", places, {"endpoints": ["odds"]}, tmp_path)
+    with databases() as warehouse:
+        assert_no_look_ahead(batches, after, warehouse, project, transcript)
+
+
+def test_a_fact_from_later_is_found(prepared: Warehouse, project: DbtProject, transcript: Transcript) -> None:
+    """A rule that cuts nothing sees the later rows."""
+    batches = list(BUNDLED.batches())[:4]
+    at = max(map(last_capture, batches[:2]))
+    with transcript.instead_of_dbt(), prepared.connect(Role.READER, autocommit=True) as reader:
+        take(prepared, project, batches[:2], step=0)
+        then = all_rows(reader, NEVER)
+        take(prepared, project, batches[2:], step=0)
+        final = all_rows(reader, NEVER)
+        assert [name for name in CUT if final[name] == then[name]] != list(CUT)
+        assert all_rows(reader, at) == then
+        with prepared.connect(Role.TRANSFORMER) as writer:
+            writer.execute(
+                "update gold.price_history set price_decimal = price_decimal + 1 where valid_from <= %s and valid_to > %s",
+                [at, at],
+            )
+        assert [name for name, rows in all_rows(reader, at).items() if rows != then[name]][:1] == ["gold.price_history"]

@@ -1,0 +1,74 @@
+"""dbt's docs are complete: whatever a reader of them meets has a description, and exposures say who reads what."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.contracts.tables import read_contracts
+from pipeline.resources import resource
+from pipeline.transform.project import DbtProject
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# What else reads gold, by the exposure's name; None: all of it.
+READERS = {
+    "report": REPOSITORY / "pipeline" / "report" / "facts.py",
+    "gold_notebook": REPOSITORY / "docs" / "gold.ipynb",
+    "bi_tools": None,
+}
+
+
+def test_whatever_is_ours_has_a_description(project: DbtProject) -> None:
+    manifest = project.manifest()
+    named = (
+        # a generic test is said by the column or model that it stands with
+        *(each for each in manifest.nodes.values() if each.resource_type != "operation" and not hasattr(each, "test_metadata")),
+        *manifest.macros.values(),
+        *manifest.exposures.values(),
+        *manifest.sources.values(),
+    )
+    ours = [each for each in named if each.package_name == "sports_market"]
+    assert {str(each.resource_type) for each in ours} >= {"model", "seed", "macro", "exposure", "source", "analysis", "test"}
+    assert sorted({each.unique_id for each in ours if not each.description.strip()}) == []
+    assert sorted(source.name for source in manifest.sources.values() if not source.source_description.strip()) == []
+
+
+def test_every_column_has_a_description(project: DbtProject) -> None:
+    nodes = [node for node in project.manifest().nodes.values() if node.package_name == "sports_market"]
+    described = {node.name: {column.name: column.description for column in node.columns.values()} for node in nodes}
+    for contract in read_contracts():
+        assert [column.name for column in contract.columns] == list(described[contract.table]), contract.name
+    for path in sorted(resource("dbt/seeds").glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            assert next(csv.reader(file)) == list(described[path.stem]), path.name
+    missing = [
+        f"{name}.{column}" for name, columns in described.items() for column, text in columns.items() if not text.strip()
+    ]
+    assert missing == []
+
+
+def test_a_description_of_nothing_is_found(project: DbtProject) -> None:
+    """dbt takes a patch of a macro that is not there without a word."""
+    written = set(
+        re.findall(r"^  - name: (\w+)$", resource("dbt/macros/_macros.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    known = {macro.name for macro in project.manifest().macros.values() if macro.package_name == "sports_market"}
+    assert written - known == set()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_an_exposure_names_what_is_read(name: str, project: DbtProject) -> None:
+    manifest = project.manifest()
+    gold = {node.name for node in manifest.nodes.values() if node.resource_type == "model" and node.schema == "gold"}
+    [exposure] = [each for each in manifest.exposures.values() if each.name == name]
+    declared = {manifest.nodes[unique_id].name for unique_id in exposure.depends_on.nodes}
+    reads = READERS[name]
+    found = gold if reads is None else gold & set(re.findall(r"\bgold\.(\w+)", reads.read_text(encoding="utf-8")))
+    assert found == declared
+
+
+def test_every_reader_is_an_exposure(project: DbtProject) -> None:
+    assert {each.name for each in project.manifest().exposures.values()} == set(READERS)
