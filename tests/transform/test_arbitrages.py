@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from pipeline.resources import resource
+
 BOOKS = ("betfair_ex_uk", "betmgm", "betonlineag", "bovada", "draftkings", "fanduel", "lowvig", "pinnacle")
 
 
@@ -246,4 +248,36 @@ def test_a_late_answer_ends_a_row_before_its_best(market: Any) -> None:
     assert stored(market, columns) == [
         (market.at(0), market.at(20), 2, Decimal("0.02912621"), market.at(10)),
         (market.at(40), None, None, Decimal("0.03614458"), market.at(40)),
+    ]
+
+
+def test_the_query_for_the_longest_by_book_pair(market: Any) -> None:
+    text = (resource("dbt") / "analyses" / "arbitrages_by_book_pair.sql").read_text(encoding="utf-8")
+    query = text.replace("{{ ref('arbitrages_clean') }}", "gold.arbitrages_clean").replace(
+        "{{ ref('coverage') }}", "silver.coverage"
+    )
+    week = 7 * 24 * 60
+
+    def at(minute: float, home: float, away: float, start: float = 3 * week) -> None:
+        books = quote(market, "fanduel", home, 1.8, minute), quote(market, "betmgm", 1.8, away, minute)
+        load(market, minute, *books, start=start)
+
+    at(-60, 2.1, 2.0)  # more than a week before the last answer
+    at(-50, 1.9, 2.0)
+    at(10, 2.1, 2.0)
+    at(30, 2.1, 2.0)
+    at(40, 1.9, 2.0)
+    at(50, 2.15, 2.0)
+    at(60, 1.9, 2.0)
+    lows = quote(market, "lowvig", 2.1, 1.8, 70), quote(market, "betmgm", 1.8, 2.0, 70)
+    load(market, 70, *lows, start=3 * week)
+    at(80, 1.9, 1.9)
+    at(week, 1.9, 1.9)
+    market.publish()
+
+    # 1 / 2.15 + 1 / 2 = 0.96511628, 1 / 2.1 + 1 / 2 = 41/42
+    found = [(books, count, seconds, round(margin, 8)) for books, count, seconds, margin in market.rows(query)]
+    assert found == [
+        (["betmgm", "fanduel"], 2, 1200, Decimal("0.03614458")),
+        (["betmgm", "lowvig"], 1, 0, Decimal("0.02439024")),
     ]
