@@ -38,4 +38,4 @@ end
 
 {#- The first day of the month (UTC) that a time lies in. -#}
 {% macro month_of(time) %}{{ return(adapter.dispatch('month_of', 'sports_market')(time)) }}{% endmacro %}
-{% macro default__month_of(time) -%}cast(date_trunc('month', {{ time }} at time zone 'UTC') as date){%- endmacro %}
+{% macro default__month_of(time) -%}cast(date_trunc('month', ({{ time }}) at time zone 'UTC') as date){%- endmacro %}

@@ -41,11 +41,6 @@ cast(
 )
 {%- endmacro %}
 
-{#- The first day of a time's month, in UTC. -#}
-{% macro month_of(time) -%}
-cast(date_trunc('month', ({{ time }}) at time zone 'UTC') as date)
-{%- endmacro %}
-
 {#- A count as a share of another; null of none. -#}
 {% macro share_of(part, whole) -%}
 cast(round({{ part }}, 40) / {{ whole }} as numeric(12, 10))
