@@ -158,8 +158,8 @@ def _render_group(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> 
     shared = ",".join(f"{_compact(column)}:{rows[0][column]}" for column in columns if column in same)
     like = _alike([column for column in columns if column not in same], rows)
     lines = sorted("[" + ",".join(row[column] for column in columns if column not in same | like.keys()) + "]" for row in rows)
-    read_like = f', "like": {_compact(like)}' if like else ""
-    return f' {{"same": {{{shared}}}{read_like}, "rows": [\n' + ",\n".join(lines) + "\n ]}"
+    read_like = f',"like":{_compact(like)}' if like else ""
+    return f'{{"same":{{{shared}}}{read_like},"rows":[\n' + ",\n".join(lines) + "\n]}"
 
 
 def _alike(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
