@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -46,17 +46,20 @@ class Conduct:
         """The conduct in one batch."""
         return replace(self, policy=self.policy.seeded(batch_id))
 
-    def delay(self, exchange: Exchange, retried: int) -> float | None:
+    def delay(self, exchange: Exchange, retried: int, lost: int = 0) -> float | None:
         """Seconds until the next attempt of this exchange's request; None where it is done with.
 
         Args:
             exchange: the last attempt.
             retried: further attempts that the batch has had.
+            lost: attempts at it that were abandoned, and speak neither for nor against another one.
         """
         if retried >= self.retries:
             return None
         asked = retry_after(dict(exchange.headers).get("retry-after"), exchange.captured_at)
-        return self.policy.seeded(f"{self.policy.seed}|{exchange.place}").next_delay(exchange.attempt, exchange.failure, asked)
+        return self.policy.seeded(f"{self.policy.seed}|{exchange.place}").next_delay(
+            exchange.attempt - lost, exchange.failure, asked
+        )
 
 
 class LiveRun:
@@ -96,22 +99,25 @@ class LiveRun:
         try:
             yield
         except BaseException:
-            with contextlib.suppress(SetupError):  # what was noted before is no less
-                self._batch.expect(self._unkept)
+            if not self._unkept:
+                with contextlib.suppress(SetupError):  # what was noted before is no less
+                    self._batch.expect(0)
             raise
 
     def missing(self) -> tuple[Step, ...]:
         """The steps that are still to be asked, as far as they are known, with their attempts.
 
-        A failure that stopped a run is never the end of its step: whoever goes on with the batch asks again.
+        A failure that stopped a run, or was left by one, is never the end of its step: whoever goes on asks again.
         """
         exchanges = self._batch.exchanges
-        retried = _retried(exchanges)
+        retried, lost = _retried(exchanges), _lost(exchanges)
         last = {exchange.place: exchange for exchange in exchanges}
         begun = {
             place: exchange.attempt
             for place, exchange in last.items()
-            if _stops(exchange) or self._conduct.delay(exchange, retried) is not None
+            if _stops(exchange)
+            or exchange.failure == ABANDONED
+            or self._conduct.delay(exchange, retried, lost[place]) is not None
         }
         steps = self._expand([exchange for exchange in exchanges if exchange.place not in begun])
         return tuple(
@@ -147,7 +153,8 @@ class LiveRun:
                         exchange = self._keep(future)
                         running.discard(future)
                         stopped_by = stopped_by or (exchange if _stops(exchange) else None)
-                        delay = self._conduct.delay(exchange, _retried(self._batch.exchanges))
+                        kept = self._batch.exchanges
+                        delay = self._conduct.delay(exchange, _retried(kept), _lost(kept)[exchange.place])
                         pause = pause if delay is None else max(delay, pause or 0.0)
             except BaseException:
                 # what is under way is paid for
@@ -196,8 +203,12 @@ class LiveRun:
         return exchange
 
 
-def _retried(exchanges: Iterable[Exchange]) -> int:
-    return sum(exchange.attempt > 1 for exchange in exchanges)
+def _retried(exchanges: Sequence[Exchange]) -> int:
+    return sum(exchange.attempt > 1 for exchange in exchanges) - sum(_lost(exchanges).values())
+
+
+def _lost(exchanges: Iterable[Exchange]) -> Counter[int]:
+    return Counter(exchange.place for exchange in exchanges if exchange.failure == ABANDONED)
 
 
 def _stops(exchange: Exchange) -> bool:

@@ -55,7 +55,7 @@ KEY_CODES: Final = frozenset({"MISSING_KEY", "INVALID_KEY", "DEACTIVATED_KEY"})
 OUT_OF_CREDITS: Final = "OUT_OF_USAGE_CREDITS"
 _STOPPING: Final = KEY_CODES | {OUT_OF_CREDITS, "HISTORICAL_UNAVAILABLE_ON_FREE_USAGE_PLAN", "HTTP_401"}
 # What may be over a moment later. TLS, PROTOCOL, and every answer that finds fault with the request stay as they are.
-_HEALING: Final = frozenset({"CONNECT", "TIMEOUT", "RESET", "DECODE", "EXCEEDED_FREQ_LIMIT", "HTTP_429", "ABANDONED"})
+_HEALING: Final = frozenset({"CONNECT", "TIMEOUT", "RESET", "DECODE", "EXCEEDED_FREQ_LIMIT", "HTTP_429"})
 
 
 @dataclass(frozen=True, slots=True)

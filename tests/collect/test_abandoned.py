@@ -101,6 +101,17 @@ def test_a_killed_run_is_gone_on_with_in_its_slot_and_what_was_lost_counts(
     replayed(tmp_path, batch)
 
 
+def test_kills_are_no_attempts(place: Place, tmp_path: Path) -> None:
+    for keeps in (0, 2, 2, 2, 2, 2):
+        with pytest.MonkeyPatch.context() as patched:
+            killed(patched, place, tmp_path / "r", keeps, workers=2)
+    place.reset(["reset"])
+    batch = place.collect(tmp_path / "r", workers=2)
+    last = {one.place: one.failure for one in batch.exchanges}
+    assert set(last.values()) == {None} and len(batch.exchanges) > 12
+    replayed(tmp_path, batch)
+
+
 def test_only_batches_of_this_plan_that_asked_something_are_sealed(place: Place, tmp_path: Path) -> None:
     place.reset(["ok", "401"])
     with pytest.raises(ApiError):

@@ -57,9 +57,9 @@ class Place:
     def collect(
         self, path: Path, plan: Plan = PLAN, *, key: str = KEY, workers: int = 1, budget: Budget | None = None
     ) -> Batch:
-        with open_session(LiveAdapter(ManualClock(AT), deadline=0.4)) as session:
+        with open_session(LiveAdapter(ManualClock(AT), deadline=0.8)) as session:
             session.trust_env = False
-            client = OddsApiClient(session, clock=ManualClock(AT), base_url=self.url, api_key=Secret(key), timeout=(0.3, 0.3))
+            client = OddsApiClient(session, clock=ManualClock(AT), base_url=self.url, api_key=Secret(key), timeout=(0.7, 0.7))
             conduct = Conduct(timer=self.timer, workers=workers, budget=budget or Budget())
             return collect(plan, AT, client, RecordingWriter(path, durable=False), source="live", conduct=conduct)
 
