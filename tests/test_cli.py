@@ -90,6 +90,7 @@ def test_the_commands() -> None:
         "load",
         "verify",
         "rebuild",
+        "archive",
         "drift",
         "simulate",
         "sandbox",
