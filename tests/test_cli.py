@@ -91,6 +91,7 @@ def test_the_commands() -> None:
         "load",
         "verify",
         "rebuild",
+        "archive",
         "drift",
         "simulate",
         "sandbox",
