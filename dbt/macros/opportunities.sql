@@ -36,9 +36,9 @@ end
 {#-
   CTEs from `offers`, what each book offers for each leg of what may be an opportunity, and `markets`, to `found`: per
   opportunity and time the legs with the lowest sum that are not all of one operator group, where that sum (`total` of `legs`
-  legs) keeps the limit. Of equal ones the first in the order of their books' keys, leg by leg. `edge` is what is best at its highest.
+  legs) is that of one. Of equal ones the first in the order of their books' keys, leg by leg. `edge` is what is best at its highest.
 -#}
-{% macro best_legs(limit, edge) -%}
+{% macro best_legs(is_one, edge) -%}
 -- two groups a leg are enough to find the best that are not all of one
 best_of_group as (
     select distinct on (event_id, at, opportunity_key, leg_no, operator_group) offers.*
@@ -80,7 +80,7 @@ combined as (
 chosen as (
     select distinct on (event_id, at, opportunity_key) combined.*
     from combined
-    where {{ limit }}
+    where {{ is_one }}
     order by event_id, at, opportunity_key, total, book_1, book_2, book_3
 ),
 

@@ -62,12 +62,21 @@ def test_where_one_operator_has_the_best_of_all_another_one_gives_a_leg(market: 
 
 
 def test_of_equal_prices_the_first_name_counts_as_long_as_two_operators_remain(market: Any) -> None:
-    load(
-        market, 0, *(quote(market, key, 2.05, 2.05) for key in ("lowvig", "betonlineag")), quote(market, "pinnacle", 1.9, 2.05)
+    shared = [quote(market, key, 2.05, 2.05) for key in ("lowvig", "betonlineag")]
+    market.load(
+        0,
+        market.odds(
+            # for Away betonlineag comes first, but then Home is not to be had elsewhere: pinnacle must give Away
+            market.game("one way only", 600, [*shared, quote(market, "pinnacle", 1.9, 2.05)]),
+            # Away is the first leg
+            market.game("any way", 600, [quote(market, key, 2.05, 2.05) for key in ("fanduel", "betmgm", "bovada")]),
+        ),
     )
     market.publish()
-    # for Away betonlineag comes first, and then Home is not to be had elsewhere: pinnacle must give Away
-    assert stored(market, "books_at_open") == [(["pinnacle", "betonlineag"],)]
+    assert dict(stored(market, "event_id, books_at_open")) == {
+        market.id_of("one way only"): ["pinnacle", "betonlineag"],
+        market.id_of("any way"): ["betmgm", "bovada"],
+    }
 
 
 def test_an_exchange_counts_after_its_commission(market: Any) -> None:

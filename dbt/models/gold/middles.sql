@@ -117,7 +117,7 @@ offers as materialized (
 ),
 
 {{ best_legs(
-    limit='total <= 1 + ' ~ parameter('middle_cost_max'),
+    is_one='total <= 1 + ' ~ parameter('middle_cost_max'),
     edge='cast(1 - min(total) as numeric(12, 10))'
 ) }},
 
