@@ -87,6 +87,7 @@ def test_the_commands() -> None:
     ours = {
         "import",
         "replay",
+        "report",
         "load",
         "verify",
         "rebuild",
