@@ -88,6 +88,7 @@ def test_the_commands() -> None:
         "import",
         "results import",
         "replay",
+        "report",
         "load",
         "verify",
         "rebuild",

@@ -67,8 +67,8 @@ def test_every_check_of_a_batch_has_its_partitions(graph: Any) -> None:
 
 def test_the_lineage_has_no_gap(graph: Any) -> None:
     roots = {node.key.to_user_string() for node in graph.asset_nodes if not node.parent_keys}
-    seeds = {"silver/book_profile", "silver/event_override", "silver/market_rules", "silver/parameters", "silver/sport_rules"}
-    seeds |= {"silver/result_override", "silver/settlement_rules"}
+    names = ("book_profile", "event_override", "market_rules", "parameters", "player_alias", "sport_rules")
+    seeds = {f"silver/{name}" for name in (*names, "result_override", "settlement_rules")}
     assert roots == {"the_odds_api", "contracts/answers", "contracts/tables"} | seeds
     assert {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).group_name == "default"} == set()
 
