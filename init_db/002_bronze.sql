@@ -11,7 +11,6 @@ create table bronze.batches (
     content_sha256 text not null
 );
 create index batches_moment on bronze.batches (scheduled_at);
-create index batches_plan on bronze.batches (plan_id, batch_id);
 comment on table bronze.batches is 'One sealed execution of a plan at one scheduled time.';
 
 create table bronze.bodies (

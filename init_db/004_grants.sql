@@ -10,7 +10,7 @@ grant insert on ops.verdicts, ops.batch_shapes, ops.check_results, ops.charges t
 -- The transformer reads bronze, owns silver and gold (001), and keeps its progress.
 grant usage on schema bronze, ops to :"transformer";
 grant select on all tables in schema bronze to :"transformer";
-grant select on ops.verdicts, ops.batch_health, ops.batch_shapes, ops.shape_firsts, ops.drift, ops.charges to :"transformer";
+grant select on ops.verdicts, ops.batch_health, ops.batch_shapes, ops.shape_firsts, ops.drift to :"transformer";
 grant select, update (applied) on ops.ledger to :"transformer";
 grant select, insert, update, delete on ops.batch_states to :"transformer";
 
@@ -33,4 +33,3 @@ alter default privileges for role :"transformer" in schema gold grant select on 
 grant select on ops.batch_states, ops.check_results, ops.batch_health to :"reader";
 grant select on ops.batch_shapes, ops.shape_firsts, ops.drift to :"reader";
 grant select on ops.charges, ops.credits to :"reader";
-grant select on ops.event_digests to :"reader";
