@@ -46,7 +46,7 @@ from tests.benchmarks.orchestrating import backfill_against_replay, loading_defi
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECORDED = Path(os.environ.get("SPORTS_MARKET_RECORDED") or REPOSITORY.parent / "shared" / "recorded")
 
-CPU_PER_BATCH_LIMIT = 2.0
+CPU_PER_BATCH_LIMIT = 4.0
 HISTORY_LIMIT = 1.2
 COPY_LIMIT = 0.5
 CONTRACTS_LIMIT = 0.5
