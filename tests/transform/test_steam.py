@@ -102,6 +102,7 @@ def test_toward_home_by_the_handicap_and_by_the_price(market: Any) -> None:
 def test_a_book_that_was_away_is_compared_for_as_long_as_the_window(totals: Totals) -> None:
     totals.at(0)
     totals.at(5, {"betmgm": 0, "betus": 0})
+    totals.market.publish()
     totals.at(20, {"betmgm": 44})
     totals.at(21, {"betus": 44})
     totals.market.publish()
