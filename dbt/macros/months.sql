@@ -36,13 +36,18 @@ end
 $$;
 {%- endmacro %}
 
+{#- From when on every row is here, and none is archived. -#}
+{% macro kept_since() -%}
+coalesce(
+        (select max(archived.month) from {{ source('ops', 'archived_months') }} as archived) + interval '1 month', '-infinity'
+    )
+{%- endmacro %}
+
 {#- Events of which every answer is here, for views that read silver: of others they would tell half. -#}
 {% macro whole_events() -%}
 (
     select e.*
     from {{ ref('events') }} as e
-    where e.first_seen_at >= coalesce(
-        (select max(archived.month) from {{ source('ops', 'archived_months') }} as archived) + interval '1 month', '-infinity'
-    )
+    where e.first_seen_at >= {{ kept_since() }}
 )
 {%- endmacro %}

@@ -94,3 +94,4 @@ cross join lateral (
             where s.event_id = event.event_id and s.completed and s.captured_at <= batch.scheduled_at
         )
 ) as results
+where batch.scheduled_at >= {{ kept_since() }}

@@ -184,6 +184,8 @@ cross join lateral (
                 when scored.family = 'to_qualify' then case when scored.margin = 0 then 'level_score' end
                 when rule.settlement = 'knock_out' then 'extra_time_possible'
                 when rule.settlement = 'regulation' and state.is_long then 'lasted_too_long'
+                -- how long it went on is no longer here
+                when rule.settlement = 'regulation' and event.first_seen_at < {{ kept_since() }} then 'answers_archived'
                 when rule.settlement in ('overtime_included', 'full_game_assumed') and scored.outcome_set = 'three_way'
                     then 'regulation_score_unknown'
             end as refusal
