@@ -276,19 +276,28 @@ def _lock_out_readers(session: Session, warehouse: Warehouse) -> None:
             """
             do $$
             declare
-                wanted text := (
-                    select string_agg(format('%I.%I', schemaname, relname), ', ' order by schemaname, relname)
-                    from (
-                        select schemaname, viewname as relname from pg_views
-                        union all
-                        select schemaname, tablename from pg_tables
-                    ) as relations
+                tables text := (
+                    select string_agg(format('%I.%I', schemaname, tablename), ', ' order by schemaname, tablename)
+                    from pg_tables
                     where schemaname in ('silver', 'gold')
                 );
+                views text[] := array(
+                    select format('%I.%I', schemaname, viewname)
+                    from pg_views
+                    where schemaname in ('silver', 'gold')
+                    order by schemaname, viewname
+                );
+                name text;
             begin
                 for attempt in 1..1200 loop
                     begin
-                        execute 'lock table ' || wanted || ' in access exclusive mode nowait';
+                        -- LOCK TABLE would take what a view reads too, bronze and ops included; this takes the view alone
+                        set local lock_timeout = '20ms';
+                        foreach name in array views loop
+                            execute format('alter view %s owner to current_user', name);
+                        end loop;
+                        set local lock_timeout = 0;
+                        execute 'lock table ' || tables || ' in access exclusive mode nowait';
                         return;
                     exception when lock_not_available then
                         if attempt = 1200 then raise; end if;

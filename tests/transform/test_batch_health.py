@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.transform.apply import rebuild
 from pipeline.warehouse.connect import Role
 
 DAY = 24 * 60
@@ -116,3 +117,13 @@ def test_a_batch_that_is_not_published_is_not_there(market: Any) -> None:
     market.load(10, market.odds(market.game("e", 600, [h2h(market, "fanduel", 10)])))
 
     assert health(market, "events") == [(1,)]
+
+
+def test_a_rebuild_stops_no_load_although_a_view_reads_bronze(market: Any) -> None:
+    market.load(0, market.odds(market.game("e", 600, [h2h(market, "fanduel", 0)])))
+    market.publish()
+    before = health(market, "*")
+    with market.warehouse.connect(Role.INGESTER) as ingester:
+        ingester.execute("lock table bronze.batches, ops.ledger in row exclusive mode")
+        rebuild(market.warehouse, market.project)
+    assert health(market, "*") == before
