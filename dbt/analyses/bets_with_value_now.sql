@@ -1,5 +1,5 @@
 -- Bets above 2 % of expected value now, the quote under 2 minutes old.
--- "Now" is the newest answer in the warehouse; in a live one, compare captured_at with your own clock as well.
+-- "Now" is the newest answer in the warehouse. In a live one, compare captured_at with your own clock as well.
 with newest as (
     select max(captured_at) as captured_at from {{ ref('expected_value') }}
 )

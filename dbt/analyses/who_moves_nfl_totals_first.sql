@@ -1,4 +1,4 @@
--- Who moves NFL totals first, and is it known? Pairs that may be ranked come first; of the others only how often they were compared.
+-- Who moves NFL totals first, and is it known? Pairs that may be ranked come first, of the others only how often they were compared.
 select
     operator_group,
     other_group,

@@ -84,7 +84,8 @@ def test_the_bundled_recording_cut_at_k_is_gold_after_k(
 ) -> None:
     assert_no_look_ahead(list(BUNDLED.batches()), (3, 9, 17, 22), prepared, project, transcript)
     with prepared.connect(Role.READER) as connection:
-        assert [name for name in CUT if not rows_cut(connection, name, NEVER)] == []
+        # the simulated market hangs no two lines far enough apart; recorded ones do
+        assert [name for name in CUT if not rows_cut(connection, name, NEVER)] == ["gold.middles"]
 
 
 @pytest.mark.recorded

@@ -62,6 +62,17 @@ class Newest:
 
 Rule = Clip | Filter | Hindsight | Newest
 
+# An opportunity is one row, whose best may still come: only how it began is fixed.
+_SO_FAR: Final = "the best until now"
+_BEST: Final = dict.fromkeys(
+    (
+        "quality", "best_at", "max_leg_age_seconds", "leg_age_spread_seconds", "books_at_best", "prices_at_best",
+        "stake_shares_at_best", "ages_at_best", "outliers_at_best",
+    ),
+    _SO_FAR,
+)  # fmt: skip
+_UNSEEN: Final = {"last_seen_at": "null", "captures": "null"}
+
 RULES: Final[Mapping[str, Rule]] = {
     # stored
     "gold.sports": Filter(
@@ -76,6 +87,11 @@ RULES: Final[Mapping[str, Rule]] = {
     "gold.best_price": Clip(),
     "gold.margins": Clip(),
     "gold.consensus": Clip(),
+    "gold.consensus_line": Clip(),
+    "gold.moves": Filter("changed_at"),
+    "gold.steam": Filter("triggered_at"),
+    "gold.arbitrages": Clip(open=_UNSEEN, left_out={**_BEST, "margin_best": _SO_FAR}),
+    "gold.middles": Clip(open=_UNSEEN, left_out={**_BEST, "cost_best": _SO_FAR}),
     "gold.results": Hindsight("the newest score"),
     # views
     "gold.price_history_now": Clip(
@@ -90,6 +106,19 @@ RULES: Final[Mapping[str, Rule]] = {
     "gold.openings": Filter("first_seen_at"),
     "gold.market_openings": Hindsight("a better-ranked sharp group may come later"),
     "gold.closings": Hindsight("the last quote before the start that is believed in the end"),
+    "gold.arbitrages_clean": Hindsight("a row's quality goes by its best, which may still come"),
+    "gold.middles_clean": Hindsight("as gold.arbitrages_clean"),
+    "gold.lead_lag": Hindsight("counts over all moves"),
+    "gold.closing_consensus": Hindsight("as gold.closings"),
+    "gold.clv": Hindsight("prices against the close"),
+    "gold.expected_value": Newest("best prices that stand"),
+    "gold.outcome_grades": Hindsight("by the newest score"),
+    "gold.closing_returns": Hindsight("as gold.outcome_grades"),
+    "gold.calibration_observations": Hindsight("as gold.outcome_grades"),
+    "gold.calibration": Hindsight("as gold.outcome_grades"),
+    "gold.calibration_bins": Hindsight("as gold.outcome_grades"),
+    "gold.calibration_differences": Hindsight("as gold.outcome_grades"),
+    "gold.book_scorecard": Hindsight("a month is counted to its end, by the start that is believed in the end"),
     "gold.players": Hindsight("a name that comes later can match or collide with one that stands"),
     "gold.unmatched_players": Hindsight("as gold.players"),
     "gold.prop_prices": Newest("prices that stand, by gold.players"),
