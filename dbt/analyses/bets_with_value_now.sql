@@ -17,7 +17,7 @@ select
     round(bets.fair_probability, 4) as fair_probability,
     bets.group_count,
     round(bets.ev_fraction, 4) as ev_fraction,
-    -- no_push: per stake that is not refunded; half_stake: by prices
+    -- no_push: per stake that is not refunded, half_stake: by prices
     bets.fair_basis,
     {{ seconds_between('bets.quote_at', 'newest.captured_at') }} as quote_age_seconds
 from {{ ref('expected_value') }} as bets
