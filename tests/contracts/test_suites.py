@@ -50,7 +50,7 @@ def having(contract: TableContract, condition: str, severity: str = "error") -> 
 
 def test_every_contract_holds_on_the_bundled_recording(loaded: Warehouse) -> None:
     report = run(loaded)
-    assert [suite for suite in report.suites if not suite.ok] == []
+    assert [(suite.contract, suite.broken, suite.problem) for suite in report.suites if not suite.ok] == []
     assert report.exit_code == 0 and len(report.suites) == len(read_contracts())
     assert all(suite.evaluated == 3 for suite in report.suites)
 

@@ -11,7 +11,7 @@ select
     scored.horizon_hours,
     event.start_at,
     scored.valid_from,
-    scored.probability,
+    cast(scored.probability as numeric(12, 10)) as probability,
     scored.outcome,
     scored.brier,
     scored.log_loss

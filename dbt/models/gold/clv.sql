@@ -18,28 +18,29 @@ select
     judged.seconds_since_seen,
     judged.line_point,
     judged.point_taken,
-    judged.point_closing,
+    cast(judged.point_closing as numeric(8, 3)) as point_closing,
     judged.price_taken,
-    judged.price_closing,
+    cast(judged.price_closing as numeric(14, 8)) as price_closing,
     judged.probability_taken,
-    judged.probability_closing,
-    judged.consensus_closing,
+    cast(judged.probability_closing as numeric(12, 10)) as probability_closing,
+    cast(judged.consensus_closing as numeric(12, 10)) as consensus_closing,
     judged.group_count,
     judged.fair_basis,
     judged.clv_status,
-    case when judged.is_comparable then cast(judged.price_taken * judged.consensus_closing - 1 as numeric(16, 10)) end as clv_ev,
-    case
-        when judged.is_comparable then cast(round(judged.price_taken, 40) / judged.price_closing - 1 as numeric(16, 10))
-    end as clv_price,
-    case
-        when judged.is_comparable
-            then cast(100 * (judged.probability_closing - judged.probability_taken) as numeric(12, 8))
-    end as clv_probability,
+    cast(case when judged.is_comparable then judged.price_taken * judged.consensus_closing - 1 end as numeric(16, 10)) as clv_ev,
+    cast(
+        case when judged.is_comparable then round(judged.price_taken, 40) / judged.price_closing - 1 end as numeric(16, 10)
+    ) as clv_price,
+    cast(
+        case when judged.is_comparable then 100 * (judged.probability_closing - judged.probability_taken) end as numeric(12, 8)
+    ) as clv_probability,
     -- above 0 where the bettor has the better point
-    case
-        when judged.outcome_side in ('home', 'away', 'under') then cast(judged.point_taken - judged.point_closing as numeric(8, 3))
-        when judged.outcome_side = 'over' then cast(judged.point_closing - judged.point_taken as numeric(8, 3))
-    end as clv_points,
+    cast(
+        case
+            when judged.outcome_side in ('home', 'away', 'under') then judged.point_taken - judged.point_closing
+            when judged.outcome_side = 'over' then judged.point_closing - judged.point_taken
+        end as numeric(8, 3)
+    ) as clv_points,
     judged.close_status,
     judged.consensus_close_status
 from {{ ref('events') }} as event

@@ -15,7 +15,7 @@ select
     event.start_at,
     valued.valid_from,
     valued.price_decimal,
-    valued.fair_probability,
+    cast(valued.fair_probability as numeric(12, 10)) as fair_probability,
     valued.group_count,
     valued.ev_fraction,
     valued.ev_basis,

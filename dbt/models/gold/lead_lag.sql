@@ -85,7 +85,7 @@ select
     lag_count,
     tie_count,
     tie_share,
-    case when is_enough then cast(round(lead_count - lag_count, 40) / decided as numeric(12, 10)) end as score,
+    cast(case when is_enough then round(lead_count - lag_count, 40) / decided end as numeric(12, 10)) as score,
     cast(round({{ erfc('x') }}, 6) as numeric(12, 10)) as p_value,
     captures_median_gap_seconds,
     is_enough and tie_share <= {{ parameter('lead_lag_max_tie_share') }} as is_known

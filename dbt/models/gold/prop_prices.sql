@@ -7,10 +7,10 @@ select
     compared.player,
     compared.line_point,
     compared.phase_as_known,
-    compared.over_price_decimal,
+    cast(compared.over_price_decimal as numeric(14, 8)) as over_price_decimal,
     compared.over_books,
     compared.over_book_count,
-    compared.under_price_decimal,
+    cast(compared.under_price_decimal as numeric(14, 8)) as under_price_decimal,
     compared.under_books,
     compared.under_book_count,
     cast(
