@@ -69,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     options = _parse(sys.argv[1:] if arguments is None else arguments)
-    screen = Screen(json_only=getattr(options, "json", False))
     with _stopping() as stop:
+        screen = Screen(getattr(options, "json", False), stop)
         try:
             with screen:
                 code = options.command(options, screen)
@@ -943,10 +943,12 @@ class Screen:
 
     Args:
         json_only: nothing but one document may reach stdout; everything else goes to stderr.
+        stop: whether somebody asked to stop, who is heeded between two batches if no earlier.
     """
 
-    def __init__(self, json_only: bool) -> None:
+    def __init__(self, json_only: bool, stop: _Stop | None = None) -> None:
         self._json_only = json_only
+        self._stop = stop or _Stop()
         self._bar: tqdm[NoReturn] | None = None
         self._stdout = sys.stdout
 
@@ -981,6 +983,9 @@ class Screen:
             bar = self._open_bar(unit, total) if self._bar is None else self._bar
             bar.total = total
             bar.update(done - bar.n)
+            if self._stop.asked:
+                # what is raised while Python collects garbage is printed, and lost
+                raise KeyboardInterrupt
 
         return show
 

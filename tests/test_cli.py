@@ -363,6 +363,15 @@ def test_a_progress_bar_on_a_terminal_leaves_the_result_alone(
     assert " 50%" in terminal.getvalue() and "1/2" in terminal.getvalue()
 
 
+def test_an_interrupt_that_was_lost_is_heeded_after_the_batch() -> None:
+    stop = cli._Stop()
+    with cli.Screen(json_only=False, stop=stop) as screen:
+        screen.progress("batch")(1, 3)
+        stop.asked = True
+        with pytest.raises(KeyboardInterrupt):
+            screen.progress("batch")(2, 3)
+
+
 # --- import and simulate ---------------------------------------------------------------------------------------------
 
 

@@ -258,6 +258,7 @@ def contents(warehouse: Warehouse) -> dict[str, int]:
             "event_override",
             "player_alias",
             "result_override",
+            "settlement_rules",
         )
         written = [t for t in tables if t.removeprefix("silver.") not in seeds]
         written += ["ops.pending", "ops.touched_events", "ops.row_changes", "ops.event_digests", "ops.run_batches"]
