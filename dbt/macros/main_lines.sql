@@ -77,12 +77,9 @@ main_lines as materialized (
         main_sets.*,
         lead(main_sets.at) over (partition by main_sets.event_id, main_sets.cell_key order by main_sets.at) as until_at,
         coalesce(profile.operator_group, main_sets.bookmaker_key) as operator_group,
-        coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net') as has_own_price
+        {{ has_own_prices('profile') }} as has_own_price
     from main_sets
-    left join {{ ref('book_profile') }} as profile
-        on profile.bookmaker_key = main_sets.bookmaker_key
-        and main_sets.at >= coalesce(profile.valid_from, '-infinity')
-        and main_sets.at < coalesce(profile.valid_to, 'infinity')
+    {{ with_profile('main_sets.bookmaker_key', 'main_sets.at') }}
 )
 {%- endmacro %}
 

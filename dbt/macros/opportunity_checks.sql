@@ -11,13 +11,10 @@ standing as materialized (
     cross join lateral (
         select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to is null
     ) as sets
-    left join {{ ref('book_profile') }} as profile
-        on profile.bookmaker_key = sets.bookmaker_key
-        and sets.valid_from >= coalesce(profile.valid_from, '-infinity')
-        and sets.valid_from < coalesce(profile.valid_to, 'infinity')
+    {{ with_profile('sets.bookmaker_key', 'sets.valid_from') }}
     where sets.is_sound
         and sets.outcome_set <> 'field'
-        and coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+        and {{ has_own_prices('profile') }}
     order by
         sets.event_id, sets.market_key, sets.description, sets.line_point, sets.outcome_set, sets.outcome_names, sets.bookmaker_key,
         sets.set_no
@@ -92,10 +89,7 @@ offers as materialized (
 exists (
     select 1
     from {{ ref('price_history') }} as h
-    left join {{ ref('book_profile') }} as profile
-        on profile.bookmaker_key = o.bookmaker_key
-        and o.at >= coalesce(profile.valid_from, '-infinity')
-        and o.at < coalesce(profile.valid_to, 'infinity')
+    {{ with_profile('o.bookmaker_key', 'o.at') }}
     where h.series_id = o.series_id
         and h.price_side = 'back'
         and h.valid_from <= o.at

@@ -1,15 +1,12 @@
-{#- The row of book_profile of a book at a time, for `left join lateral … on true`. -#}
-{% macro profile_at(bookmaker_key, at) -%}
-(
-    select profiles.operator_group, profiles.sharp_weight, profiles.is_exchange, profiles.commission, profiles.price_kind
-    from {{ ref('book_profile') }} as profiles
-    where profiles.bookmaker_key = {{ bookmaker_key }}
-        and {{ at }} >= coalesce(profiles.valid_from, '-infinity')
-        and {{ at }} < coalesce(profiles.valid_to, 'infinity')
-)
+{#- Joins the row of book_profile of a book at a time, as `profile`. -#}
+{% macro with_profile(bookmaker_key, at) -%}
+left join {{ ref('book_profile') }} as profile
+        on profile.bookmaker_key = {{ bookmaker_key }}
+        and {{ at }} >= coalesce(profile.valid_from, '-infinity')
+        and {{ at }} < coalesce(profile.valid_to, 'infinity')
 {%- endmacro %}
 
-{#- A decimal price as its bettor is paid: of exchanges net of commission. `profile` is the alias of profile_at. -#}
+{#- A decimal price as its bettor is paid: of exchanges net of commission. `profile` is the alias of with_profile's row. -#}
 {% macro price_net(price_decimal, profile) -%}
 cast(
     case

@@ -44,11 +44,8 @@ standing_then as materialized (
         {{ net_probability('quoted.implied_probabilities[2]') }} as net_2,
         {{ net_probability('quoted.implied_probabilities[3]') }} as net_3
     from {{ times_with_standing('times_key') }}
-    left join {{ ref('book_profile') }} as profile
-        on profile.bookmaker_key = quoted.bookmaker_key
-        and times.at >= coalesce(profile.valid_from, '-infinity')
-        and times.at < coalesce(profile.valid_to, 'infinity')
-    where coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+    {{ with_profile('quoted.bookmaker_key', 'times.at') }}
+    where {{ has_own_prices('profile') }}
     order by times.at, quoted.event_id, quoted.times_key, quoted.bookmaker_key, quoted.set_no
 ),
 

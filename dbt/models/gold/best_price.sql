@@ -60,13 +60,10 @@ profiled as (
             end as numeric(14, 8)
         ) as price_net
     from judged
-    left join {{ ref('book_profile') }} as profile
-        on profile.bookmaker_key = judged.bookmaker_key
-        and judged.at >= coalesce(profile.valid_from, '-infinity')
-        and judged.at < coalesce(profile.valid_to, 'infinity')
+    {{ with_profile('judged.bookmaker_key', 'judged.at') }}
     where judged.problem is null
         and judged.outcome_set <> 'other'
-        and coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+        and {{ has_own_prices('profile') }}
 ),
 
 -- a field is complete when a book quotes nearly all the runners that any book quotes

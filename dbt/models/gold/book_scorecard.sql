@@ -82,15 +82,12 @@ looked_at as (
         on m.event_id = event.event_id
         and event.start_at - look.hours * interval '1 hour' >= m.valid_from
         and (m.valid_to is null or event.start_at - look.hours * interval '1 hour' < m.valid_to)
-    left join {{ ref('book_profile') }} as profile
-        on profile.bookmaker_key = m.bookmaker_key
-        and event.start_at - look.hours * interval '1 hour' >= coalesce(profile.valid_from, '-infinity')
-        and event.start_at - look.hours * interval '1 hour' < coalesce(profile.valid_to, 'infinity')
+    {{ with_profile('m.bookmaker_key', "event.start_at - look.hours * interval '1 hour'") }}
     where event.start_at - look.hours * interval '1 hour' <= known.until
         and m.is_sound
         and m.set_no = 1
         and m.market_key in ('h2h', 'spreads', 'totals')
-        and coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+        and {{ has_own_prices('profile') }}
 ),
 
 -- a group's lowest margin is what the others are compared with

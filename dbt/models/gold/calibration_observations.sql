@@ -35,15 +35,12 @@ cross join lateral (
             ) as nth
         from {{ ref('margins') }} as m
         join looks on looks.at >= m.valid_from and (m.valid_to is null or looks.at < m.valid_to)
-        left join {{ ref('book_profile') }} as profile
-            on profile.bookmaker_key = m.bookmaker_key
-            and looks.at >= coalesce(profile.valid_from, '-infinity')
-            and looks.at < coalesce(profile.valid_to, 'infinity')
+        {{ with_profile('m.bookmaker_key', 'looks.at') }}
         where m.event_id = event.event_id
             and m.is_sound
             and m.description is null
             and m.outcome_set <> 'field'
-            and coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+            and {{ has_own_prices('profile') }}
     ),
 
     consensus_lines as (

@@ -38,7 +38,7 @@ cross join lateral (
             -- read before the start, if not always received before it
             'pre' as phase_as_known
         from {{ ref('closings') }} as closing
-        left join lateral {{ profile_at('closing.bookmaker_key', 'closing.captured_at') }} as profile on true
+        {{ with_profile('closing.bookmaker_key', 'closing.captured_at') }}
         where closing.event_id = event.event_id
             and closing.price_native is not null
             and {{ has_own_prices('profile') }}

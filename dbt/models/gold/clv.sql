@@ -52,7 +52,7 @@ cross join lateral (
             closing.fair_probability, closing.close_status,
             {{ price_net('closing.price_decimal', 'profile') }} as price_net
         from {{ ref('closings') }} as closing
-        left join lateral {{ profile_at('closing.bookmaker_key', 'event.start_at') }} as profile on true
+        {{ with_profile('closing.bookmaker_key', 'event.start_at') }}
         where closing.event_id = event.event_id and {{ has_own_prices('profile') }}
     ),
 
@@ -143,7 +143,7 @@ cross join lateral (
             order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
             limit 1
         ) as seen
-        left join lateral {{ profile_at('moments.bookmaker_key', 'moments.at') }} as profile on true
+        {{ with_profile('moments.bookmaker_key', 'moments.at') }}
         where stood.valid_to is null or stood.valid_to > moments.at
     ),
 

@@ -36,11 +36,8 @@ standing_then as (
         coalesce(profile.sharp_weight, 0) as sharp_weight,
         coalesce(profile.is_exchange, false) as is_exchange
     from {{ times_with_standing('line_key') }}
-    left join {{ ref('book_profile') }} as profile
-        on profile.bookmaker_key = quoted.bookmaker_key
-        and times.at >= coalesce(profile.valid_from, '-infinity')
-        and times.at < coalesce(profile.valid_to, 'infinity')
-    where coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+    {{ with_profile('quoted.bookmaker_key', 'times.at') }}
+    where {{ has_own_prices('profile') }}
     order by times.at, quoted.event_id, quoted.line_key, quoted.bookmaker_key, quoted.set_no
 ),
 

@@ -69,10 +69,7 @@ cross join lateral (
             coalesce(profile.operator_group, newest.bookmaker_key) as operator_group,
             coalesce(profile.price_kind, 'back_fixed') as price_kind
         from newest
-        left join {{ ref('book_profile') }} as profile
-            on profile.bookmaker_key = newest.bookmaker_key
-            and newest.captured_at >= coalesce(profile.valid_from, '-infinity')
-            and newest.captured_at < coalesce(profile.valid_to, 'infinity')
+        {{ with_profile('newest.bookmaker_key', 'newest.captured_at') }}
     ),
 
     -- a field is complete when a book quotes nearly all the runners that any book quotes

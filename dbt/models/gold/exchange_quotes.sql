@@ -43,10 +43,7 @@ cross join lateral (
         least(back.valid_to, lay.valid_to) as valid_to,
         least(back.phase_as_known, lay.phase_as_known) as phase_as_known
 ) as stretch
-left join {{ ref('book_profile') }} as profile
-    on profile.bookmaker_key = lay.bookmaker_key
-    and stretch.valid_from >= coalesce(profile.valid_from, '-infinity')
-    and stretch.valid_from < coalesce(profile.valid_to, 'infinity')
+{{ with_profile('lay.bookmaker_key', 'stretch.valid_from') }}
 where lay.price_side = 'lay'
     and lay.price_decimal > 1
     and back.price_decimal > 1

@@ -57,7 +57,7 @@ cross join lateral (
             on open_rows.bookmaker_key = offered.bookmaker_key
             and open_rows.place = offered.place
             and open_rows.outcome_name = offered.outcome_name
-        left join lateral {{ profile_at('offered.bookmaker_key', 'offered.valid_from') }} as profile on true
+        {{ with_profile('offered.bookmaker_key', 'offered.valid_from') }}
         cross join lateral (
             select q.captured_at, q.quote_at, q.last_update
             from {{ ref('quotes') }} as q
@@ -77,7 +77,7 @@ cross join lateral (
             sets.phase_as_known,
             coalesce(profile.operator_group, sets.bookmaker_key) as operator_group
         from {{ ref('margins') }} as sets
-        left join lateral {{ profile_at('sets.bookmaker_key', 'sets.valid_from') }} as profile on true
+        {{ with_profile('sets.bookmaker_key', 'sets.valid_from') }}
         where sets.event_id = event.event_id
             and sets.valid_to is null
             and sets.is_sound

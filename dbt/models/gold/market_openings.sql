@@ -30,12 +30,9 @@ cross join lateral (
             ) as market_line
         from {{ ref('openings') }} as openings
         cross join lateral {{ market_rule('openings.market_key') }} as rule
-        left join {{ ref('book_profile') }} as profile
-            on profile.bookmaker_key = openings.bookmaker_key
-            and openings.first_seen_at >= coalesce(profile.valid_from, '-infinity')
-            and openings.first_seen_at < coalesce(profile.valid_to, 'infinity')
+        {{ with_profile('openings.bookmaker_key', 'openings.first_seen_at') }}
         where openings.event_id = event.event_id
-            and coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+            and {{ has_own_prices('profile') }}
     ),
 
     -- the first sound quote of each sharp series that was not there when it was first asked for
@@ -93,13 +90,10 @@ cross join lateral (
             ) as goes_on
         from {{ ref('price_history') }} as h
         cross join lateral {{ market_rule('h.market_key') }} as rule
-        left join {{ ref('book_profile') }} as profile
-            on profile.bookmaker_key = h.bookmaker_key
-            and h.valid_from >= coalesce(profile.valid_from, '-infinity')
-            and h.valid_from < coalesce(profile.valid_to, 'infinity')
+        {{ with_profile('h.bookmaker_key', 'h.valid_from') }}
         where h.event_id = event.event_id
             and h.price_side = 'back'
-            and coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+            and {{ has_own_prices('profile') }}
         window one_series as (partition by h.series_id, h.line_rank order by h.valid_from)
     ),
 

@@ -51,17 +51,14 @@ cross join lateral (
             on names.kind = markets.kind
             and names.bookmaker_key = h.bookmaker_key
             and names.name_as_sent = case markets.kind when 'player' then h.description else h.outcome_name end
-        left join {{ ref('book_profile') }} as profile
-            on profile.bookmaker_key = h.bookmaker_key
-            and h.valid_from >= coalesce(profile.valid_from, '-infinity')
-            and h.valid_from < coalesce(profile.valid_to, 'infinity')
+        {{ with_profile('h.bookmaker_key', 'h.valid_from') }}
         where h.event_id = event.event_id
             and h.valid_to is null
             and h.price_side = 'back'
             -- below that it is a placeholder
             and h.price_decimal > 1.001
             and h.outcome_side in ('over', 'under', 'yes', 'no', 'runner')
-            and coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+            and {{ has_own_prices('profile') }}
     ),
 
     best as (

@@ -87,10 +87,7 @@ select
     concat_ws(' ', o.event_id, o.line_id, o.valid_from, o.bookmaker_key),
     cast(to_jsonb(o) as text)
 from offers as o
-left join {{ ref('book_profile') }} as profile
-    on profile.bookmaker_key = o.bookmaker_key
-    and o.valid_from >= coalesce(profile.valid_from, '-infinity')
-    and o.valid_from < coalesce(profile.valid_to, 'infinity')
+{{ with_profile('o.bookmaker_key', 'o.valid_from') }}
 where not exists (
     select 1
     from {{ ref('price_history') }} as h

@@ -70,4 +70,4 @@ from standing as s
 join markets on markets.market_key = s.market_key
 left join tail on tail.market_id = s.market_id and tail.valid_to is null
 left join {{ ref('book_profile') }} as profile on profile.bookmaker_key = s.bookmaker_key
-where tail.market_id is null and coalesce(profile.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
+where tail.market_id is null and {{ has_own_prices('profile') }}
