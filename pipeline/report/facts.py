@@ -235,7 +235,7 @@ class Facts:
         chosen_by: how they were chosen, in words.
         holds: in order of book and market.
         completed: events with a completed score.
-        calibration: None where this warehouse has no such table.
+        calibration: how well probabilities fitted what happened; empty where nothing was graded.
         credits: newest day first.
     """
 
@@ -249,7 +249,7 @@ class Facts:
     chosen_by: str
     holds: tuple[Hold, ...]
     completed: int
-    calibration: tuple[Calibration, ...] | None
+    calibration: tuple[Calibration, ...]
     credits: tuple[Credits, ...]
 
 
@@ -286,7 +286,7 @@ def gather(connection: Connection, wanted: Wanted) -> Facts:
         chosen_by=chosen_by,
         holds=tuple(Hold(*row) for row in _rows(connection, _HOLDS, markets=list(GAME_MARKETS), sport=wanted.sport)),
         completed=_rows(connection, "select count(*) from gold.results where completed")[0][0],
-        calibration=_calibration(connection, wanted.sport),
+        calibration=tuple(Calibration(*row) for row in _rows(connection, _CALIBRATION, sport=wanted.sport)),
         credits=tuple(Credits(*row) for row in _rows(connection, _CREDITS)),
     )
 
@@ -467,12 +467,6 @@ def _event(connection: Connection, event_id: str, as_of: dt.datetime) -> Event:
 
 def _best_price(market: str, line: Decimal | None, outcome: str, price: Decimal, books: list[str], *rest: Any) -> BestPrice:
     return BestPrice(market, line, outcome, price, tuple(books), *rest)
-
-
-def _calibration(connection: Connection, sport: str | None) -> tuple[Calibration, ...] | None:
-    """What is known of it; None where the warehouse has no such relation, as one that an older release built."""
-    [(there,)] = _rows(connection, "select to_regclass('gold.calibration') is not null")
-    return tuple(Calibration(*row) for row in _rows(connection, _CALIBRATION, sport=sport)) if there else None
 
 
 def _rows(connection: Connection, query: str, **values: Any) -> list[tuple[Any, ...]]:

@@ -343,12 +343,9 @@ def _holds(facts: Facts) -> Section:
     )
 
 
-def calibration_section(calibration: Sequence[Calibration] | None, completed: int) -> Section:
+def calibration_section(calibration: Sequence[Calibration], completed: int) -> Section:
     """How well probabilities fitted what happened, as far as this warehouse can tell; and what it cannot tell, in words."""
     played = f"{completed:,} events have a completed score here."
-    if calibration is None:
-        notes: tuple[str, ...] = (f"This warehouse has no table gold.calibration, so nothing is told of it. {played}",)
-        return Section("calibration", "Calibration", (Part(notes=notes),))
     if not calibration:
         return Section("calibration", "Calibration", (Part(notes=(f"No probability has met a graded result yet. {played}",)),))
     thin = sum(not row.publishable for row in calibration)

@@ -53,12 +53,7 @@ profiled as (
     select
         judged.*,
         coalesce(profile.operator_group, judged.bookmaker_key) as operator_group,
-        cast(
-            case
-                when profile.price_kind = 'back_net' then 1 + (judged.price_decimal - 1) * (1 - profile.commission)
-                else judged.price_decimal
-            end as numeric(14, 8)
-        ) as price_net
+        {{ price_net('judged.price_decimal', 'profile') }} as price_net
     from judged
     {{ with_profile('judged.bookmaker_key', 'judged.at') }}
     where judged.problem is null

@@ -39,12 +39,7 @@ cross join lateral (
         select
             h.market_key, names.player, h.line_point, h.phase_as_known, h.bookmaker_key,
             case when h.outcome_side in ('under', 'no') then 'under' else 'over' end as side,
-            cast(
-                case
-                    when profile.price_kind = 'back_net' then 1 + (h.price_decimal - 1) * (1 - profile.commission)
-                    else h.price_decimal
-                end as numeric(14, 8)
-            ) as price_decimal
+            {{ price_net('h.price_decimal', 'profile') }} as price_decimal
         from {{ ref('price_history') }} as h
         join markets on markets.market_key = h.market_key
         join names
