@@ -35,6 +35,21 @@ SILVER_SELECTION: Final = ("--select", "tag:silver,config.materialized:ledgered"
 TRANSFORM_LOCK: Final = 7_305_001
 # Of what broke a check, so many rows are told.
 ROWS_SHOWN: Final = 3
+# The partitions of silver that the batches need; what is archived is refused later, where it can be said in full.
+_MAKE_MONTHS: Final = """
+select ops.make_months(parted.partrelid::regclass, needed.months)
+from pg_partitioned_table as parted
+join pg_class as parent on parent.oid = parted.partrelid
+cross join (
+    select array_agg(distinct ops.month_of(exchanges.captured_at)) as months
+    from ops.ledger as ledger
+    join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id
+    where ledger.batch_id = any (%s)
+        and ledger.admitted <> ledger.applied
+        and ops.month_of(exchanges.captured_at) not in (select archived_months.month from ops.archived_months)
+) as needed
+where parent.relnamespace = 'silver'::regnamespace
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +85,16 @@ def transformer_session(warehouse: Warehouse) -> Iterator[Session]:
             for name, value in SESSION_SETTINGS.items():
                 cursor.execute("select set_config(%s, %s, false)", [name.lower(), value])
         session.autocommit = False
-        with session.cursor() as cursor:
-            cursor.execute("set work_mem = '64MB'")
-            cursor.execute("select pg_advisory_xact_lock(%s)", [TRANSFORM_LOCK])
+        _execute(session, "set work_mem = '64MB'")
+        _lock(session)
         yield session
     finally:
         session.close()
+
+
+def _lock(session: Session) -> None:
+    """Take the transform lock for the transaction that begins."""
+    _execute(session, "select pg_advisory_xact_lock(%s)", [TRANSFORM_LOCK])
 
 
 def prepare(warehouse: Warehouse, project: DbtProject) -> bool:
@@ -156,6 +175,10 @@ def apply_batches(
         before_commit: called within the transaction once everything passed, e.g. to read digests and row changes.
     """
     with transformer_session(warehouse) as session:
+        # before what fills them: a reader whose query was planned without a month must not see what is computed from its rows
+        _execute(session, _MAKE_MONTHS, [list(batch_ids)])
+        session.commit()
+        _lock(session)
         _execute(session, "delete from ops.run_batches")
         _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
         checks = _checks(_run(session, warehouse, project, "build", BATCH_SELECTION), session, scopes(project.manifest()))

@@ -54,7 +54,7 @@ CADENCES = st.builds(
     st.lists(PERIODS, min_size=3, max_size=3),
     st.none() | PERIODS,
     st.none() | PERIODS,
-)
+).filter(lambda cadence: not any(every % cadence.periods[0] for every in cadence.periods))  # as parse_cadence demands
 STARTS = st.lists(st.tuples(st.integers(-2 * 1440, 9 * 1440), st.integers(0, 20), st.integers(0, 200)), max_size=12)
 
 

@@ -35,7 +35,8 @@ def dump(warehouse: Warehouse) -> Iterator[tuple[str, bytes]]:
             " where table_type = 'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema')"
         ).fetchall()
         for (name,) in tables:
-            with owner.cursor().copy(f"copy {name} to stdout".encode()) as rows:
+            # a query, as a table in parts cannot be copied by its name
+            with owner.cursor().copy(f"copy (select * from {name}) to stdout".encode()) as rows:
                 yield str(name), b"".join(bytes(row) for row in rows)
 
 

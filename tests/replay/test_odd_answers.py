@@ -13,7 +13,8 @@ from pipeline.clock import UTC, to_iso
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 from pipeline.transform.project import DbtProject
-from pipeline.warehouse.connect import Warehouse
+from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.digest import view_digests
 from tests.replay.model import Gold
 from tests.replay.support import assert_model_agrees, digests, take
 from tests.replay.transcript import Transcript
@@ -156,6 +157,8 @@ def test_an_odd_answer_makes_no_trouble(kind: str, prepared: Warehouse, project:
     take(prepared, project, batches[:1])
     assert_model_agrees(prepared, model)
     digests(prepared)
+    with prepared.connect(Role.TRANSFORMER) as connection:
+        view_digests(connection)  # each view can be read to its end
 
 
 # --- each was wrong once --------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ offers as materialized (
 
 {{ best_legs(
     is_one='total < 1 - legs * 0.0000000001',
-    edge='cast(round(1, 40) / min(total) - 1 as numeric(12, 10))'
+    edge='cast(round(1, 40) / min(total) - 1 as numeric(16, 10))'
 ) }},
 
 keyed as materialized (
