@@ -4,8 +4,8 @@
 
   pending         answers whose admission differs from what is applied (of ops.run_batches, or of all that are not withheld)
   touched_events  the events that a pending answer shows, and those that it covers without showing them although something
-                  of theirs was open at its time; each with the time from which its rows are computed anew.
-                  Gold before that time depends on earlier answers only, so it stays.
+                  of theirs was open at its time; each with the time from which its rows are computed anew (tail_from).
+                  Gold before that time depends on earlier answers only, so it stays. Before seen_from no answer shows it.
   In a full refresh, or where there is no gold yet, all admitted answers are pending and all events touched from the beginning.
 -#}
 {% macro prepare_run() %}
@@ -157,6 +157,12 @@ begin
     end loop;
 end
 $$;
+
+update ops.touched_events as touched
+set seen_from = least(
+    touched.tail_from,
+    (select events.first_seen_at from gold.events as events where events.event_id = touched.event_id)
+);
 
 {{ refuse_archived(
     'array(select events.first_seen_at from ops.touched_events as touched'

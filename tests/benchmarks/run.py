@@ -187,11 +187,16 @@ def timeline(recording: Recording, first: int, count: int) -> Iterator[Batch]:
 
 
 def lengthen(warehouse: Warehouse, times: int) -> None:
-    """Put copies of all that a warehouse holds before it: each years earlier than the one after it, with ids of its own.
+    """Put copies of all that a warehouse holds before it: each some weeks earlier than the one after it, with ids of its own.
 
     The rows are those that loading the recording again and again, shifted in time, would have left, and come in minutes.
     """
     with warehouse.connect(Role.OWNER) as owner:
+        spans = owner.execute(
+            "select ceil(extract(epoch from max(captured_at) - min(captured_at)) / 604800)::int from bronze.exchanges"
+        ).fetchone()
+        assert spans is not None
+        earlier = f"copy.n * interval '{spans[0]} weeks'"
         tables = owner.execute(
             "select table_schema || '.' || table_name, array_agg(column_name::text order by ordinal_position),"
             " array_agg(data_type::text order by ordinal_position)"
@@ -211,13 +216,13 @@ def lengthen(warehouse: Warehouse, times: int) -> None:
         owner.execute(f'set role "{warehouse.user(Role.TRANSFORMER)}"'.encode())
         owner.execute(
             "select ops.make_months(parted.partrelid::regclass, array("
-            " select distinct ops.month_of(t.captured_at - copy.n * interval '1092 days')"
+            f" select distinct ops.month_of(t.captured_at - {earlier})"
             f" from bronze.exchanges as t cross join generate_series(1, {times}) as copy (n) order by 1))"
             " from pg_partitioned_table as parted where parted.partrelid <> 'bronze.bodies'::regclass"
         )
         owner.execute("reset role")
         for name, columns, types in tables:
-            parts = ", ".join(_renamed(column, kind) for column, kind in zip(columns, types, strict=True))
+            parts = ", ".join(_renamed(column, kind, earlier) for column, kind in zip(columns, types, strict=True))
             owner.execute(
                 f"insert into {name} ({', '.join(columns)}) select {parts} from {name} as t"
                 f" cross join generate_series(1, {times}) as copy (n)"
@@ -227,9 +232,9 @@ def lengthen(warehouse: Warehouse, times: int) -> None:
         owner.commit()
 
 
-def _renamed(column: str, kind: str) -> str:
+def _renamed(column: str, kind: str, earlier: str) -> str:
     if kind == "timestamp with time zone":
-        return f"t.{column} - copy.n * interval '1092 days'"
+        return f"t.{column} - {earlier}"
     if kind == "uuid":
         return f"md5(t.{column}::text || copy.n)::uuid"
     if column in ("event_id", "scope_key"):

@@ -134,9 +134,7 @@ def test_silver_and_gold_have_no_float_and_no_naive_time(prepared: Warehouse) ->
         "interval",
     )
     # but a month, which is one of UTC by its description
-    assert not [
-        (name, kind) for name, kind, _ in columns if kind.removesuffix("[]") in banned and not name.endswith(".month")
-    ]
+    assert not [(name, kind) for name, kind, _ in columns if kind.removesuffix("[]") in banned and not name.endswith(".month")]
     # of tables; a view's expression may have no scale
     assert not [name for name, kind, relation in columns if kind == "numeric" and relation == "r"], "numeric without a scale"
 

@@ -247,7 +247,8 @@ def contents(warehouse: Warehouse) -> dict[str, int]:
         tables = [
             f"{schema}.{name}"
             for schema, name in owner.execute(
-                "select schemaname, tablename from pg_catalog.pg_tables where schemaname in ('silver', 'gold')"
+                "select relnamespace::regnamespace::text, relname from pg_catalog.pg_class"
+                " where relkind in ('r', 'p') and not relispartition and relnamespace::regnamespace::text in ('silver', 'gold')"
             ).fetchall()
         ]
         seeds = (

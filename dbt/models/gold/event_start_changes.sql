@@ -6,13 +6,14 @@
 ) }}
 -- The walk over the start times that answers gave for an event, in the order in which they came.
 with recursive touched as materialized (
-    select event_id, sport_key, tail_from from {{ source('ops', 'touched_events') }}
+    select event_id, sport_key, tail_from, seen_from from {{ source('ops', 'touched_events') }}
 ),
 
 sightings as materialized (
     select
         touched.event_id,
         touched.tail_from,
+        touched.seen_from,
         shown.exchange_id,
         shown.sport_key,
         shown.captured_at,
@@ -31,11 +32,12 @@ sightings as materialized (
 -- what each source said last before the tail
 said_before as materialized (
     select sources.event_id, sources.source_rank, earlier.commence_time
-    from (select distinct event_id, tail_from, source_rank from sightings) as sources
+    from (select distinct event_id, tail_from, seen_from, source_rank from sightings) as sources
     cross join lateral (
         select s.commence_time
         from {{ ref('event_sightings') }} as s
         where s.event_id = sources.event_id
+            and s.captured_at >= sources.seen_from
             and s.captured_at < sources.tail_from
             and s.source_rank = sources.source_rank
         order by s.captured_at desc, s.place desc, s.exchange_id desc

@@ -6,7 +6,7 @@
 ) }}
 -- One row per event id, with what is known of it now.
 with touched as materialized (
-    select event_id from {{ source('ops', 'touched_events') }}
+    select event_id, seen_from from {{ source('ops', 'touched_events') }}
 ),
 
 firsts as (
@@ -15,7 +15,7 @@ firsts as (
     cross join lateral (
         select s.captured_at, s.commence_time
         from {{ ref('event_sightings') }} as s
-        where s.event_id = touched.event_id
+        where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
         order by s.captured_at, s.source_rank, s.place, s.exchange_id
         limit 1
     ) as sighting
@@ -27,7 +27,7 @@ latest as (
     cross join lateral (
         select s.sport_key, s.home_team, s.away_team, s.captured_at, s.commence_time
         from {{ ref('event_sightings') }} as s
-        where s.event_id = touched.event_id
+        where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
         order by s.captured_at desc, s.source_rank desc, s.place desc, s.exchange_id desc
         limit 1
     ) as sighting
@@ -40,7 +40,7 @@ kinds as (
     left join lateral (
         select s.has_outrights
         from {{ ref('event_sightings') }} as s
-        where s.event_id = touched.event_id and s.has_outrights
+        where s.event_id = touched.event_id and s.captured_at >= touched.seen_from and s.has_outrights
         order by s.captured_at
         limit 1
     ) as sighting on true

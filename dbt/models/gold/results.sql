@@ -5,18 +5,18 @@
 ) }}
 -- The newest score of each event that a scores answer ever showed.
 with touched as materialized (
-    select event_id from {{ source('ops', 'touched_events') }}
+    select event_id, seen_from from {{ source('ops', 'touched_events') }}
 ),
 
 latest as (
-    select touched.event_id, score.*
+    select touched.event_id, touched.seen_from, score.*
     from touched
     cross join lateral (
         select
             s.sport_key, s.home_team, s.away_team, s.captured_at, s.completed,
             s.home_score_text, s.away_score_text, s.home_score, s.away_score
         from {{ ref('scores') }} as s
-        where s.event_id = touched.event_id
+        where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
         order by s.captured_at desc, s.place, s.body_sha256, s.exchange_id
         limit 1
     ) as score
@@ -35,6 +35,7 @@ select
         select min(s.captured_at)
         from {{ ref('scores') }} as s
         where s.event_id = latest.event_id
+            and s.captured_at >= latest.seen_from
             and s.captured_at > coalesce(
                 (
                     select max(other.captured_at)
@@ -42,6 +43,7 @@ select
                     where other.event_id = latest.event_id
                         and (other.home_score_text, other.away_score_text)
                             is distinct from (latest.home_score_text, latest.away_score_text)
+                        and other.captured_at >= latest.seen_from
                         and other.captured_at < latest.captured_at
                 ),
                 '-infinity'
@@ -53,11 +55,15 @@ select
                 select min(s.captured_at)
                 from {{ ref('scores') }} as s
                 where s.event_id = latest.event_id
+                    and s.captured_at >= latest.seen_from
                     and s.captured_at > coalesce(
                         (
                             select max(other.captured_at)
                             from {{ ref('scores') }} as other
-                            where other.event_id = latest.event_id and not other.completed and other.captured_at < latest.captured_at
+                            where other.event_id = latest.event_id
+                                and not other.completed
+                                and other.captured_at >= latest.seen_from
+                                and other.captured_at < latest.captured_at
                         ),
                         '-infinity'
                     )

@@ -1,7 +1,7 @@
 -- gold.events and what hangs on them, sports and bookmakers: one row per broken rule and row that the run touched.
 -- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
 with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
+    select event_id, tail_from, seen_from from {{ source('ops', 'touched_events') }}
 ),
 
 -- what silver and the other tables say about each touched event, beside its row
@@ -31,14 +31,14 @@ checked as materialized (
     left join lateral (
         select s.captured_at, s.commence_time
         from {{ ref('event_sightings') }} as s
-        where s.event_id = touched.event_id
+        where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
         order by s.captured_at, s.source_rank, s.place, s.exchange_id
         limit 1
     ) as earliest on true
     left join lateral (
         select s.captured_at, s.commence_time, s.sport_key
         from {{ ref('event_sightings') }} as s
-        where s.event_id = touched.event_id
+        where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
         order by s.captured_at desc, s.source_rank desc, s.place desc, s.exchange_id desc
         limit 1
     ) as latest on true
@@ -137,7 +137,7 @@ scored as materialized (
     left join lateral (
         select s.captured_at, s.completed, s.home_score, s.away_score
         from {{ ref('scores') }} as s
-        where s.event_id = touched.event_id
+        where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
         order by s.captured_at desc, s.place, s.body_sha256, s.exchange_id
         limit 1
     ) as newest on true
