@@ -35,8 +35,20 @@ def replay(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests; ``-- tests/test_cli.py -k help`` runs some."""
     _install(session, "requirements-dev.txt")
-    # each worker has a server of its own
-    session.run("python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", *session.posargs)
+    # each worker has a server of its own, and each file one worker: what its tests share is made once
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "-n",
+        "auto",
+        "--maxprocesses",
+        "4",
+        "--dist",
+        "loadfile",
+        "--no-loadscope-reorder",
+        *session.posargs,
+    )
 
 
 @nox.session

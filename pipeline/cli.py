@@ -984,7 +984,7 @@ class Screen:
             bar.total = total
             bar.update(done - bar.n)
             if self._stop.asked:
-                # what is raised while Python collects garbage is printed, and lost
+                # what is raised while Python collects garbage is lost
                 raise KeyboardInterrupt
 
         return show
@@ -1046,13 +1046,21 @@ def _stopping() -> Iterator[_Stop]:
         stop.asked = True
         raise KeyboardInterrupt
 
+    def unraisable(lost: sys.UnraisableHookArgs) -> None:
+        # an interrupt that comes while Python collects garbage; it is heeded where the next batch ends
+        if not (stop.asked and issubclass(lost.exc_type, KeyboardInterrupt)):
+            tell_lost(lost)
+
+    tell_lost = sys.unraisablehook
     try:
         before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:  # not in the main thread, where signals are somebody else's
         before = {}
+    sys.unraisablehook = unraisable
     try:
         yield stop
     finally:
+        sys.unraisablehook = tell_lost
         for number, handler in before.items():
             signal.signal(number, handler)
 

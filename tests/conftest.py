@@ -160,6 +160,20 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
     return DbtProject(tmp_path_factory.mktemp("dbt"), lambda line: None)
 
 
+def with_parse(state_dir: Path, project: DbtProject) -> Path:
+    """Make a state folder whose processes find the dbt project parsed, as a user's do after the first."""
+    project.manifest()
+    state_dir.mkdir(exist_ok=True)
+    (state_dir / "dbt").symlink_to(project.work_dir)
+    return state_dir
+
+
+@pytest.fixture
+def own_state(tmp_path: Path, project: DbtProject) -> Path:
+    """A state folder of the test's own."""
+    return with_parse(tmp_path / "state", project)
+
+
 @pytest.fixture(scope="session")
 def prepared_template(
     server: Server, template: Warehouse, clone_names: Iterator[str], project: DbtProject

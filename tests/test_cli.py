@@ -372,6 +372,23 @@ def test_an_interrupt_that_was_lost_is_heeded_after_the_batch() -> None:
             screen.progress("batch")(2, 3)
 
 
+def test_an_interrupt_that_is_lost_is_not_printed_and_other_accidents_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Garbage:
+        def __init__(self, accident: Callable[[], object]) -> None:
+            self.accident = accident
+
+        def __del__(self) -> None:
+            self.accident()
+
+    told: list[BaseException | None] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_value))
+    with cli._stopping() as stop:
+        Garbage(lambda: os.kill(os.getpid(), signal.SIGINT))
+        assert stop.asked and told == []
+        Garbage(lambda: 1 / 0)
+    assert [type(each) for each in told] == [ZeroDivisionError]
+
+
 # --- import and simulate ---------------------------------------------------------------------------------------------
 
 
@@ -472,12 +489,12 @@ def _url(warehouse: Warehouse) -> str:
 
 
 @pytest.fixture
-def place(server: Server, template: Warehouse, tmp_path: Path) -> Place:
+def place(server: Server, template: Warehouse, own_state: Path) -> Place:
     """The tests' server; its roles are there since the template was made."""
     env = {
         "SPORTS_MARKET_DATABASE_URL": _url(server.home),
         "SPORTS_MARKET_ROLE_PREFIX": server.home.role_prefix,
-        "SPORTS_MARKET_STATE_DIR": str(tmp_path / "state"),
+        "SPORTS_MARKET_STATE_DIR": str(own_state),
     }
     return Place(server, env)
 

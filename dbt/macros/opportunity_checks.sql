@@ -95,10 +95,7 @@ exists (
         and h.valid_from <= o.at
         and (h.valid_to is null or h.valid_to > o.at)
         and h.line_point is not distinct from o.line_point
-        and o.price = cast(
-            case when profile.price_kind = 'back_net' then 1 + (h.price_decimal - 1) * (1 - profile.commission) else h.price_decimal end
-            as numeric(14, 8)
-        )
+        and o.price = {{ price_net('h.price_decimal', 'profile') }}
     offset 0
 )
 {%- endmacro %}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-# No file, no colour, no telemetry, no look-ups of versions, no relation cache: what a batch does not need.
+# No log, no colour, no telemetry, no look-ups of versions, no relation cache: what a batch does not need.
 LEAN_FLAGS: Final = (
     "--quiet",
     "--log-level", "none",
@@ -31,7 +31,6 @@ LEAN_FLAGS: Final = (
     "--no-version-check",
     "--no-send-anonymous-usage-stats",
     "--no-populate-cache",
-    "--no-partial-parse",
 )  # fmt: skip
 
 
@@ -83,7 +82,7 @@ class DbtProject:
         return self.work_dir / "packages"
 
     def manifest(self) -> Manifest:
-        """The parsed project; parsing costs seconds, so it is done once.
+        """The parsed project; parsing costs seconds, so it is done once, and kept in the work folder for the next process.
 
         Raises:
             SetupError: ``DBT_PROJECT_BROKEN``, with dbt's own text.
@@ -93,7 +92,11 @@ class DbtProject:
 
             install_packages(self.directory, self.packages_dir, self._say)
             with self.environment({}):
-                result = dbtRunner().invoke(["parse", *LEAN_FLAGS, *self.places()])
+                # dbt finds there what an earlier process has parsed, if that was this very project
+                target = self.work_dir / f"parsed-{self._version()}"
+                result = dbtRunner().invoke(["parse", *LEAN_FLAGS, "--partial-parse", *self.places(target)])
+            for older in set(self.work_dir.glob("parsed-*")) - {target}:
+                shutil.rmtree(older, ignore_errors=True)
             if not result.success or result.result is None:
                 raise SetupError(
                     "DBT_PROJECT_BROKEN", f"dbt cannot parse {self.directory}: {result.exception}", "Mend the project."
@@ -145,7 +148,9 @@ class DbtProject:
         _forget_earlier_runs()
         _make_fresh(manifest, environment["SPORTS_MARKET_DBT_DBNAME"])
         with self.environment(environment):
-            result = dbtRunner(manifest=manifest).invoke([command, *LEAN_FLAGS, *self.places(), "--threads", "1", *arguments])
+            result = dbtRunner(manifest=manifest).invoke(
+                [command, *LEAN_FLAGS, "--no-partial-parse", *self.places(), "--threads", "1", *arguments]
+            )
         if isinstance(result.exception, KeyboardInterrupt):
             raise result.exception
         if result.result is None:

@@ -18,7 +18,8 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -116,31 +117,44 @@ class Bench:
         if not applied.published:
             raise SystemExit(f"a check failed: {applied.failed[0]}")
 
-    def cost(self, warehouse: Warehouse, batches: list[Batch]) -> Cost:
-        """Collect again, load, transform, check and digest, one batch at a time."""
-        with warehouse.connect(Role.OWNER, autocommit=True) as owner:
-            owner.execute("vacuum analyze")
-        scratch = self.work / f"scratch{self.made}_{len(list(self.work.iterdir()))}"
-        writer = RecordingWriter(scratch, durable=False)
-        buffers, python, postgres = self._buffers(warehouse), time.process_time(), self.postgres.seconds()
-        contracts = self.contracts
-        with (
-            warehouse.connect(Role.INGESTER) as ingester,
-            mock.patch("pipeline.transform.apply.batch_checks", self._batch_checks),
-        ):
-            for batch in batches:
-                again = collect_again(batch, writer)
-                load_batch(ingester, again, self.clock)
-                applied = apply_batches(warehouse, self.project, [again.batch_id], self.clock, before_commit=stored_digests)
-                if not applied.published:
-                    raise SystemExit(f"a check failed: {applied.failed[0]}")
+    def costs(self, warehouses: Sequence[Warehouse], batches: Sequence[Batch]) -> list[Cost]:
+        """Collect again, load, transform, check and digest, one batch at a time.
+
+        The warehouses take turns, batch by batch: what else the machine does bears on them alike.
+        """
+        for warehouse in warehouses:
+            with warehouse.connect(Role.OWNER, autocommit=True) as owner:
+                owner.execute("vacuum analyze")
+        writers = [RecordingWriter(self.work / f"again_{warehouse.dbname}", durable=False) for warehouse in warehouses]
+        buffers = [self._buffers(warehouse) for warehouse in warehouses]
+        python, postgres, contracts = ([0.0] * len(warehouses) for _ in range(3))
+        with ExitStack() as stack:
+            stack.enter_context(mock.patch("pipeline.transform.apply.batch_checks", self._batch_checks))
+            ingesters = [stack.enter_context(warehouse.connect(Role.INGESTER)) for warehouse in warehouses]
+            for number, batch in enumerate(batches):
+                for turn in range(len(warehouses)):
+                    each = (number + turn) % len(warehouses)
+                    before = time.process_time(), self.postgres.seconds(), self.contracts
+                    again = collect_again(batch, writers[each])
+                    load_batch(ingesters[each], again, self.clock)
+                    applied = apply_batches(
+                        warehouses[each], self.project, [again.batch_id], self.clock, before_commit=stored_digests
+                    )
+                    if not applied.published:
+                        raise SystemExit(f"a check failed: {applied.failed[0]}")
+                    python[each] += time.process_time() - before[0]
+                    postgres[each] += self.postgres.seconds() - before[1]
+                    contracts[each] += self.contracts - before[2]
         count = len(batches)
-        return Cost(
-            (time.process_time() - python) / count,
-            (self.postgres.seconds() - postgres) / count,
-            (self._buffers(warehouse) - buffers) / count,
-            (self.contracts - contracts) / count,
-        )
+        return [
+            Cost(
+                python[each] / count,
+                postgres[each] / count,
+                (self._buffers(warehouse) - buffers[each]) / count,
+                contracts[each] / count,
+            )
+            for each, warehouse in enumerate(warehouses)
+        ]
 
     def _batch_checks(self, *arguments: Any) -> tuple[CheckResult, ...]:
         started = self.cpu()
@@ -359,17 +373,17 @@ def measure(bench: Bench, recording: Recording, count: int, small: int, large: i
     bench.load(few_batches, timeline(recording, start - small, small), step=min(50, small))
     many_batches = bench.clone(few_batches)
     lengthen(many_batches, large // small - 1)
-    costs, sizes = {}, list[Figure]()
-    for size, warehouse in ((small, few_batches), (large // small * small, many_batches)):
-        costs[size] = found = bench.cost(warehouse, measured)
+    few, many = bench.costs((few_batches, many_batches), measured)
+    large = large // small * small
+    for size, found in ((small, few), (large, many)):
         bench.say(
             f"after {size}: {found.cpu:.2f} s of CPU a batch (Python {found.python:.2f}, PostgreSQL {found.postgres:.2f}),"
             f" {found.buffers:,.0f} buffers"
         )
-        sizes.append(gold_size(warehouse, bench.say))
+    # the longer past is made of copies, which fill their pages better
+    size_of_gold = gold_size(few_batches, bench.say)
+    for warehouse in (few_batches, many_batches):
         bench.server.drop_database(warehouse)
-    large = large // small * small
-    few, many = costs[small], costs[large]
     return [
         Figure(
             "cpu_seconds_per_batch",
@@ -393,8 +407,7 @@ def measure(bench: Bench, recording: Recording, count: int, small: int, large: i
             True,
             f"after {large} / after {small} earlier batches",
         ),
-        # the longer past is made of copies, which fill their pages better
-        sizes[0],
+        size_of_gold,
         validation_rate(measured),
         bronze_against_copy(bench, [recording.read(batch_id) for batch_id in recording.batch_ids[:count]]),
         Figure(

@@ -1,7 +1,7 @@
 """What an operator sees, in a real browser: a backfill, a batch that is withheld, why, the fix, and numbers over partitions.
 
 Run by `python3 -m nox -s browser`, which asks for a browser. SPORTS_MARKET_SCREENSHOTS names a folder
-in which pages are pictured.
+in which pages are pictured; SPORTS_MARKET_BROWSER_BATCHES says how many of the bundled recording's batches there are (all).
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ from psycopg.conninfo import conninfo_to_dict
 from pipeline.orchestration.home import DATABASE
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
+from pipeline.transform.project import DbtProject
+from tests.conftest import with_parse
+from tests.orchestration.conftest import first_batches
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif("SPORTS_MARKET_BROWSER" not in os.environ, reason="python3 -m nox -s browser runs it")
 
 RECORDING = Recording.open(resource("fixtures/recordings/simulated"))
-BATCH_IDS = RECORDING.batch_ids
+BATCH_IDS = RECORDING.batch_ids[: int(os.environ.get("SPORTS_MARKET_BROWSER_BATCHES") or len(RECORDING))]
 BAD = BATCH_IDS[1]
 JOB = "/locations/pipeline.orchestration.definitions/jobs/ingest"
 PATIENCE_MS = 120_000
@@ -69,13 +72,15 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def site(project: DbtProject) -> Iterator[Site]:
     """Everything, brought up by the command."""
     folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
+    recording = first_batches(folder / "recordings" / "first", len(BATCH_IDS))
+    with_parse(folder / "state", project)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPORTS_MARKET_", "DAGSTER_"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.cli", "up", "--port", "0"],
-        env={**kept, "SPORTS_MARKET_STATE_DIR": str(folder)},
+        env={**kept, "SPORTS_MARKET_STATE_DIR": str(folder / "state"), "SPORTS_MARKET_RECORDINGS_DIR": str(recording.parent)},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -15,8 +15,10 @@ import pytest
 
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
+from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import recomputed_digests
+from tests.conftest import with_parse
 
 BUNDLED = resource("fixtures/recordings/simulated")
 BATCH_IDS = Recording.open(BUNDLED).batch_ids
@@ -24,9 +26,9 @@ RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_e
 
 
 @pytest.fixture(scope="session")
-def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def state_dir(tmp_path_factory: pytest.TempPathFactory, project: DbtProject) -> Iterator[Path]:
     """One for all tests, so that dbt's document is written once."""
-    folder = tmp_path_factory.mktemp("state")
+    folder = with_parse(tmp_path_factory.mktemp("state"), project)
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("SPORTS_MARKET_")]:
             patch.delenv(name)
@@ -108,17 +110,22 @@ def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int
     """``recordings(3)`` puts a recording of the first three batches at hand, with their snapshots, and nothing else."""
 
     def make(count: int) -> Path:
-        folder = tmp_path / "recordings" / "first"
-        folder.mkdir(parents=True)
-        shutil.copy(BUNDLED / "recording.json", folder)
-        for batch_id in BATCH_IDS[:count]:
-            shutil.copytree(BUNDLED / "batches" / batch_id, folder / "batches" / batch_id)
-            (folder / "snapshots").mkdir(exist_ok=True)
-            shutil.copy(BUNDLED / "snapshots" / f"{batch_id}.json", folder / "snapshots")
+        folder = first_batches(tmp_path / "recordings" / "first", count)
         monkeypatch.setenv("SPORTS_MARKET_RECORDINGS_DIR", str(folder.parent))
         return folder
 
     return make
+
+
+def first_batches(folder: Path, count: int) -> Path:
+    """A copy of the bundled recording's first batches and their snapshots."""
+    folder.mkdir(parents=True)
+    shutil.copy(BUNDLED / "recording.json", folder)
+    (folder / "snapshots").mkdir()
+    for batch_id in BATCH_IDS[:count]:
+        shutil.copytree(BUNDLED / "batches" / batch_id, folder / "batches" / batch_id)
+        shutil.copy(BUNDLED / "snapshots" / f"{batch_id}.json", folder / "snapshots")
+    return folder
 
 
 def address(warehouse: Warehouse) -> str:

@@ -20,14 +20,17 @@ import psycopg
 import pytest
 import requests
 
+from pipeline.transform.project import DbtProject
+from tests.conftest import with_parse
+
 MINUTES = 4 * 60
 
 
 @pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
+def state(project: DbtProject) -> Iterator[Path]:
     # not below pytest's folder, which another session would close to the server's user
     folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
-    yield folder
+    yield with_parse(folder, project)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -40,7 +40,7 @@ def states(warehouse: Warehouse) -> dict[str, str]:
 
 
 def test_a_run_that_is_killed_and_the_next_slot(
-    prepared: Warehouse, databases: Databases, project: DbtProject, tmp_path: Path
+    prepared: Warehouse, databases: Databases, project: DbtProject, own_state: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "plan.yml").write_text(PLAN)
     clock, system = ManualClock(AT), SystemClock()
@@ -48,7 +48,7 @@ def test_a_run_that_is_killed_and_the_next_slot(
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SPORTS_MARKET_")} | {
         "PYTHONPATH": str(REPOSITORY),
         "SPORTS_MARKET_API_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
-        "SPORTS_MARKET_STATE_DIR": str(tmp_path / "state"),
+        "SPORTS_MARKET_STATE_DIR": str(own_state),
         "SPORTS_MARKET_ROLE_PREFIX": prepared.role_prefix,
         "SPORTS_MARKET_DATABASE_URL": prepared.conninfo(Role.OWNER),
     }

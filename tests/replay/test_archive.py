@@ -487,11 +487,11 @@ def test_a_batch_across_two_months_is_in_both_recordings(prepared: Warehouse, pr
 
 
 def test_the_command(
-    filled: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    filled: Warehouse, own_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SPORTS_MARKET_DATABASE_URL", filled.conninfo(Role.OWNER))
     monkeypatch.setenv("SPORTS_MARKET_ROLE_PREFIX", filled.role_prefix)
-    monkeypatch.setenv("SPORTS_MARKET_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("SPORTS_MARKET_STATE_DIR", str(own_state))
     out = str(tmp_path / "archive")
 
     def run(*arguments: str) -> tuple[int, Any]:

@@ -26,6 +26,7 @@ def test_a_back_fill(
     prepared: Warehouse,
     databases: Databases,
     project: DbtProject,
+    own_state: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -33,7 +34,7 @@ def test_a_back_fill(
     sandbox = Sandbox(SimulatedMarket(7), SandboxClock(ManualClock(NOW)), SystemClock())
     plan, spool = tmp_path / "plan.yml", tmp_path / "spool"
     plan.write_text("endpoints: [events, odds]\nsports: [basketball_nba]\nregions: [us]\nhistorical: true\ncadence: 10m\n")
-    monkeypatch.setenv("SPORTS_MARKET_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("SPORTS_MARKET_STATE_DIR", str(own_state))
     monkeypatch.setenv("SPORTS_MARKET_ROLE_PREFIX", prepared.role_prefix)
     monkeypatch.delenv("SPORTS_MARKET_API_KEY", raising=False)
     command = ["backfill", "--plan", str(plan), "--spool", str(spool), "--json", "--from", "2026-01-04T17:00:00Z"]

@@ -91,7 +91,7 @@ def test_a_spent_budget_is_waited_for_and_a_refused_key_is_not(capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_goes_on_until_it_is_stopped(number: int, prepared: Warehouse, tmp_path: Path) -> None:
+def test_the_command_goes_on_until_it_is_stopped(number: int, prepared: Warehouse, own_state: Path, tmp_path: Path) -> None:
     from pipeline.clock import SystemClock
     from pipeline.odds_api.sandbox.clock import SandboxClock
     from pipeline.odds_api.sandbox.server import serving
@@ -108,7 +108,7 @@ def test_the_command_goes_on_until_it_is_stopped(number: int, prepared: Warehous
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SPORTS_MARKET_")} | {
         "PYTHONPATH": str(REPOSITORY),
         "SPORTS_MARKET_API_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
-        "SPORTS_MARKET_STATE_DIR": str(tmp_path / "state"),
+        "SPORTS_MARKET_STATE_DIR": str(own_state),
         "SPORTS_MARKET_ROLE_PREFIX": prepared.role_prefix,
         "SPORTS_MARKET_DATABASE_URL": prepared.conninfo(Role.OWNER),
     }

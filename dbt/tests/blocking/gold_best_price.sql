@@ -96,9 +96,6 @@ where not exists (
         and h.valid_from <= o.valid_from
         and (h.valid_to is null or h.valid_to > o.valid_from)
         and h.line_point is not distinct from o.line_point
-        and o.best_price_decimal = cast(
-            case when profile.price_kind = 'back_net' then 1 + (h.price_decimal - 1) * (1 - profile.commission) else h.price_decimal end
-            as numeric(14, 8)
-        )
+        and o.best_price_decimal = {{ price_net('h.price_decimal', 'profile') }}
     offset 0
 )

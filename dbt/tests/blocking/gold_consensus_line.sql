@@ -12,7 +12,8 @@ chained as materialized (
 
 -- the sound sets of spreads and totals that stand now
 standing as materialized (
-    select {{ market_id_of('sets') }} as market_id, sets.event_id, sets.bookmaker_key, sets.market_key, sets.line_point
+    select {{ market_id_of('sets') }} as market_id, sets.event_id, sets.bookmaker_key, sets.market_key, sets.line_point,
+        sets.valid_from
     from touched
     cross join lateral (
         select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to is null
@@ -69,5 +70,5 @@ select
 from standing as s
 join markets on markets.market_key = s.market_key
 left join tail on tail.market_id = s.market_id and tail.valid_to is null
-left join {{ ref('book_profile') }} as profile on profile.bookmaker_key = s.bookmaker_key
+{{ with_profile('s.bookmaker_key', 's.valid_from') }}
 where tail.market_id is null and {{ has_own_prices('profile') }}
