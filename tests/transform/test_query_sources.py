@@ -65,6 +65,11 @@ CASES = {
         "select id, x, v from s.a full join s.b using (id)",
         {"id": "a.id b.id", "x": "a.x", "v": "b.v"},
     ),
+    "full join using two": (
+        "select n, v, x from (select id, x, y as n from s.a) as one"
+        " full join (select id, w as n, v from s.b) as two using (id, n)",
+        {"n": "a.y b.w", "v": "b.v", "x": "a.x"},
+    ),
     "an alias for columns": ("select p, q from s.a as t (o, p, q)", {"p": "a.x", "q": "a.y"}),
     "lateral": (
         "select a.id, latest.v from s.a cross join lateral"
