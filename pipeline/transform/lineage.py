@@ -74,7 +74,7 @@ def compute_lineage(models: Mapping[tuple[str, str], str], warehouse: Warehouse)
         warehouse: prepared; nothing is written to it.
 
     Raises:
-        UnknownTreeError: a model has a construct that ``query_sources`` does not know.
+        SetupError: ``QUERY_UNKNOWN``: a model has a construct that ``query_sources`` does not know.
     """
     with warehouse.connect(Role.OWNER) as connection:
         return {model: beyond_itself(model, column_sources(connection, query)) for model, query in models.items()}

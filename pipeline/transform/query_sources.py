@@ -19,16 +19,14 @@ What a function reads by itself is not seen. A column of constants, or a count o
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from pipeline.errors import SetupError
+from pipeline.transform.parse_tree import Node, Value, parsed
 from pipeline.warehouse.connect import Connection
 
-_TOKEN: Final = re.compile(r"[(){}]|(?:\\.|[^\s(){}\\])+", re.DOTALL)
-_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
-_NOTHING: Final = "<>"
 _EXISTS: Final = "0"
 _EXCEPT: Final = "3"
 
@@ -58,10 +56,6 @@ class Column:
     name: str
 
 
-class UnknownTreeError(Exception):
-    """A query holds something that this module does not know; its text says what."""
-
-
 def column_sources(connection: Connection, query: str) -> dict[str, frozenset[Column]]:
     """The sources of each output column of a query; of the relations that it names itself, not of those behind a view.
 
@@ -74,89 +68,23 @@ def column_sources(connection: Connection, query: str) -> dict[str, frozenset[Co
 
     Raises:
         psycopg.Error: the query is wrong.
-        UnknownTreeError: it has a construct that is not known here.
+        SetupError: ``QUERY_UNKNOWN``: it has a construct that is not known here.
     """
     with connection.transaction(force_rollback=True):
         connection.execute(f"create temporary view {_VIEW} as {query}".encode())
         ((tree,),) = connection.execute(_TREE.encode()).fetchall()
-        found = _outputs(_parsed(tree))
+        found = _outputs(parsed(tree))
         tables = sorted({table for sources in found.values() for table, _ in sources})
         rows = connection.execute(_NAMES.encode(), [tables]).fetchall()
     names = {(table, number): Column(*words) for table, number, *words in rows}
     return {name: frozenset(names[each] for each in sources) for name, sources in found.items()}
 
 
-# --- the tree ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Node:
-    tag: str
-    fields: Mapping[str, _Value]
-
-    def node(self, name: str) -> _Node:
-        found = self.fields[name]
-        assert isinstance(found, _Node), f"{self.tag}.{name}"
-        return found
-
-    def nodes(self, name: str) -> list[_Node]:
-        return [each for each in self.values(name) if isinstance(each, _Node)]
-
-    def values(self, name: str) -> list[_Value]:
-        """A list; empty where the tree has none."""
-        found = self.fields[name]
-        return found if isinstance(found, list) else []
-
-    def text(self, name: str) -> str:
-        found = self.fields[name]
-        assert isinstance(found, str), f"{self.tag}.{name}"
-        return found
-
-    def number(self, name: str) -> int:
-        return int(self.text(name))
-
-
-_Value: TypeAlias = "_Node | list[_Value] | str | None"
-
-
-def _parsed(text: str) -> _Node:
-    """The query of a view's rule: ``({QUERY :field value … })``; a value is a node, a list in brackets, or words."""
-    open_: list[list[_Value]] = [[]]
-    for token in _TOKEN.findall(text):
-        if token in "({":
-            open_.append([])
-        elif token in ")}":
-            items = open_.pop()
-            open_[-1].append(items if token == ")" else _node(items))
-        else:
-            open_[-1].append(None if token == _NOTHING else _ESCAPED.sub(r"\1", token))
-    ((rule,),) = open_
-    assert isinstance(rule, list)
-    (query,) = rule
-    assert isinstance(query, _Node)
-    return query
-
-
-def _node(items: list[_Value]) -> _Node:
-    tag, *rest = items
-    fields: dict[str, list[_Value]] = {}
-    for item in rest:
-        if isinstance(item, str) and item.startswith(":"):
-            values = fields[item[1:]] = []
-        else:
-            values.append(item)
-    # a constant's bytes are many words
-    return _Node(str(tag), {name: values[0] if len(values) == 1 else values for name, values in fields.items()})
-
-
-# --- from an output column to columns of tables -------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class _Scope:
     """A query, and the one around it. Two of the same query are equal."""
 
-    query: _Node
+    query: Node
     outer: _Scope | None = None
 
     def up(self, levels: int) -> _Scope:
@@ -166,7 +94,7 @@ class _Scope:
             scope = scope.outer
         return scope
 
-    def targets(self) -> list[_Node]:
+    def targets(self) -> list[Node]:
         """What it gives, without what it has for sorting and grouping only."""
         return [each for each in self.query.nodes("targetList") if each.text("resjunk") == "false"]
 
@@ -184,7 +112,7 @@ _Stored: TypeAlias = tuple[int, int]
 _Found: TypeAlias = Iterator[_Stored | _Output]
 
 
-def _outputs(query: _Node) -> dict[str, set[_Stored]]:
+def _outputs(query: Node) -> dict[str, set[_Stored]]:
     scope = _Scope(query)
     return {each.text("resname"): _sources(_Output(scope, each.number("resno"))) for each in scope.targets()}
 
@@ -207,7 +135,7 @@ def _sources(output: _Output) -> set[_Stored]:
 def _of_output(output: _Output) -> _Found:
     scope, position = output.scope, output.position
     branches = scope.query.fields["setOperations"]
-    if isinstance(branches, _Node):
+    if isinstance(branches, Node):
         for number in _branches(branches):
             yield from _of_range(scope, number, position)
         return
@@ -215,10 +143,10 @@ def _of_output(output: _Output) -> _Found:
         if target.number("resno") == position:
             yield from _of_expression(scope, target.fields["expr"])
             return
-    raise UnknownTreeError(f"a column {position} that its query does not select (SEARCH and CYCLE make such)")
+    raise _unknown(f"a column {position} that its query does not select (SEARCH and CYCLE make such)")
 
 
-def _branches(operation: _Node) -> Iterator[int]:
+def _branches(operation: Node) -> Iterator[int]:
     if operation.tag == "RANGETBLREF":
         yield operation.number("rtindex")
         return
@@ -227,11 +155,11 @@ def _branches(operation: _Node) -> Iterator[int]:
         yield from _branches(operation.node("rarg"))
 
 
-def _of_expression(scope: _Scope, value: _Value) -> _Found:
+def _of_expression(scope: _Scope, value: Value) -> _Found:
     if isinstance(value, list):
         for each in value:
             yield from _of_expression(scope, each)
-    elif isinstance(value, _Node):
+    elif isinstance(value, Node):
         match value.tag:
             case "VAR":
                 yield from _of_range(scope.up(value.number("varlevelsup")), value.number("varno"), value.number("varattno"))
@@ -249,7 +177,7 @@ def _of_expression(scope: _Scope, value: _Value) -> _Found:
                 yield from _of_expression(scope, list(value.fields.values()))
 
 
-def _of_subquery(scope: _Scope, link: _Node) -> _Found:
+def _of_subquery(scope: _Scope, link: Node) -> _Found:
     inner = _Scope(link.node("subselect"), scope)
     yield from _of_expression(scope, link.fields["testexpr"])
     if link.text("subLinkType") == _EXISTS:
@@ -258,7 +186,7 @@ def _of_subquery(scope: _Scope, link: _Node) -> _Found:
         yield from (_Output(inner, each.number("resno")) for each in inner.targets())
 
 
-def _order(scope: _Scope, window: str) -> list[_Value]:
+def _order(scope: _Scope, window: str) -> list[Value]:
     sorted_by = {
         each.text("tleSortGroupRef")
         for clause in scope.query.nodes("windowClause")
@@ -276,7 +204,7 @@ def _of_range(scope: _Scope, number: int, position: int) -> _Found:
             yield from _of_range(scope, number, each)
         return
     if position < 0:
-        raise UnknownTreeError("a system column, such as ctid")
+        raise _unknown("a system column, such as ctid")
     match entry.number("rtekind"):
         case 0:  # a table or view
             yield entry.number("relid"), position
@@ -297,10 +225,10 @@ def _of_range(scope: _Scope, number: int, position: int) -> _Found:
         case 9:  # what a query groups by
             yield from _of_expression(scope, entry.values("groupexprs")[position - 1])
         case kind:
-            raise UnknownTreeError(f"what stands in FROM has the unknown kind {kind}")
+            raise _unknown(f"something of the unknown kind {kind} in FROM")
 
 
-def _of_function(scope: _Scope, entry: _Node, position: int) -> _Found:
+def _of_function(scope: _Scope, entry: Node, position: int) -> _Found:
     for function in entry.nodes("functions"):
         if position <= function.number("funccolcount"):
             yield from _of_expression(scope, function.fields["funcexpr"])
@@ -308,3 +236,9 @@ def _of_function(scope: _Scope, entry: _Node, position: int) -> _Found:
         position -= function.number("funccolcount")
     # WITH ORDINALITY: the place in what all of them give
     yield from _of_expression(scope, entry.fields["functions"])
+
+
+def _unknown(what: str) -> SetupError:
+    return SetupError(
+        "QUERY_UNKNOWN", f"The query has {what}.", "Write it in another way, or teach query_sources what it means."
+    )
