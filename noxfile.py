@@ -76,6 +76,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def lineage(session: nox.Session) -> None:
+    """Write dbt/lineage.json anew: what each column of a model comes from. A test says when it is due."""
+    _install(session, "requirements.txt")
+    session.run("python", "-m", "pipeline.transform.lineage")
+
+
+@nox.session
 def mutation(session: nox.Session) -> None:
     """The mutation score: every rule of the contracts fires on what is broken, and on nothing good."""
     _install(session, "requirements.txt")

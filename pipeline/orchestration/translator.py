@@ -20,10 +20,13 @@ from pipeline.orchestration.resources import project_of, settings
 from pipeline.orchestration.up import docs_folder
 from pipeline.resources import resource
 from pipeline.transform.docs import FILE as DBT_DOCS
+from pipeline.transform.lineage import read_lineage
+from pipeline.transform.query_sources import Column
 
 BLOCKING: Final = "blocking"
 STORED: Final = "ledgered"
 CONTRACTS: Final[Mapping[tuple[str, ...], TableContract]] = {(each.schema, each.table): each for each in read_contracts()}
+LINEAGE: Final = read_lineage()
 
 
 class Translator(DagsterDbtTranslator):
@@ -51,8 +54,15 @@ class Translator(DagsterDbtTranslator):
         return [] if contract is None else [f"team:{contract.owner}"]
 
     def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> dict[str, Any]:
-        """Columns, and where its SQL, its contract and its pages are (``up`` and the job ``docs`` write them)."""
+        """Columns and where each comes from; where its SQL, its contract and its pages are.
+
+        The pages are there once ``up`` or the job ``docs`` wrote them. What a column comes from is told here and not with each
+        batch: it follows from the code alone, and views are never materialized.
+        """
         found = dict(super().get_metadata(dbt_resource_props))
+        columns = LINEAGE.get((dbt_resource_props["schema"], dbt_resource_props["name"]))
+        if columns is not None:
+            found["dagster/column_lineage"] = _lineage(columns)
         contract = CONTRACTS.get((dbt_resource_props["schema"], dbt_resource_props["name"]))
         if contract is not None:
             file = resource(f"contracts/warehouse/{contract.name}.odcs.yaml")
@@ -89,6 +99,13 @@ class Translator(DagsterDbtTranslator):
             additional_deps=spec.additional_deps,
             partitions_def=batches if is_blocking(node) else None,
         )
+
+
+def _lineage(columns: Mapping[str, tuple[Column, ...]]) -> dg.TableColumnLineage:
+    def dep(source: Column) -> dg.TableColumnDep:
+        return dg.TableColumnDep(dg.AssetKey([source.schema, source.table]), source.name)
+
+    return dg.TableColumnLineage({name: [dep(each) for each in sources] for name, sources in columns.items()})
 
 
 def is_stored(node: Mapping[str, Any]) -> bool:
