@@ -109,7 +109,7 @@ def test_only_what_was_asked_for_is_taken_in(place: Place, recordings: Recording
 
 
 def test_two_backfills_at_once_end_the_same(place: Place, recordings: Recordings, tmp_path: Path) -> None:
-    folder = recordings(4)
+    folder = recordings(3)
     script = (
         "import sys, dagster as dg; from pipeline.orchestration.backfill import backfill\n"
         "with dg.instance_for_test() as instance: sys.exit(backfill(instance, None, print).exit_code)"
@@ -126,7 +126,7 @@ def test_two_backfills_at_once_end_the_same(place: Place, recordings: Recordings
     ]
     told = [each.communicate(timeout=600)[1] for each in both]
     assert [each.returncode for each in both] == [0, 0], told
-    assert place.digests() == wanted(4)
+    assert place.digests() == wanted(3)
 
 
 def test_a_batch_with_a_broken_row_is_withheld_alone_and_green_after_the_fix(place: Place, recordings: Recordings) -> None:
