@@ -31,24 +31,22 @@ def replay(session: nox.Session) -> None:
     session.run("sports-market", "replay", *session.posargs)
 
 
+# each worker has a server of its own, and each file one worker: what its tests share is made once
+PYTEST = ("python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All tests; ``-- tests/test_cli.py -k help`` runs some."""
+    """The tests, slow proofs with few cases; ``-- tests/test_cli.py -k help`` runs some, ``-- --proofs=all`` all cases."""
     _install(session, "requirements-dev.txt")
-    # each worker has a server of its own, and each file one worker: what its tests share is made once
-    session.run(
-        "python",
-        "-m",
-        "pytest",
-        "-n",
-        "auto",
-        "--maxprocesses",
-        "4",
-        "--dist",
-        "loadfile",
-        "--no-loadscope-reorder",
-        *session.posargs,
-    )
+    session.run(*PYTEST, "--proofs=some", *session.posargs)
+
+
+@nox.session
+def proofs(session: nox.Session) -> None:
+    """The slow proofs with all their cases."""
+    _install(session, "requirements-dev.txt")
+    session.run(*PYTEST, "-m", "proof", *session.posargs)
 
 
 @nox.session

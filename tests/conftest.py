@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,17 +41,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where the tests' databases are: the embedded server, a container (needs Docker), or any server whose user may"
         " make databases and roles; default: SPORTS_MARKET_TEST_POSTGRES, else embedded",
     )
+    parser.addoption(
+        "--proofs",
+        choices=("all", "some"),
+        default="all",
+        help="of the slow proofs all, or of each as many cases as it names: none where another job of CI shows the same",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "proof(cases=1): slow; with --proofs=some only so many of its cases are run")
     config.addinivalue_line("markers", "recorded: needs the real recordings (SPORTS_MARKET_RECORDED)")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not RECORDED.is_dir():
         for item in items:
             if item.get_closest_marker("recorded"):
                 item.add_marker(pytest.mark.skip(reason=f"no recordings in {RECORDED} (SPORTS_MARKET_RECORDED)"))
+    if config.getoption("--proofs") == "some":
+        _leave_out_proofs(config, items)
+
+
+def _leave_out_proofs(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the cases of proofs beyond the first ones; pytest's summary counts them."""
+    seen: Counter[str] = Counter()
+    kept, left_out = [], []
+    for item in items:
+        proof = item.get_closest_marker("proof")
+        test = item.nodeid.partition("[")[0]
+        seen[test] += 1
+        (left_out if proof and seen[test] > proof.kwargs.get("cases", 1) else kept).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

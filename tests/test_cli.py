@@ -522,6 +522,7 @@ def test_json_is_one_document_and_nothing_else(place: Place, two_batches: Path, 
     assert list((tmp_path / "state").glob("run-*")) == []
 
 
+@pytest.mark.proof(cases=0)  # `nox -s replay -- --require-snapshots`
 def test_the_bundled_recording_is_proven_on_this_server(place: Place) -> None:
     """The snapshots were made on one version of PostgreSQL; this is whichever the tests run on."""
     done = run("replay", "--json", "--step", "0", "--require-snapshots", env=place.env)

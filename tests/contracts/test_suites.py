@@ -103,6 +103,7 @@ def test_no_suite_at_all_is_a_failure() -> None:
 # --- mutants ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof(cases=0)  # `nox -s mutation`
 def test_every_rule_is_killed_everywhere_and_no_good_row_is_accused(loaded: Warehouse, project: DbtProject) -> None:
     contracts = read_contracts()
     result = score(loaded, scopes(project.manifest()))

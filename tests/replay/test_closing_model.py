@@ -34,6 +34,7 @@ def read(warehouse: Warehouse, query: str, key: Sequence[str]) -> Table:
     return {tuple(row[name] for name in key): {name: row[name] for name in row if name not in key} for row in rows}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", SLICES)
 def test_closings_are_those_of_the_model(
     name: str, recorded_dir: Path, tmp_path: Path, databases: Databases, project: DbtProject, transcript: Transcript

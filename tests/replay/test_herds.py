@@ -117,6 +117,7 @@ def test_there_is_enough_of_every_kind_to_tell() -> None:
     assert any(row["other_way_count"] for row in steam)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("seed", SEEDS)
 def test_however_the_batches_come_they_are_the_models(
     seed: int, databases: Databases, project: DbtProject, transcript: Transcript

@@ -155,6 +155,7 @@ def holding(server: Server, holding_template: Warehouse, clone_names: Iterator[s
         yield warehouse
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("change", STRICTER)
 def test_what_was_held_until_the_contract_was_mended_is_as_if_it_had_never_been(
     change: str, golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
@@ -341,6 +342,7 @@ POISON: Final[dict[str, Callable[[Any], Any]]] = {
 }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("what", POISON)
 def test_a_waiver_that_makes_its_batch_fail_is_undone(what: str, prepared: Warehouse, project: DbtProject) -> None:
     batch, answer = held_answer(prepared, project, POISON[what])

@@ -68,6 +68,10 @@ class StoreExtension(SingleFileSnapshotExtension):
         raise AssertionError("snapshots are deleted by hand")
 
 
+# `nox -s replay -- --require-snapshots` shows the same on the embedded server
+REPLAYED = pytest.mark.proof(cases=0)
+
+
 @pytest.fixture(scope="module")
 def replayed(
     server: Server, prepared_template: Warehouse, clone_names: Iterator[str], project: DbtProject
@@ -89,11 +93,13 @@ def replayed(
     server.drop_database(warehouse)
 
 
+@REPLAYED
 @pytest.mark.parametrize("batch_id", BATCH_IDS)
 def test_state_after_batch(batch_id: str, replayed: tuple[Warehouse, dict[str, Snapshot]], snapshot: SnapshotAssertion) -> None:
     assert replayed[1][batch_id] == snapshot(name=batch_id, extension_class=StoreExtension)
 
 
+@REPLAYED
 def test_the_snapshots_add_up_to_the_tables(replayed: tuple[Warehouse, dict[str, Snapshot]]) -> None:
     """The rows that the batches changed, one after another, are the rows of gold."""
     warehouse, states = replayed
@@ -105,6 +111,7 @@ def test_the_snapshots_add_up_to_the_tables(replayed: tuple[Warehouse, dict[str,
             assert found or table.name == "gold.middles", table.name
 
 
+@REPLAYED
 def test_a_difference_is_named_to_the_cell(replayed: tuple[Warehouse, dict[str, Snapshot]]) -> None:
     warehouse, states = replayed
     table = table_named("gold.price_history")
@@ -126,6 +133,7 @@ def test_a_difference_is_named_to_the_cell(replayed: tuple[Warehouse, dict[str, 
     assert differences[0].batch_id == BATCH_IDS[-1]
 
 
+@REPLAYED
 def test_missing_and_extra_rows_are_named(replayed: tuple[Warehouse, dict[str, Snapshot]]) -> None:
     warehouse, states = replayed
     with warehouse.connect(Role.TRANSFORMER) as session:
