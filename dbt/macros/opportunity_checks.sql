@@ -1,7 +1,10 @@
 {#- What the blocking tests of arbitrages and middles share. `tail` holds the rows to look at (touched_and_tail). -#}
 
-{#- CTE `cheapest`: of each line of a touched event, per side the lowest probability at which it can be backed now, and at which operators. -#}
-{% macro cheapest_now() -%}
+{#-
+  CTE `cheapest`: of each line of a touched event, per leg the lowest probability at which it can be backed now, and at which
+  operators. `leg` tells outcomes apart: name, or side, which is another one where answers disagree on who plays.
+-#}
+{% macro cheapest_now(leg) -%}
 standing as materialized (
     select distinct on (sets.event_id, sets.market_key, sets.description, sets.line_point, sets.outcome_set, sets.outcome_names, sets.bookmaker_key)
         sets.*,
@@ -23,33 +26,34 @@ standing as materialized (
 backed as (
     select
         standing.event_id, standing.market_key, standing.description, standing.line_point, standing.outcome_set,
-        standing.outcome_names, outcome.side, standing.operator_group,
+        standing.outcome_names, outcome.{{ leg }} as leg, standing.operator_group,
         min(cast(
             1 / (1 + (1 / round(outcome.probability, 40) - 1) * (1 - standing.commission)) as numeric(12, 10)
         )) as probability
     from standing
-    cross join lateral unnest(standing.outcome_sides, standing.implied_probabilities) as outcome (side, probability)
+    cross join lateral unnest(standing.outcome_names, standing.outcome_sides, standing.implied_probabilities)
+        as outcome (name, side, probability)
     group by
         standing.event_id, standing.market_key, standing.description, standing.line_point, standing.outcome_set,
-        standing.outcome_names, outcome.side, standing.operator_group
+        standing.outcome_names, outcome.{{ leg }}, standing.operator_group
 ),
 
 lowest as (
     select
         backed.*,
         min(probability) over (
-            partition by event_id, market_key, description, line_point, outcome_set, outcome_names, side
+            partition by event_id, market_key, description, line_point, outcome_set, outcome_names, leg
         ) as lowest_probability
     from backed
 ),
 
 cheapest as materialized (
     select
-        event_id, market_key, coalesce('=' || description, '') as description_key, line_point, outcome_set, outcome_names, side,
+        event_id, market_key, coalesce('=' || description, '') as description_key, line_point, outcome_set, outcome_names, leg,
         lowest_probability as probability,
         array_agg(operator_group order by operator_group) filter (where probability = lowest_probability) as operator_groups
     from lowest
-    group by event_id, market_key, description, line_point, outcome_set, outcome_names, side, lowest_probability
+    group by event_id, market_key, description, line_point, outcome_set, outcome_names, leg, lowest_probability
 )
 {%- endmacro %}
 

@@ -10,7 +10,7 @@ chained as materialized (
     window one_line as (partition by tail.arbitrage_id order by tail.valid_from)
 ),
 
-{{ cheapest_now() }},
+{{ cheapest_now('name') }},
 
 -- the lines whose cheapest legs sum to less than 1, so that an arbitrage stands unless one operator has them all
 profitable as (

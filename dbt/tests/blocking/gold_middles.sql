@@ -10,12 +10,12 @@ chained as materialized (
     window one_pair as (partition by tail.middle_id order by tail.valid_from)
 ),
 
-{{ cheapest_now() }},
+{{ cheapest_now('side') }},
 
 -- the pairs of lines that are cheap now, so that a middle stands unless one operator has both
 cheap as (
     select
-        one.event_id, one.market_key, one.description_key, one.line_point, two.line_point as other_line_point, one.side,
+        one.event_id, one.market_key, one.description_key, one.line_point, two.line_point as other_line_point, one.leg as side,
         min(one.probability + two.probability) as total,
         bool_or(one.operator_groups <> two.operator_groups or cardinality(one.operator_groups) > 1) as is_of_two
     from cheapest as one
@@ -25,11 +25,11 @@ cheap as (
         and two.description_key = one.description_key
     cross join lateral {{ market_rule('one.market_key') }} as market
     where case
-            when one.side = 'over' and two.side = 'under' then two.line_point - one.line_point
-            when one.side = 'home' and two.side = 'away' and market.family = 'spreads' then one.line_point - two.line_point
+            when one.leg = 'over' and two.leg = 'under' then two.line_point - one.line_point
+            when one.leg = 'home' and two.leg = 'away' and market.family = 'spreads' then one.line_point - two.line_point
         end >= {{ parameter('middle_width_min') }}
         and one.probability + two.probability <= 1 + {{ parameter('middle_cost_max') }}
-    group by one.event_id, one.market_key, one.description_key, one.line_point, two.line_point, one.side
+    group by one.event_id, one.market_key, one.description_key, one.line_point, two.line_point, one.leg
 ),
 
 open_rows as (
