@@ -26,7 +26,6 @@ from pipeline.transform.query_sources import Column
 BLOCKING: Final = "blocking"
 STORED: Final = "ledgered"
 CONTRACTS: Final[Mapping[tuple[str, ...], TableContract]] = {(each.schema, each.table): each for each in read_contracts()}
-LINEAGE: Final = read_lineage()
 
 
 class Translator(DagsterDbtTranslator):
@@ -60,7 +59,7 @@ class Translator(DagsterDbtTranslator):
         batch: it follows from the code alone, and views are never materialized.
         """
         found = dict(super().get_metadata(dbt_resource_props))
-        columns = LINEAGE.get((dbt_resource_props["schema"], dbt_resource_props["name"]))
+        columns = read_lineage().get((dbt_resource_props["schema"], dbt_resource_props["name"]))
         if columns is not None:
             found["dagster/column_lineage"] = _lineage(columns)
         contract = CONTRACTS.get((dbt_resource_props["schema"], dbt_resource_props["name"]))

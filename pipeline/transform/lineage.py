@@ -9,6 +9,7 @@ pages asks no database.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -30,8 +31,9 @@ FILE: Final = "lineage.json"
 _MODELS: Final = ("--select", "config.materialized:ledgered", "config.materialized:view")
 
 
+@functools.cache
 def read_lineage() -> Lineage:
-    """What the file says; it costs milliseconds."""
+    """What the file says."""
     found: dict[tuple[str, str], dict[str, tuple[Column, ...]]] = {}
     for name, sources in json.loads(resource(f"dbt/{FILE}").read_bytes()).items():
         schema, table, column = name.split(".")
