@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 UTC = dt.UTC
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock(Protocol):
@@ -82,6 +83,17 @@ def from_iso(text: str) -> dt.datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} names no time zone")
     return moment.astimezone(UTC)
+
+
+def from_answer(time: str | int) -> dt.datetime:
+    """The aware UTC datetime of a time in an answer: an ISO text that names its offset, or seconds since 1970.
+
+    Raises:
+        ValueError, TypeError, OverflowError: it is no such time.
+    """
+    if isinstance(time, str):
+        return from_iso(time)
+    return _EPOCH + dt.timedelta(seconds=time)
 
 
 def compact(moment: dt.datetime) -> str:

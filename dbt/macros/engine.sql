@@ -22,9 +22,15 @@ left join lateral (
 {% macro json_member(object, field) %}{{ return(adapter.dispatch('json_member', 'sports_market')(object, field)) }}{% endmacro %}
 {% macro default__json_member(object, field) -%}({{ object }} -> '{{ field }}'){%- endmacro %}
 
-{#- An ISO time with its offset, as a point in time. -#}
+{#- A time of an answer, as a point in time: an ISO text with its offset (dateFormat=iso), or seconds since 1970 (unix). -#}
 {% macro to_time(text) %}{{ return(adapter.dispatch('to_time', 'sports_market')(text)) }}{% endmacro %}
-{% macro default__to_time(text) -%}cast({{ text }} as timestamptz){%- endmacro %}
+{% macro default__to_time(text) -%}
+case
+    -- an ISO text has a T between date and time; a JSON integer may be written with a fraction of zero
+    when {{ text }} not like '%T%' then timestamptz 'epoch' + cast(cast({{ text }} as numeric) as bigint) * interval '1 second'
+    else cast({{ text }} as timestamptz)
+end
+{%- endmacro %}
 
 {#- Whole seconds from one time to another, cut toward minus infinity; what is longer than an integer holds (68 years) is as long as one. -#}
 {% macro seconds_between(earlier, later) %}{{ return(adapter.dispatch('seconds_between', 'sports_market')(earlier, later)) }}{% endmacro %}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from pipeline.clock import UTC, from_iso, to_iso
+from pipeline.clock import UTC, from_answer, to_iso
 from pipeline.collect.collector import collect
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan_cost import PlanCost
@@ -255,7 +255,7 @@ def _link(batch: Batch) -> _Link | None:
             continue
         try:
             following = json.loads(body).get("next_timestamp")
-            return _Link(at.replace(microsecond=0), None if following is None else from_iso(following))
+            return _Link(at.replace(microsecond=0), None if following is None else from_answer(following))
         except (ValueError, TypeError, AttributeError):
             return None
     return None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.clock import from_iso
+from pipeline.clock import from_answer
 from pipeline.collect.cadence import Cadence
 from pipeline.collect.plan import EVENT_STAGES, MarketPlan, Step, is_key
 from pipeline.odds_api.endpoints import ENDPOINTS
@@ -117,9 +117,9 @@ def _rows(exchange: Exchange) -> Iterator[dict[str, Any]]:
     yield from (row for row in (document if isinstance(document, list) else ()) if isinstance(row, dict))
 
 
-def _start(text: Any) -> dt.datetime | None:
+def _start(time: Any) -> dt.datetime | None:
     try:
-        return from_iso(text)
+        return from_answer(time)
     except (ValueError, TypeError, OverflowError):
         return None
 

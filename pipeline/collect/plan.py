@@ -29,7 +29,7 @@ _HISTORICAL: Final = ("events", "odds", "event_odds")
 _SCHEDULING: Final = ("name", "description", "cadence", "budget")
 _KEY: Final = re.compile(r"[0-9a-zA-Z_]+")
 _EXAMPLES: Final = Path(__file__).resolve().parents[1] / "plans"
-_CHOICES: Final = ("groups", "all_active")
+_LATER: Final = ("groups", "all_active", "date_format")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ class MarketPlan:
         regions: regions whose books are asked for; not together with ``bookmakers``.
         bookmakers: bookmaker keys.
         odds_format: ``decimal`` or ``american``.
+        date_format: ``iso`` or ``unix`` (seconds since 1970): how the answers write their times.
         event_markets: market keys for ``event_odds``.
         scores_days_from: 1 to 3 to get finished scores of so many days, or None.
         historical: ask the historical endpoints.
@@ -129,6 +130,7 @@ class MarketPlan:
     regions: tuple[str, ...] = ()
     bookmakers: tuple[str, ...] = ()
     odds_format: str = "decimal"
+    date_format: str = "iso"
     event_markets: tuple[str, ...] = ()
     scores_days_from: int | None = None
     historical: bool = False
@@ -150,8 +152,8 @@ class MarketPlan:
     @property
     def identity(self) -> PlanIdentity:
         """Everything that is asked; the date of a historical batch is its time, not its plan."""
-        # what chooses sports came later, and is no part of a plan that names them
-        names = [item.name for item in fields(self) if item.name not in _CHOICES or getattr(self, item.name)]
+        # what came later is no part of a plan that does not use it
+        names = [item.name for item in fields(self) if item.name not in _LATER or getattr(self, item.name) != item.default]
         values = ((name, getattr(self, name)) for name in names)
         return PlanIdentity(
             {"kind": "market", **{key: list(value) if isinstance(value, tuple) else value for key, value in values}}
@@ -212,6 +214,8 @@ class MarketPlan:
             params["oddsFormat"] = self.odds_format
             if markets := self.event_markets if row.has_event else self.markets:
                 params["markets"] = ",".join(markets)
+        if self.date_format != "iso" and "dateFormat" in row.params:
+            params["dateFormat"] = self.date_format
         if name == "scores" and self.scores_days_from is not None:
             params["daysFrom"] = str(self.scores_days_from)
         if self.historical:
@@ -253,6 +257,8 @@ class MarketPlan:
             raise _invalid("no endpoint lists the events to ask about", "Add `events`, which is free.")
         if self.odds_format not in ("decimal", "american"):
             raise _invalid(f"odds_format is {self.odds_format!r}", "It is decimal or american.")
+        if self.date_format not in ("iso", "unix"):
+            raise _invalid(f"date_format is {self.date_format!r}", "It is iso or unix.")
         if self.scores_days_from is not None and (self.scores_days_from not in (1, 2, 3) or "scores" not in self.endpoints):
             raise _invalid("scores_days_from is 1, 2 or 3, and needs scores", "Correct or remove it.")
 

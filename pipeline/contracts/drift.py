@@ -200,8 +200,10 @@ def _shapes(batch: Batch) -> Iterator[Shape]:
 
 
 def _label(request: ApiRequest) -> str:
-    """The endpoint with the parameters that add fields, or widen the list."""
+    """The endpoint with the parameters that add fields, widen the list, or write another type."""
     added = [name for name, value in request.params if (name.startswith("include") or name == "all") and value == "true"]
+    # its times are numbers
+    added += ["dateFormat=unix"] if request.param("dateFormat") == "unix" else []
     return request.endpoint + ("?" + "&".join(added) if added else "")
 
 

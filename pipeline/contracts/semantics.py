@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from pipeline.clock import from_iso, to_iso
+from pipeline.clock import from_answer, from_iso, to_iso
 from pipeline.contracts.finding import Findings
 from pipeline.contracts.rules import RULES
 from pipeline.contracts.shapes import ENVELOPES, PRICED, events_of
@@ -55,9 +55,9 @@ def examine(request: ApiRequest, captured_at: dt.datetime, document: Any, found:
     endpoint = request.endpoint
     events, places = events_of(endpoint, document)
     if endpoint in ENVELOPES:
-        captured_at = from_iso(document["timestamp"])
+        captured_at = from_answer(document["timestamp"])
         _envelope(request, document, found)
-    # Times of answers are all of one form, and compare as texts.
+    # ISO times are all of one form, and compare as texts.
     whole = captured_at.replace(microsecond=0)
     latest, earliest = to_iso(whole + _AHEAD), to_iso(whole - _STALE)
     if endpoint in RULES["list.sorted"].endpoints:
@@ -76,15 +76,22 @@ def examine(request: ApiRequest, captured_at: dt.datetime, document: Any, found:
                 _Quotes(event, place, american, earliest, latest, found).examine()
 
 
+def iso(time: str | int) -> str:
+    """A time of an answer as ISO text, whichever date format it was asked for in."""
+    return time if isinstance(time, str) else to_iso(from_answer(time))
+
+
 def _envelope(request: ApiRequest, envelope: Mapping[str, Any], found: Findings) -> None:
-    at = envelope["timestamp"]
+    at = iso(envelope["timestamp"])
     try:
         asked = from_iso(request.param("date") or "")
     except ValueError:
         asked = None
     if asked is not None and from_iso(at) > asked:
         found.add("envelope.after_date", "/timestamp", at, f"the date asked for is {to_iso(asked)}")
-    before, after = envelope.get("previous_timestamp"), envelope.get("next_timestamp")
+    before, after = (
+        None if envelope.get(name) is None else iso(envelope[name]) for name in ("previous_timestamp", "next_timestamp")
+    )
     if before is not None and before >= at:
         found.add("envelope.neighbours", "/previous_timestamp", before, f"it is not earlier than {at}")
     if after is not None and after <= at:
@@ -94,7 +101,7 @@ def _envelope(request: ApiRequest, envelope: Mapping[str, Any], found: Findings)
 def _order(events: list[dict[str, Any]], places: list[str], found: Findings) -> None:
     before = ""
     for event, place in zip(events, places, strict=True):
-        at = event["commence_time"]
+        at = iso(event["commence_time"])
         if at < before:
             about = {"event_id": event["id"]}
             found.add("list.sorted", f"{place}/commence_time", at, f"the event before starts at {before}", about)
@@ -103,7 +110,7 @@ def _order(events: list[dict[str, Any]], places: list[str], found: Findings) -> 
 
 def _scores(event: Mapping[str, Any], place: str, latest: str, found: Findings) -> None:
     about = {"event_id": event["id"]}
-    at = event["last_update"]
+    at = None if event["last_update"] is None else iso(event["last_update"])
     if at is not None and at > latest:
         found.add(
             "time.ahead", f"{place}/last_update", at, f"more than 5 minutes after the answer; the limit is {latest}", about
@@ -153,7 +160,7 @@ class _Quotes:
             for market_no, market in enumerate(book["markets"]):
                 self.at = book_no, market_no
                 at = market.get("last_update") or book_at
-                if at is not None and not self.earliest <= at <= self.latest:
+                if at is not None and not self.earliest <= (at := iso(at)) <= self.latest:
                     self._time(market, at)
                 total = self._prices(market)
                 rule = _market_rule(market["key"])

@@ -55,8 +55,11 @@ def rounded(value: Fraction | Decimal | int, places: int) -> Decimal:
         return exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
 
 
-def parse_time(text: str) -> Time:
-    return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+def parse_time(told: str | Decimal) -> Time:
+    """ISO text, or seconds since 1970."""
+    if isinstance(told, Decimal):
+        return dt.datetime.fromtimestamp(int(told), dt.UTC)
+    return dt.datetime.fromisoformat(told).astimezone(dt.UTC)
 
 
 # --- what the seeds say ---------------------------------------------------------------------------------------------------

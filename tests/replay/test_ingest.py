@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import fcntl
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,8 @@ EVERY = dt.timedelta(minutes=10)
 class Live:
     """A sandbox, a spool, and the runs that collect from one into the other."""
 
-    def __init__(self, spool: Path, project: DbtProject) -> None:
-        self.spool, self.project = spool, project
+    def __init__(self, spool: Path, project: DbtProject, plan: MarketPlan = PLAN) -> None:
+        self.spool, self.project, self.plan = spool, project, plan
         self.clock = ManualClock(AT)
         self.sandbox = Sandbox(SimulatedMarket(7), SandboxClock(self.clock), ManualClock(AT))
 
@@ -56,8 +57,23 @@ class Live:
             session.trust_env = False
             client = OddsApiClient(session, clock=self.clock, base_url=url, api_key=Secret(KEY), timeout=(1.0, 0.3))
             conduct = Conduct(timer=ManualClock(AT), workers=2)
-            file = PlanFile("test", PLAN, EVERY, budget or Budget())
+            file = PlanFile("test", self.plan, EVERY, budget or Budget())
             return ingest_once(file, client, self.spool, warehouse, self.project, self.clock, conduct, lambda line: None)
+
+
+def test_a_plan_may_ask_for_unix_dates(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+    found = []
+    for date_format in ("iso", "unix"):
+        live = Live(tmp_path / date_format, project, replace(PLAN, date_format=date_format))
+        with databases() as warehouse:
+            done = live.run(warehouse)
+            assert done.exit_code == 0 and done.load is not None and done.load.quarantined == 0
+            found.append(digests(warehouse))
+            del found[-1]["gold.event_start_changes"]  # it names exchanges, and so the plan
+        (batch,) = Recording.open(live.spool).batches()
+        asked = [each.request.param("dateFormat") for each in batch.exchanges if each.request.endpoint != "sports"]
+        assert set(asked) == ({None} if date_format == "iso" else {"unix"})
+    assert found[0] == found[1]
 
 
 def test_a_live_run_through_faults_and_its_replay_end_alike(tmp_path: Path, databases: Databases, project: DbtProject) -> None:

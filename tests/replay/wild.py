@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from pipeline.clock import UTC, to_iso
+from pipeline.clock import UTC, from_iso, to_iso
 from pipeline.odds_api.errors import Failure
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.coverage import coverage_of
@@ -36,6 +36,8 @@ BOOKS: Final = ("pinnacle", "betonlineag", "lowvig", "betfair_ex_uk", "newbook")
 MARKETS: Final = ("h2h", "totals", "spreads", "player_points")
 PRICES: Final = (-110, 100, 101, 150, 152, -250, 900, -1205, -100000)
 POINTS: Final = ("215.5", "216", "3")
+# keys of an answer that hold a time
+TIMES: Final = ("commence_time", "last_update", "timestamp", "previous_timestamp", "next_timestamp")
 STARTS: Final = tuple(dt.timedelta(minutes=m) for m in (7, 60, -1, -30, -80, 20, 400, 12, 290))
 
 
@@ -356,6 +358,28 @@ def without(batch: Batch, places: frozenset[int]) -> Batch:
             for exchange in batch.exchanges
         ),
     )
+
+
+def with_unix_dates(batch: Batch) -> Batch:
+    """The batch as if it had asked for times in seconds since 1970."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: int(from_iso(inner).timestamp()) if key in TIMES and inner is not None else changed(inner)
+                for key, inner in value.items()
+            }
+        return [changed(inner) for inner in value] if isinstance(value, list) else value
+
+    def asked(exchange: Exchange) -> Exchange:
+        if exchange.body is None:
+            return exchange
+        request, body = exchange.request, json.dumps(changed(json.loads(exchange.body))).encode()
+        params = {**dict(request.params), "dateFormat": "unix"}
+        unix = ApiRequest.of(request.endpoint, sport=request.sport, event_id=request.event_id, params=params)
+        return replace(exchange, request=unix, body=body)
+
+    return replace(batch, exchanges=tuple(map(asked, batch.exchanges)))
 
 
 def market_of(seed: int) -> list[Batch]:

@@ -115,6 +115,6 @@ def _wrong(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if "maximum" in node:
         yield "a huge number", node["maximum"] * 10 + 1
     if "minimum" in node:
-        yield "a number below all", node["minimum"] * 10 - 1
+        yield "a number below all", node["minimum"] - 9 * abs(node["minimum"]) - 1
     if "anyOf" in node:
         yield "a price of 0", 0
