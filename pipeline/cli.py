@@ -349,7 +349,7 @@ def _results(commands: Any) -> None:
 
 
 def _quarantine(commands: Any) -> None:
-    text = "answers that their contract refuses"
+    text = "answers, and elements of them, that their contract refuses"
     group = commands.add_parser("quarantine", help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False)
     steps = group.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
 
@@ -360,14 +360,19 @@ def _quarantine(commands: Any) -> None:
         return one
 
     def answer(one: argparse.ArgumentParser, nargs: str | None = None) -> None:
-        one.add_argument("answer", metavar="ANSWER", nargs=nargs, help="an exchange id, or the beginning of one")
+        one.add_argument(
+            "answer",
+            metavar="ANSWER",
+            nargs=nargs,
+            help="an exchange id, or the beginning of one; of an element, its pointer after it",
+        )
 
     def selection(one: argparse.ArgumentParser, everything: str) -> None:
         one.add_argument("--all", action="store_true", help=everything)
         one.add_argument("--batch", metavar="ID", help="those of this batch")
         one.add_argument("--rule", metavar="ID", help="those with a finding of this rule")
 
-    one = command("list", _quarantine_list, "list the answers that are held back, and by which rule")
+    one = command("list", _quarantine_list, "list the answers and elements that are held back, and by which rule")
     selection(one, "also those that were released, waived or withdrawn")
     one = command("show", _quarantine_show, "show an answer's findings, verdicts and request")
     answer(one)
@@ -376,8 +381,8 @@ def _quarantine(commands: Any) -> None:
     answer(one, "*")
     selection(one, "every answer in quarantine")
     for name, run, text in (
-        ("waive", _quarantine_waive, "admit an answer although the contract refuses it"),
-        ("withdraw", _quarantine_withdraw, "take back an answer that was admitted by mistake"),
+        ("waive", _quarantine_waive, "admit an answer or element although the contract refuses it"),
+        ("withdraw", _quarantine_withdraw, "take back an answer or element that was admitted by mistake"),
     ):
         one = command(name, run, text)
         answer(one)
@@ -765,17 +770,17 @@ def _quarantine_list(options: argparse.Namespace, screen: Screen) -> int:
 
 
 def _quarantine_show(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.bronze.held import body, case, find_answer
+    from pipeline.bronze.held import body, case, find_part
     from pipeline.warehouse.connect import Role
 
     if options.body and options.json:
         raise UsageError("SHOW_OPTIONS", "A body is shown as it came, and not as JSON.", "Leave out --json or --body.")
     with _server(options, screen) as server, server.warehouse().connect(Role.INGESTER) as ingester:
-        answer = find_answer(ingester, options.answer)
+        part = find_part(ingester, options.answer)
         if options.body:
-            screen.write(body(ingester, answer))
+            screen.write(body(ingester, part.answer))
             return 0
-        return screen.end(case(ingester, answer))
+        return screen.end(case(ingester, part))
 
 
 def _quarantine_retry(options: argparse.Namespace, screen: Screen) -> int:
@@ -995,6 +1000,7 @@ class Screen:
         text = (
             f"{line.done:>{width}}/{line.total} {line.batch_id} {line.state:9} {line.outcomes:>7,} outcomes"
             f" {line.changes:>7,} changes {line.quarantined:>3} quarantined {line.seconds:6.2f} s"
+            + (f"  {line.held} elements held back" if line.held else "")
         )
         self.tell(text if line.detail is None else f"{text}  {line.detail}")
         self.progress("batch")(line.done, line.total)

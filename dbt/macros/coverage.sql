@@ -1,3 +1,30 @@
+{#- What is held back of an answer, as coverage names it: an event, a bookmaker of it (`event|` where it does not tell which), or a
+    market of that. -#}
+{% macro held_name(element) -%}
+{{ element }}.event_id
+            || case {{ element }}.kind
+                when 'event' then ''
+                when 'bookmaker' then '|' || coalesce({{ element }}.bookmaker_key, '')
+                else '|' || {{ element }}.bookmaker_key || '|' || {{ element }}.market_key
+            end
+{%- endmacro %}
+
+{#- Whether an answer tells of an event at all: it is not held back. -#}
+{% macro tells_of_event(asked, event_id) -%}
+({{ asked }}.held_back = '{}' or not {{ event_id }} = any ({{ asked }}.held_back))
+{%- endmacro %}
+
+{#- Whether an answer tells of a book's market in an event: neither it nor what it is in is held back. -#}
+{% macro tells_of_market(asked, event_id, bookmaker_key, market_key) -%}
+(
+    {{ asked }}.held_back = '{}'
+    or not {{ asked }}.held_back && array[
+        {{ event_id }}, {{ event_id }} || '|', {{ event_id }} || '|' || {{ bookmaker_key }},
+        {{ event_id }} || '|' || {{ bookmaker_key }} || '|' || {{ market_key }}
+    ]
+)
+{%- endmacro %}
+
 {#- Whether an event that an answer does not show falls into the window of start times that the answer was asked for:
     by what was last heard of its start before. -#}
 {% macro in_commence_window(asked, event_id) -%}

@@ -22,6 +22,12 @@ left join lateral (
 {% macro json_member(object, field) %}{{ return(adapter.dispatch('json_member', 'sports_market')(object, field)) }}{% endmacro %}
 {% macro default__json_member(object, field) -%}({{ object }} -> '{{ field }}'){%- endmacro %}
 
+{#- A document without the elements that are held back, an array of JSON pointers. -#}
+{% macro admitted_part(document, held) %}{{ return(adapter.dispatch('admitted_part', 'sports_market')(document, held)) }}{% endmacro %}
+{% macro default__admitted_part(document, held) -%}
+case when {{ held }} = '{}' then {{ document }} else ops.without({{ document }}, {{ held }}) end
+{%- endmacro %}
+
 {#- A time of an answer, as a point in time: an ISO text with its offset (dateFormat=iso), or seconds since 1970 (unix). -#}
 {% macro to_time(text) %}{{ return(adapter.dispatch('to_time', 'sports_market')(text)) }}{% endmacro %}
 {% macro default__to_time(text) -%}

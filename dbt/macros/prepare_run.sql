@@ -2,7 +2,7 @@
   What the run at hand adds or takes away, and what that touches. It runs before the models, in their transaction where
   there is one, and is the only place that looks at the ledger, so that the models' SQL is the same text for every batch.
 
-  pending         answers whose admission differs from what is applied (of ops.run_batches, or of all that are not withheld)
+  pending         answers whose admission, or that of an element, differs from what is applied (of ops.run_batches, or of all that are not withheld)
   touched_events  the events that a pending answer shows, and those that it covers without showing them although something
                   of theirs was open at its time; each with the time from which its rows are computed anew (tail_from).
                   Gold before that time depends on earlier answers only, so it stays. Before seen_from no answer shows it.
@@ -20,12 +20,12 @@ delete from ops.row_changes;
 update ops.ledger set applied = false where applied;
 {%- endif %}
 
-insert into ops.pending (exchange_id, admitted, captured_at)
-select ledger.exchange_id, ledger.admitted, exchanges.captured_at
+insert into ops.pending (exchange_id, admitted, captured_at, held)
+select ledger.exchange_id, ledger.admitted, exchanges.captured_at, ledger.held
 from ops.ledger as ledger
 join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id
 join ops.batch_states as states on states.batch_id = ledger.batch_id
-where ledger.admitted <> ledger.applied
+where not ledger.is_settled
     and case
         when exists (select 1 from ops.run_batches)
             then ledger.batch_id in (select run_batches.batch_id from ops.run_batches)
@@ -79,11 +79,14 @@ shown as (
     cross join lateral (
         select item
         from jsonb_array_elements(
-            case jsonb_typeof(answer.events) when 'object' then jsonb_build_array(answer.events) else answer.events end
+            case jsonb_typeof(answer.events) when 'object' then jsonb_build_array(answer.events) when 'array' then answer.events else '[]' end
         ) as item
         offset 0
     ) as event
     where pending.endpoint not in ('sports', 'participants')
+        -- of what is held back some was in before, or comes in now; what has no id was never in
+        and jsonb_typeof(event.item -> 'id') = 'string'
+        and jsonb_typeof(event.item -> 'sport_key') = 'string'
 )
 {%- if not anew %},
 missing_quotes as (
@@ -178,7 +181,7 @@ analyze ops.touched_events;
 {#- For plain dbt: what was pending is applied now. `dbt run-operation settle_run` after a build whose checks passed. -#}
 {% macro settle_run() %}
 {%- call statement('settle') -%}
-update ops.ledger as ledger set applied = pending.admitted
+update ops.ledger as ledger set applied = pending.admitted, applied_held = pending.held
 from ops.pending as pending where pending.exchange_id = ledger.exchange_id;
 delete from ops.run_batches;
 {%- endcall -%}

@@ -1,4 +1,5 @@
-{#- The pending answers of one endpoint that are admitted; `document` is the answer itself, without the historical envelope. -#}
+{#- The pending answers of one endpoint that are admitted; `document` is the answer itself, without the historical envelope and
+    without the elements that are held back. -#}
 {% macro pending_answers(endpoint) %}
 select
     exchanges.exchange_id,
@@ -10,9 +11,9 @@ select
     exchanges.event_id as asked_event_id,
     coalesce({{ json_member(json_member('exchanges.request', 'params'), 'oddsFormat') }} #>> '{}', 'decimal') as odds_format,
     {% if endpoint.startswith('historical') -%}
-    {{ json_member('documents.document', 'data') }} as document
+    {{ json_member(admitted_part('documents.document', 'pending.held'), 'data') }} as document
     {%- else -%}
-    documents.document
+    {{ admitted_part('documents.document', 'pending.held') }} as document
     {%- endif %}
 from {{ source('ops', 'pending') }} as pending
 join {{ source('bronze', 'exchanges') }} as exchanges on exchanges.exchange_id = pending.exchange_id

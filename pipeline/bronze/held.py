@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from pipeline.bronze.elements import Part, element_of
+from pipeline.bronze.stored import read_exchange
 from pipeline.bronze.verdicts import DECISIONS, QUARANTINED
 from pipeline.clock import to_iso
 from pipeline.contracts.rules import RULES
@@ -22,10 +24,27 @@ _NAMED: Final = 4
 _MAX_VALUE: Final = 40
 
 _HEX: Final = re.compile(r"[0-9a-f]{1,32}")
-_LAST: Final = (
-    " cross join lateral (select verdicts.* from ops.verdicts as verdicts"
-    " where verdicts.exchange_id = ledger.exchange_id order by verdicts.verdict_no desc limit 1) as last"
-)
+# The last verdict on an answer, and on each element of one that is admitted.
+_LAST_OF_EACH: Final = """
+    (
+        select null as pointer, 'answer' as kind, not ledger.admitted as is_held, verdicts.verdict, verdicts.findings,
+            verdicts.contract_version, verdicts.decided_at, verdicts.reason, array[]::integer[] as place
+        from ops.verdicts as verdicts
+        where verdicts.exchange_id = ledger.exchange_id
+        order by verdicts.verdict_no desc limit 1
+    )
+    union all
+    (
+        select distinct on (elements.pointer) elements.pointer, elements.kind, elements.pointer = any (ledger.held),
+            verdicts.verdict, verdicts.findings, verdicts.contract_version, verdicts.decided_at, verdicts.reason,
+            array(select step[1]::integer from regexp_matches(elements.pointer, '[0-9]+', 'g') as step)
+        from ops.elements as elements
+        join ops.element_verdicts as verdicts
+            on verdicts.exchange_id = elements.exchange_id and verdicts.pointer = elements.pointer
+        where elements.exchange_id = ledger.exchange_id and ledger.admitted
+        order by elements.pointer, verdicts.verdict_no desc
+    )
+"""
 _COUNT: Final = "(select coalesce(sum(1 + coalesce((f ->> 'more')::int, 0)), 0) from jsonb_array_elements({findings}) as f)"
 
 
@@ -46,10 +65,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class HeldAnswer:
-    """An answer in quarantine, or one that somebody decided on.
+    """An answer or an element in quarantine, or one that somebody decided on.
 
     Attributes:
         answer: its exchange id.
+        element: JSON pointer of the element; None where it is the whole answer.
+        kind: ``answer``, or what kind of element it is.
         batch_id, place, attempt, endpoint, sport: where it came.
         verdict, reason, contract_version, decided_at: of its last verdict.
         rule, pointer, value: of that verdict's first finding; None where it has none.
@@ -57,6 +78,8 @@ class HeldAnswer:
     """
 
     answer: uuid.UUID
+    element: str | None
+    kind: str
     batch_id: str
     place: int
     attempt: int
@@ -70,6 +93,11 @@ class HeldAnswer:
     contract_version: str
     decided_at: dt.datetime
     reason: str | None
+
+    @property
+    def part(self) -> Part:
+        """Which answer or element it is."""
+        return Part(self.answer, self.element or "")
 
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
@@ -89,20 +117,26 @@ class HeldList:
 
     def to_json(self) -> dict[str, Any]:
         """One JSON document."""
-        quarantined = sum(each.verdict == QUARANTINED for each in self.answers)
-        return {"quarantined": quarantined, "answers": [each.to_json() for each in self.answers]}
+        quarantined = [each for each in self.answers if each.verdict == QUARANTINED]
+        elements = sum(each.element is not None for each in quarantined)
+        return {
+            "quarantined": len(quarantined) - elements,
+            "elements": elements,
+            "answers": [each.to_json() for each in self.answers],
+        }
 
     def lines(self) -> list[str]:
         """A table for people."""
         if not self.answers:
-            return ["No answer is held back."]
+            return ["Nothing is held back."]
         head = (
-            "answer", "batch", "place", "endpoint", "sport", "verdict", "rule", "pointer", "value", "findings", "contract",
-            "decided",
+            "answer", "kind", "batch", "place", "endpoint", "sport", "verdict", "rule", "pointer", "value", "findings",
+            "contract", "decided",
         )  # fmt: skip
         rows = [
             (
-                each.answer.hex[:SHORT],
+                each.answer.hex[:SHORT] + (each.element or ""),
+                each.kind,
                 each.batch_id,
                 f"{each.place}.{each.attempt}",
                 each.endpoint,
@@ -140,10 +174,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All about one answer.
+    """All about one answer, or one element of it.
 
     Attributes:
         answer: its exchange id.
+        element: JSON pointer of the element; None where it is the whole answer.
         batch_id, batch_state, batch_detail: its batch, and how that stands.
         place, attempt: where it came.
         request: in its readable form.
@@ -151,9 +186,11 @@ class Case:
         body_bytes, body_sha256, is_json: of its body; whether SQL can read it.
         is_admitted, is_applied: what its last verdict says, and what silver and gold hold.
         verdicts: in order.
+        held: of an answer: the elements of it that are held back, as JSON pointers.
     """
 
     answer: uuid.UUID
+    element: str | None
     batch_id: str
     batch_state: str
     batch_detail: str | None
@@ -168,6 +205,7 @@ class Case:
     is_admitted: bool
     is_applied: bool
     verdicts: tuple[Verdict, ...]
+    held: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -189,13 +227,15 @@ class Case:
         held = "is" if self.is_applied else "is not"
         lines = [
             f"answer    {self.answer}",
+            *([f"element   {self.element}"] if self.element else []),
             f"batch     {self.batch_id}, {self.batch_state}{detail}",
             f"place     {self.place}, attempt {self.attempt}",
             f"request   {self.request}",
             f"answered  {to_iso(self.captured_at)}, status {self.status}",
             f"body      {self.body_bytes:,} bytes, sha256 {self.body_sha256}{'' if self.is_json else ', no JSON for SQL'}",
             f"state     {'admitted' if self.is_admitted else 'held back'}; {held} in silver and gold",
-            "verdicts",
+            *(f"held back {self.answer.hex[:SHORT]}{pointer}" for pointer in self.held),
+            "verdicts" if self.verdicts else "no verdict of its own",
         ]
         for each in self.verdicts:
             why = f": {each.reason}" if each.reason else ""
@@ -246,24 +286,33 @@ def find_answer(connection: Connection, text: str) -> uuid.UUID:
     return answer
 
 
+def find_part(connection: Connection, text: str) -> Part:
+    """The answer that an exchange id or the beginning of one means, or the element whose JSON pointer follows it.
+
+    Raises:
+        UsageError: as :func:`find_answer`.
+    """
+    digits, slash, pointer = text.strip().partition("/")
+    return Part(find_answer(connection, digits), slash + pointer)
+
+
 def held(connection: Connection, selection: Selection) -> HeldList:
-    """The answers in quarantine, or all that were ever decided on, in order of batch and place.
+    """The answers and elements in quarantine, or all that were ever decided on, in order of batch and place.
 
     Raises:
         UsageError: ``BATCH_UNKNOWN`` or ``RULE_UNKNOWN``: nothing is found because there is no such thing.
     """
     rows = connection.execute(
-        "select ledger.exchange_id, ledger.batch_id, exchanges.place, exchanges.attempt, exchanges.endpoint,"
-        " exchanges.sport_key, last.verdict, last.findings -> 0 ->> 'rule', last.findings -> 0 ->> 'pointer',"
-        f" last.findings -> 0 ->> 'value', {_COUNT.format(findings='last.findings')}, last.contract_version,"
-        " last.decided_at, last.reason"
-        " from ops.ledger as ledger"
-        f"{_LAST}"
+        "select ledger.exchange_id, last.pointer, last.kind, ledger.batch_id, exchanges.place, exchanges.attempt,"
+        " exchanges.endpoint, exchanges.sport_key, last.verdict, last.findings -> 0 ->> 'rule',"
+        f" last.findings -> 0 ->> 'pointer', last.findings -> 0 ->> 'value', {_COUNT.format(findings='last.findings')},"
+        " last.contract_version, last.decided_at, last.reason"
+        f" from ops.ledger as ledger cross join lateral ({_LAST_OF_EACH}) as last"
         " join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id"
-        " where last.verdict = any (%(verdicts)s) and (%(everything)s or not ledger.admitted)"
+        " where last.verdict = any (%(verdicts)s) and (%(everything)s or last.is_held)"
         " and (%(batch_id)s::text is null or ledger.batch_id = %(batch_id)s)"
         " and (%(rule)s::text is null or last.findings @> jsonb_build_array(jsonb_build_object('rule', %(rule)s::text)))"
-        " order by ledger.batch_id, exchanges.place, exchanges.attempt",
+        " order by ledger.batch_id, exchanges.place, exchanges.attempt, last.place".encode(),
         {
             "verdicts": [QUARANTINED, *(DECISIONS if selection.everything else ())],
             "everything": selection.everything,
@@ -276,34 +325,45 @@ def held(connection: Connection, selection: Selection) -> HeldList:
     return HeldList(tuple(HeldAnswer(*row) for row in rows))
 
 
-def case(connection: Connection, answer: uuid.UUID) -> Case:
-    """All about one answer that the warehouse has.
+def case(connection: Connection, part: Part) -> Case:
+    """All about one answer that the warehouse has, or an element of it.
 
     Raises:
         WarehouseError: ``MONTHS_ARCHIVED``.
+        UsageError: ``ELEMENT_UNKNOWN``.
     """
+    answer = part.answer
     _refuse_archived(connection, answer)
+    if part.pointer:
+        element_of(read_exchange(connection, answer), part)
     row = connection.execute(
-        "select ledger.exchange_id, ledger.batch_id, states.state, states.detail, exchanges.place, exchanges.attempt,"
-        " exchanges.request ->> 'text', exchanges.captured_at, exchanges.status, bodies.byte_count, bodies.body_sha256,"
-        " documents.document is not null, ledger.admitted, ledger.applied"
+        "select ledger.exchange_id, nullif(%(pointer)s, ''), ledger.batch_id, states.state, states.detail, exchanges.place,"
+        " exchanges.attempt, exchanges.request ->> 'text', exchanges.captured_at, exchanges.status, bodies.byte_count,"
+        " bodies.body_sha256, documents.document is not null,"
+        " ledger.admitted and not %(pointer)s = any (ledger.held),"
+        " ledger.applied and not %(pointer)s = any (ledger.applied_held)"
         " from ops.ledger as ledger"
         " join ops.batch_states as states on states.batch_id = ledger.batch_id"
         " join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id"
         " join bronze.bodies as bodies on bodies.body_sha256 = exchanges.body_sha256"
         " and bodies.month = ops.month_of(exchanges.captured_at)"
         " join bronze.documents as documents on documents.body_sha256 = bodies.body_sha256 and documents.month = bodies.month"
-        " where ledger.exchange_id = %s",
-        [answer],
+        " where ledger.exchange_id = %(answer)s",
+        {"answer": answer, "pointer": part.pointer},
     ).fetchone()
     assert row is not None
     verdicts = connection.execute(
         "select verdict_no, verdict, reason, contract_version, decided_at, findings from ops.verdicts"
-        " where exchange_id = %s order by verdict_no",
-        [answer],
+        " where exchange_id = %(answer)s and %(pointer)s = ''"
+        " union all select verdict_no, verdict, reason, contract_version, decided_at, findings from ops.element_verdicts"
+        " where exchange_id = %(answer)s and pointer = %(pointer)s order by verdict_no",
+        {"answer": answer, "pointer": part.pointer},
     ).fetchall()
     told = tuple(Verdict(*(*values, tuple(findings))) for *values, findings in verdicts)
-    return Case(*(*row, told))
+    parts = connection.execute(
+        "select unnest(held) from ops.ledger where exchange_id = %s and %s = ''", [answer, part.pointer]
+    ).fetchall()
+    return Case(*(*row, told, tuple(pointer for (pointer,) in parts)))
 
 
 def body(connection: Connection, answer: uuid.UUID) -> bytes:

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from pipeline.bronze.charges import OWN, Charge, record_charges
 from pipeline.bronze.documents import keep_document
+from pipeline.bronze.elements import hold_back
 from pipeline.clock import Clock
 from pipeline.contracts import strict_json
 from pipeline.contracts.answers import Finding, Judgement, contract_version, judge
@@ -34,7 +35,8 @@ class LoadedBatch:
         answers: exchanges with an answer.
         failures: exchanges with a recorded failure.
         quarantined: answers that were quarantined.
-        outcomes: outcome objects in the bodies of admitted answers, counted in Python.
+        outcomes: outcome objects in the bodies of admitted answers, counted in Python; without those of held elements.
+        held: elements of admitted answers that are held back.
     """
 
     batch_id: str
@@ -43,6 +45,7 @@ class LoadedBatch:
     failures: int
     quarantined: int
     outcomes: int
+    held: int
 
 
 def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatch:
@@ -110,6 +113,7 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
         outcomes=sum(
             judgement.outcomes for _, judgement in judged if judgement is not None and judgement.verdict != QUARANTINED
         ),
+        held=sum(len(judgement.held) for _, judgement in judged if judgement is not None),
     )
 
 
@@ -146,14 +150,15 @@ def _look_at(
 
 def _known_batch(connection: Connection, batch: Batch) -> LoadedBatch:
     row = connection.execute(
-        "select count(*), count(*) filter (where not admitted), coalesce(sum(outcomes) filter (where admitted), 0)"
+        "select count(*), count(*) filter (where not admitted), coalesce(sum(outcomes) filter (where admitted), 0),"
+        " coalesce(sum(cardinality(held)) filter (where admitted), 0)"
         " from ops.ledger where batch_id = %s",
         [batch.batch_id],
     ).fetchone()
     connection.commit()
     assert row is not None
-    answers, quarantined, outcomes = row
-    return LoadedBatch(batch.batch_id, False, answers, len(batch.exchanges) - answers, quarantined, outcomes)
+    answers, quarantined, outcomes, held = row
+    return LoadedBatch(batch.batch_id, False, answers, len(batch.exchanges) - answers, quarantined, outcomes, held)
 
 
 def insert_body(
@@ -191,7 +196,8 @@ def insert_body(
     if judgement is None:
         return None
     finding = Finding(rule="json.postgres", pointer="", value="", message=f"PostgreSQL cannot hold this as jsonb: {reason}")
-    return Judgement(verdict=QUARANTINED, findings=(*judgement.findings, finding), outcomes=0, document_text=None)
+    findings = (*judgement.findings, finding)
+    return Judgement(verdict=QUARANTINED, findings=findings, outcomes=0, document_text=None)
 
 
 def _is_strict_json(body: bytes) -> bool:
@@ -251,5 +257,11 @@ def _insert_verdicts(
         )
         cursor.executemany(
             "insert into ops.ledger (exchange_id, batch_id, outcomes, admitted) values (%s, %s, %s, %s)",
-            [(key, batch.batch_id, j.outcomes, j.verdict != QUARANTINED) for key, j in answers],
+            # with what is held back, which is taken off next
+            [
+                (key, batch.batch_id, j.outcomes + sum(each.outcomes for each in j.held), j.verdict != QUARANTINED)
+                for key, j in answers
+            ],
         )
+    for key, judgement in answers:
+        hold_back(connection, key, judgement, decided_at)

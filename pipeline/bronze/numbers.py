@@ -40,8 +40,9 @@ class BatchNumbers:
         credits: credits that the API counted for it.
         answers: answers that were judged.
         quarantined: answers of these that are not admitted.
+        held: elements of the others that are held back.
         outcomes: outcome objects in the bodies of admitted answers.
-        findings: the first of why answers are quarantined.
+        findings: the first of why answers are quarantined, then of why elements are held back.
         drifts: new or lost fields, types, words, as they were told when the batch was loaded.
         drift: the first of them, in a line; None where there is none.
     """
@@ -55,6 +56,7 @@ class BatchNumbers:
     credits: int
     answers: int
     quarantined: int
+    held: int
     outcomes: int
     findings: tuple[Finding, ...]
     drifts: int
@@ -78,20 +80,32 @@ def batch_numbers(connection: Connection, batch_id: str, most_findings: int = 10
         [batch_id],
     ).fetchone()
     judged = connection.execute(
-        "select count(*), count(*) filter (where not admitted), coalesce(sum(outcomes) filter (where admitted), 0)"
+        "select count(*), count(*) filter (where not admitted), coalesce(sum(outcomes) filter (where admitted), 0),"
+        " coalesce(sum(cardinality(held)) filter (where admitted), 0)"
         " from ops.ledger where batch_id = %s",
         [batch_id],
     ).fetchone()
     found = connection.execute(
-        "select exchanges.request ->> 'text', finding.item ->> 'rule', finding.item ->> 'pointer',"
-        " finding.item ->> 'value', finding.item ->> 'message'"
+        "select request, rule, pointer, value, message from ("
+        "select 1 as nth, exchanges.place, exchanges.attempt, verdicts.verdict_no, finding.place as finding_no,"
+        " exchanges.request ->> 'text' as request, finding.item ->> 'rule' as rule,"
+        " finding.item ->> 'pointer' as pointer, finding.item ->> 'value' as value, finding.item ->> 'message' as message"
         " from ops.ledger as ledger"
         " join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id"
         " join ops.verdicts as verdicts on verdicts.exchange_id = ledger.exchange_id and verdicts.verdict = 'quarantined'"
         " cross join lateral jsonb_array_elements(verdicts.findings) with ordinality as finding (item, place)"
-        " where ledger.batch_id = %s and not ledger.admitted"
-        " order by exchanges.place, exchanges.attempt, verdicts.verdict_no, finding.place limit %s",
-        [batch_id, most_findings],
+        " where ledger.batch_id = %(batch_id)s and not ledger.admitted"
+        " union all select 2, exchanges.place, exchanges.attempt, verdicts.verdict_no, finding.place,"
+        " exchanges.request ->> 'text', finding.item ->> 'rule', finding.item ->> 'pointer',"
+        " finding.item ->> 'value', finding.item ->> 'message'"
+        " from ops.ledger as ledger"
+        " join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id"
+        " join ops.element_verdicts as verdicts on verdicts.exchange_id = ledger.exchange_id"
+        " and verdicts.pointer = any (ledger.held) and verdicts.verdict = 'quarantined'"
+        " cross join lateral jsonb_array_elements(verdicts.findings) with ordinality as finding (item, place)"
+        " where ledger.batch_id = %(batch_id)s and ledger.admitted) as found"
+        " order by nth, place, attempt, pointer, verdict_no, finding_no limit %(most)s",
+        {"batch_id": batch_id, "most": most_findings},
     ).fetchall()
     drift = connection.execute(
         "select failures, message from ops.check_results where batch_id = %s and check_name = 'drift'", [batch_id]
@@ -108,6 +122,7 @@ def batch_numbers(connection: Connection, batch_id: str, most_findings: int = 10
         credits=int(sent[2]),
         answers=judged[0],
         quarantined=judged[1],
+        held=int(judged[3]),
         outcomes=int(judged[2]),
         findings=tuple(Finding(*(text or "" for text in row)) for row in found),
         drifts=0 if drift is None else drift[0],

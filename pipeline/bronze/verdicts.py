@@ -15,6 +15,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from pipeline.bronze.documents import keep_document
+from pipeline.bronze.elements import hold_back
 from pipeline.bronze.stored import read_exchange
 from pipeline.clock import Clock
 from pipeline.contracts.answers import Judgement, contract_version, judge
@@ -43,6 +44,7 @@ class Decision:
         verdict: the last one, e.g. ``released``.
         is_new: whether it was given now; else it stood already.
         findings: of the verdict, as they are stored.
+        pointer: of the element of it that was decided on; empty where it was the answer.
     """
 
     answer: uuid.UUID
@@ -50,6 +52,7 @@ class Decision:
     verdict: str
     is_new: bool
     findings: tuple[dict[str, Any], ...]
+    pointer: str = ""
 
 
 def retry(connection: Connection, answer: uuid.UUID, clock: Clock) -> Decision:
@@ -69,7 +72,7 @@ def retry(connection: Connection, answer: uuid.UUID, clock: Clock) -> Decision:
         WarehouseError: ``MONTHS_ARCHIVED``; so do all decisions.
     """
     with connection.transaction():
-        standing = _standing(connection, answer)
+        standing = standing_of(connection, answer)
         if standing.is_admitted:
             return standing.decision()
         exchange = read_exchange(connection, answer)
@@ -80,7 +83,7 @@ def retry(connection: Connection, answer: uuid.UUID, clock: Clock) -> Decision:
         found = tuple(each.to_json() for each in judgement.findings)
         if (verdict, found, contract_version()) == (standing.verdict, standing.findings, standing.contract_version):
             return standing.decision()
-        return _append(connection, standing, verdict, found, None, judgement.outcomes, clock)
+        return _append(connection, standing, verdict, found, None, judgement, clock)
 
 
 def waive(connection: Connection, answer: uuid.UUID, reason: str, clock: Clock) -> Decision:
@@ -91,9 +94,9 @@ def waive(connection: Connection, answer: uuid.UUID, reason: str, clock: Clock) 
             waive; ``ANSWER_NOT_JSON``: PostgreSQL cannot hold its body; ``ANSWER_OTHER_SHAPE``: SQL would find nothing in it,
             and read that as nothing being on offer.
     """
-    reason = _reason(reason)
+    reason = reason_of(reason)
     with connection.transaction():
-        standing = _standing(connection, answer)
+        standing = standing_of(connection, answer)
         if standing.verdict == "waived":
             return standing.decision()
         if standing.is_admitted:
@@ -125,7 +128,7 @@ def waive(connection: Connection, answer: uuid.UUID, reason: str, clock: Clock) 
                 "It cannot be admitted as it is.",
             )
         found = tuple(each.to_json() for each in judgement.findings)
-        return _append(connection, standing, "waived", found, reason, judgement.outcomes, clock)
+        return _append(connection, standing, "waived", found, reason, judgement, clock)
 
 
 def withdraw(connection: Connection, answer: uuid.UUID, reason: str, clock: Clock) -> Decision:
@@ -134,9 +137,9 @@ def withdraw(connection: Connection, answer: uuid.UUID, reason: str, clock: Cloc
     Raises:
         UsageError: ``REASON_MISSING``, ``ANSWER_UNKNOWN`` or ``ANSWER_NOT_ADMITTED``.
     """
-    reason = _reason(reason)
+    reason = reason_of(reason)
     with connection.transaction():
-        standing = _standing(connection, answer)
+        standing = standing_of(connection, answer)
         if standing.verdict == "withdrawn":
             return standing.decision()
         if not standing.is_admitted:
@@ -156,7 +159,7 @@ def put_back(connection: Connection, answer: uuid.UUID, reason: str, clock: Cloc
         clock: dates the verdict.
     """
     with connection.transaction():
-        standing = _standing(connection, answer)
+        standing = standing_of(connection, answer)
         row = connection.execute(
             "select verdicts.verdict, verdicts.findings, verdicts.contract_version"
             " from ops.verdicts as verdicts join ops.ledger as ledger on ledger.exchange_id = verdicts.exchange_id"
@@ -167,11 +170,11 @@ def put_back(connection: Connection, answer: uuid.UUID, reason: str, clock: Cloc
         if row is None:
             return standing.decision()
         verdict, found, version = row
-        return _append(connection, standing, verdict, tuple(found), _reason(reason), None, clock, version)
+        return _append(connection, standing, verdict, tuple(found), reason_of(reason), None, clock, version)
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class Standing:
     """An answer's last verdict."""
 
     answer: uuid.UUID
@@ -183,10 +186,11 @@ class _Standing:
     verdict_no: int
 
     def decision(self) -> Decision:
+        """That nothing new was decided."""
         return Decision(self.answer, self.batch_id, self.verdict, False, self.findings)
 
 
-def _standing(connection: Connection, answer: uuid.UUID) -> _Standing:
+def standing_of(connection: Connection, answer: uuid.UUID) -> Standing:
     """The last verdict of an answer, which nobody else decides on until the transaction ends."""
     locked = connection.execute(
         "select ledger.batch_id, ledger.admitted, exchanges.captured_at from ops.ledger as ledger"
@@ -205,20 +209,20 @@ def _standing(connection: Connection, answer: uuid.UUID) -> _Standing:
     batch_id, is_admitted, captured_at = locked
     refuse_archived(connection, [captured_at], f"A decision on the answer {answer}")
     verdict, findings, version, number = row
-    return _Standing(answer, batch_id, is_admitted, verdict, tuple(findings), version, number)
+    return Standing(answer, batch_id, is_admitted, verdict, tuple(findings), version, number)
 
 
 def _append(
     connection: Connection,
-    standing: _Standing,
+    standing: Standing,
     verdict: str,
     findings: tuple[dict[str, Any], ...],
     reason: str | None,
-    outcomes: int | None,
+    judgement: Judgement | None,
     clock: Clock,
     version: str | None = None,
 ) -> Decision:
-    """Append a verdict, and move the ledger; the number of outcomes stays as it is where none is given."""
+    """Append a verdict, and move the ledger; outcomes and held elements stay as they are where no judgement is given."""
     connection.execute(
         "insert into ops.verdicts (exchange_id, verdict_no, verdict, findings, contract_version, reason, decided_at)"
         " values (%s, %s, %s, %s, %s, %s, %s)",
@@ -232,10 +236,14 @@ def _append(
             clock.now(),
         ],
     )
-    connection.execute(
-        "update ops.ledger set admitted = %s, outcomes = coalesce(%s, outcomes) where exchange_id = %s",
-        [verdict in ADMITTING, outcomes, standing.answer],
-    )
+    connection.execute("update ops.ledger set admitted = %s where exchange_id = %s", [verdict in ADMITTING, standing.answer])
+    if judgement is not None:
+        outcomes = judgement.outcomes + sum(each.outcomes for each in judgement.held)
+        connection.execute(
+            "update ops.ledger set held = '{}', held_outcomes = 0, outcomes = %s where exchange_id = %s",
+            [outcomes, standing.answer],
+        )
+        hold_back(connection, standing.answer, judgement, clock.now())
     return Decision(standing.answer, standing.batch_id, verdict, True, findings)
 
 
@@ -252,7 +260,8 @@ def _with_document(connection: Connection, exchange: Exchange, judgement: Judgem
     except (psycopg.DataError, psycopg.errors.StatementTooComplex, psycopg.errors.ProgramLimitExceeded) as error:
         reason = error.diag.message_primary or type(error).__name__
     refused = finding("json.postgres", "", "", f"PostgreSQL cannot hold this as jsonb: {reason}")
-    return replace(judgement, verdict=QUARANTINED, findings=(refused, *judgement.findings), outcomes=0, document_text=None)
+    findings = (refused, *judgement.findings)
+    return replace(judgement, verdict=QUARANTINED, findings=findings, outcomes=0, document_text=None, held=())
 
 
 def _is_flattened(endpoint: str, document: Any) -> bool:
@@ -268,7 +277,12 @@ def _is_flattened(endpoint: str, document: Any) -> bool:
     )
 
 
-def _reason(text: str) -> str:
+def reason_of(text: str) -> str:
+    """A reason as it is kept: one printable line.
+
+    Raises:
+        UsageError: ``REASON_MISSING``.
+    """
     reason = printable(" ".join(text.split()), _MAX_REASON)
     if not reason:
         raise UsageError("REASON_MISSING", "A reason is wanted.", "Say why with --reason, for the next reader.")

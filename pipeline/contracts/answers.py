@@ -9,15 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import jsonschema_rs
 
 from pipeline.contracts import strict_json
+from pipeline.contracts.elements import (
+    Element,
+    WholeAnswer,
+    broken_elements,
+    count_outcomes,
+    element_at,
+    is_within,
+    original,
+    without,
+)
 from pipeline.contracts.finding import MAX_FINDINGS, Finding, Findings, finding
 from pipeline.contracts.rules import RULES
 from pipeline.contracts.semantics import examine, seeds
@@ -36,6 +48,14 @@ Verdict = Literal["accepted", "accepted_with_findings", "quarantined"]
 _ALL_ERRORS = 10_000
 _FIRST_ERROR = 100_000
 _UPCOMING = "upcoming"
+# What tells the items of a list apart.
+_TWICE: Final = "it stands twice in the answer"
+_DUPLICATE: Final = {
+    "event": "identity.duplicate_event",
+    "sport": "identity.duplicate_sport",
+    "participant": "identity.duplicate_participant",
+}
+_REPEATED: Final[Mapping[str, str]] = {**dict.fromkeys(EVENT_LISTS, "id"), "sports": "key", "participants": "id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +65,9 @@ class Judgement:
     Attributes:
         verdict: ``quarantined`` answers stay in bronze and reach nothing else; all others are admitted.
         findings: in the order of the rules, at most 20 per rule.
-        outcomes: outcome objects in the body; 0 for endpoints without odds and for bodies that are no JSON.
+        outcomes: outcome objects in the body but for those held back with their element; 0 for endpoints without odds and
+            for bodies that are no JSON.
+        held: the elements that are held back, in their order; what else an admitted answer says is let in.
         document_text: the body as text, fit for ``jsonb``; None where it is no JSON that is read alike everywhere.
         document: the body as parsed values, for whoever looks at it next; None where there is no text.
     """
@@ -55,6 +77,11 @@ class Judgement:
     outcomes: int
     document_text: str | None
     document: Any = field(default=None, repr=False, compare=False)
+    held: tuple[Element, ...] = ()
+
+    def holds_back(self, found: Finding) -> bool:
+        """Whether the place of a finding is within an element that is held back."""
+        return any(is_within(found.pointer, each.pointer) for each in self.held)
 
 
 def contract_version() -> str:
@@ -90,16 +117,53 @@ def judge(exchange: Exchange) -> Judgement:
         document, text = strict_json.parse(exchange.body)
     except NotStrict as error:
         return Judgement("quarantined", (finding(error.rule, error.pointer, error.value, error.message),), 0, None)
-    outcomes = _count_outcomes(request.endpoint, document)
-    if not validator.is_valid(document):
-        return Judgement("quarantined", tuple(_schema(validator, request.endpoint, document)), outcomes, text, document)
-    noted = Findings()
-    _identity(request, document, noted)
-    examine(request, exchange.captured_at, document, noted)
+    endpoint, noted = request.endpoint, Findings()
+    outcomes = _count_outcomes(endpoint, document)
+    try:
+        held = _held(validator, endpoint, document, noted)
+    except WholeAnswer:
+        findings = noted.all() if validator.is_valid(document) else tuple(_schema(validator, endpoint, document))
+        return Judgement("quarantined", findings, outcomes, text, document)
+    admitted = without(document, pointers := [each.pointer for each in held])
+    of_rest = Findings()
+    _identity(request, admitted, of_rest)
+    examine(request, exchange.captured_at, admitted, of_rest)
+    noted.include(of_rest, lambda pointer: original(pointer, pointers))
     findings = noted.all()
     if any(RULES[found.rule].severity == "quarantine" for found in findings):
         return Judgement("quarantined", findings, outcomes, text, document)
-    return Judgement("accepted_with_findings" if findings else "accepted", findings, outcomes, text, document)
+    outcomes -= sum(each.outcomes for each in held)
+    return Judgement("accepted_with_findings" if findings else "accepted", findings, outcomes, text, document, tuple(held))
+
+
+def _held(validator: jsonschema_rs.Draft202012Validator, endpoint: str, document: Any, noted: Findings) -> list[Element]:
+    """The elements that cannot be admitted; what is wrong with them is noted.
+
+    Raises:
+        WholeAnswer: it is not a part of the answer that is wrong, or nothing of it stands.
+    """
+    held: list[Element] = []
+    if not validator.is_valid(document):
+        broken = broken_elements(endpoint, document, validator.is_valid)
+        held = [each.element for each in broken]
+        for each in broken:
+            for found in _errors(validator, each.part, each.indexes) if len(noted) < MAX_FINDINGS else ():
+                noted.keep(replace(found, about=tuple(each.element.about.items())))
+    if (key := _REPEATED.get(endpoint)) is not None:
+        gone = {each.pointer for each in held}
+        data, base = data_of(endpoint, document)
+        seen = Counter(item[key] for index, item in enumerate(data) if f"{base}/{index}" not in gone)
+        for index, item in enumerate(data):
+            pointer = f"{base}/{index}"
+            if pointer not in gone and seen[item[key]] > 1:
+                element = element_at(endpoint, document, pointer)
+                assert element is not None
+                # what hangs in it is held back with it
+                held = [*(each for each in held if not each.pointer.startswith(f"{pointer}/")), element]
+                noted.add(_DUPLICATE[element.kind], f"{pointer}/{key}", item[key], _TWICE, element.about)
+        if held and len(held) == len(data) and all(each.kind not in ("bookmaker", "market") for each in held):
+            raise WholeAnswer
+    return sorted(held, key=lambda each: [int(step) if step.isdecimal() else 0 for step in each.pointer.split("/")])
 
 
 def _schema(validator: jsonschema_rs.Draft202012Validator, endpoint: str, document: Any) -> list[Finding]:
@@ -119,21 +183,21 @@ def _schema(validator: jsonschema_rs.Draft202012Validator, endpoint: str, docume
     place = 0 if data is document else 1
     # What is wrong with the envelope would come again with every item.
     for index, item in enumerate(data if not findings else ()):
-        findings += _errors(validator, holding([item]), place, index)
+        findings += _errors(validator, holding([item]), {place: index})
         if len(findings) >= MAX_FINDINGS:
             break
     return findings[:MAX_FINDINGS] or [finding("schema", "", data, f"{len(data)} items are more than there may be")]
 
 
 def _errors(
-    validator: jsonschema_rs.Draft202012Validator, part: Any, place: int = 0, index: int | None = None
+    validator: jsonschema_rs.Draft202012Validator, part: Any, indexes: Mapping[int, int] = MappingProxyType({})
 ) -> list[Finding]:
-    """The errors of one part, whose step ``place`` of the pointer stands for ``index`` in the whole."""
+    """The errors of one part, of whose pointers some steps are another index in the whole."""
     if validator.is_valid(part):
         return []
     size = _size(part, _FIRST_ERROR)
     if size > _FIRST_ERROR:
-        pointer = "" if index is None else f"{'/data' * place}/{index}"
+        pointer = "" if not indexes else f"{'/data' * min(indexes)}/{indexes[min(indexes)]}"
         return [finding("schema", pointer, part, "it breaks the schema, and is too large to say where")]
     errors: Iterable[jsonschema_rs.ValidationError] = ()
     if size <= _ALL_ERRORS:
@@ -146,8 +210,9 @@ def _errors(
     findings = []
     for error in islice(errors, MAX_FINDINGS):
         path = list(error.instance_path)
-        if index is not None and len(path) > place:
-            path[place] = index
+        for place, index in indexes.items():
+            if len(path) > place:
+                path[place] = index
         pointer = "".join(f"/{escape(step)}" for step in path)
         findings.append(finding("schema", pointer, error.instance, error.message))
     return findings
@@ -165,15 +230,9 @@ def _size(value: Any, most: int) -> int:
 
 
 def _identity(request: ApiRequest, document: Any, found: Findings) -> None:
-    """The answer is about what was asked, and says each thing once."""
+    """The answer is about what was asked."""
     data, base = data_of(request.endpoint, document)
-    if request.endpoint == "sports":
-        _repeated("identity.duplicate_sport", "key", base, data, found)
-    elif request.endpoint == "participants":
-        _repeated("identity.duplicate_participant", "id", base, data, found)
-    elif request.endpoint in EVENT_LISTS:
-        _repeated("identity.duplicate_event", "id", base, data, found)
-    elif request.event_id is not None and data["id"] != request.event_id:
+    if request.endpoint in ONE_EVENT and request.event_id is not None and data["id"] != request.event_id:
         found.add("identity.event", f"{base}/id", data["id"], f"the event asked for is {request.event_id}")
     if request.sport is not None and request.sport != _UPCOMING:
         for event, place in zip(*events_of(request.endpoint, document), strict=True):
@@ -182,34 +241,13 @@ def _identity(request: ApiRequest, document: Any, found: Findings) -> None:
                 found.add("identity.sport", f"{place}/sport_key", event["sport_key"], message)
 
 
-def _repeated(rule: str, key: str, base: str, items: list[Any], found: Findings) -> None:
-    if len({item[key] for item in items}) == len(items):
-        return
-    seen: set[str] = set()
-    for index, item in enumerate(items):
-        if item[key] in seen:
-            found.add(rule, f"{base}/{index}/{key}", item[key], "it stands twice in the answer")
-        seen.add(item[key])
-
-
 def _count_outcomes(endpoint: str, document: Any) -> int:
     """Outcome objects of an answer; takes documents that break the schema as well."""
     if endpoint not in PRICED:
         return 0
     if endpoint in ENVELOPES:
         document = document.get("data") if isinstance(document, dict) else None
-    events = [document] if endpoint in ONE_EVENT else document if isinstance(document, list) else []
-    return sum(
-        len(_list(market, "outcomes"))
-        for event in events
-        for book in _list(event, "bookmakers")
-        for market in _list(book, "markets")
-    )
-
-
-def _list(holder: Any, key: str) -> list[Any]:
-    value = holder.get(key) if isinstance(holder, dict) else None
-    return value if isinstance(value, list) else []
+    return count_outcomes([document] if endpoint in ONE_EVENT else document if isinstance(document, list) else [])
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -67,13 +67,27 @@ class Findings:
         self._kept: dict[str, list[Finding]] = {}
         self._more: Counter[str] = Counter()
 
+    def __len__(self) -> int:
+        return sum(map(len, self._kept.values()))
+
     def add(self, rule: str, pointer: str, value: Any, message: str, about: Mapping[str, str] = _NOTHING) -> None:
         """Note one."""
-        kept = self._kept.setdefault(rule, [])
+        self.keep(finding(rule, pointer, value, message, about))
+
+    def keep(self, found: Finding) -> None:
+        """Note one that is made."""
+        kept = self._kept.setdefault(found.rule, [])
         if len(kept) < MAX_FINDINGS:
-            kept.append(finding(rule, pointer, value, message, about))
+            kept.append(found)
         else:
-            self._more[rule] += 1
+            self._more[found.rule] += 1
+
+    def include(self, other: Findings, moved: Callable[[str], str]) -> None:
+        """Note what was noted elsewhere, at other pointers."""
+        for rule, kept in other._kept.items():
+            for found in kept:
+                self.keep(replace(found, pointer=moved(found.pointer)))
+            self._more[rule] += other._more[rule]
 
     def all(self) -> tuple[Finding, ...]:
         """What was noted, in the order of the rules."""

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from pipeline.contracts.shapes import ENDPOINT_NAMES, ENVELOPES, EVENT_LISTS, ONE_EVENT, PRICED
 
-Severity = Literal["quarantine", "finding"]
+Severity = Literal["quarantine", "hold", "finding"]
 
 _PARSER: Final = "pipeline/contracts/strict_json.py"
 _JUDGE: Final = "pipeline/contracts/answers.py"
@@ -26,7 +26,8 @@ class Rule:
 
     Attributes:
         id: stable; stands in every finding.
-        severity: ``quarantine`` keeps the answer out of silver and gold; a ``finding`` lets it in and flags the market.
+        severity: ``quarantine`` keeps the answer out of silver and gold; ``hold`` the smallest element of it that stands alone,
+            or all of it where nothing else stands; a ``finding`` lets it in and flags the market.
         promise: what holds for every good answer.
         where: the file that enforces it; ``{endpoint}`` stands for each of the endpoints.
         endpoints: those whose answers it looks at.
@@ -69,14 +70,12 @@ RULES: Final[Mapping[str, Rule]] = _table(
             "pipeline/bronze/load.py",
             backstop=True,
         ),
-        Rule("schema", "quarantine", "The answer keeps its endpoint's schema.", "contracts/odds_api/{endpoint}.schema.json"),
+        Rule("schema", "hold", "The answer keeps its endpoint's schema.", "contracts/odds_api/{endpoint}.schema.json"),
         Rule("identity.event", "quarantine", "The event is the one asked for.", _JUDGE, ONE_EVENT),
         Rule("identity.sport", "quarantine", "Every event is of the sport asked for.", _JUDGE, (*EVENT_LISTS, *ONE_EVENT)),
-        Rule("identity.duplicate_event", "quarantine", "An event stands once in an answer.", _JUDGE, EVENT_LISTS),
-        Rule("identity.duplicate_sport", "quarantine", "A sport stands once in an answer.", _JUDGE, ("sports",)),
-        Rule(
-            "identity.duplicate_participant", "quarantine", "A participant stands once in an answer.", _JUDGE, ("participants",)
-        ),
+        Rule("identity.duplicate_event", "hold", "An event stands once in an answer.", _JUDGE, EVENT_LISTS),
+        Rule("identity.duplicate_sport", "hold", "A sport stands once in an answer.", _JUDGE, ("sports",)),
+        Rule("identity.duplicate_participant", "hold", "A participant stands once in an answer.", _JUDGE, ("participants",)),
         Rule("envelope.after_date", "finding", "An envelope's timestamp is not after the date asked.", _SEMANTICS, ENVELOPES),
         Rule(
             "envelope.neighbours",

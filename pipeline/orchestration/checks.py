@@ -38,7 +38,12 @@ BRONZE: Final = (
     dg.AssetCheckSpec(
         "loaded", asset=BATCHES, partitions_def=batches, description="The sealed batch is in bronze, byte for byte."
     ),
-    dg.AssetCheckSpec("quarantine", asset=EXCHANGES, partitions_def=batches, description="No answer breaks its contract."),
+    dg.AssetCheckSpec(
+        "quarantine",
+        asset=EXCHANGES,
+        partitions_def=batches,
+        description="No answer breaks its contract, nor any element of one.",
+    ),
     dg.AssetCheckSpec(
         "drift",
         asset=EXCHANGES,
@@ -199,8 +204,12 @@ def loaded(batch_id: str, error: SportsMarketError | None = None) -> dg.AssetChe
 
 
 def quarantine(batch_id: str, numbers: BatchNumbers) -> dg.AssetCheckEvaluation:
-    """How many answers are quarantined, and why the first of them are."""
-    details: dict[str, Any] = {"quarantined": numbers.quarantined, "answers": numbers.answers}
+    """How many answers are quarantined and elements held back, and why the first of them are."""
+    details: dict[str, Any] = {
+        "quarantined": numbers.quarantined,
+        "answers": numbers.answers,
+        "elements held back": numbers.held,
+    }
     if numbers.findings:
         details["findings"] = dg.MetadataValue.table(
             [
@@ -216,8 +225,10 @@ def quarantine(batch_id: str, numbers: BatchNumbers) -> dg.AssetCheckEvaluation:
                 for each in numbers.findings
             ]
         )
-    text = None if not numbers.quarantined else f"{numbers.quarantined} of {numbers.answers} answers are quarantined"
-    return _evaluation(EXCHANGES, "quarantine", batch_id, not numbers.quarantined, details, text, dg.AssetCheckSeverity.WARN)
+    told = [f"{numbers.quarantined} of {numbers.answers} answers are quarantined"] if numbers.quarantined else []
+    told += [f"{numbers.held} elements of answers are held back"] if numbers.held else []
+    text = "; ".join(told) or None
+    return _evaluation(EXCHANGES, "quarantine", batch_id, not told, details, text, dg.AssetCheckSeverity.WARN)
 
 
 def drift(batch_id: str, numbers: BatchNumbers) -> dg.AssetCheckEvaluation:

@@ -259,7 +259,7 @@ def _keeping(connection: Connection, before: dt.date) -> dict[dt.date, list[str]
         " join ops.batch_states as states on states.batch_id = batches.batch_id"
         " join bronze.exchanges as exchanges on exchanges.batch_id = batches.batch_id"
         " where (states.state <> 'published' or exists ("
-        "  select 1 from ops.ledger as ledger where ledger.batch_id = batches.batch_id and ledger.admitted <> ledger.applied))"
+        "  select 1 from ops.ledger as ledger where ledger.batch_id = batches.batch_id and not ledger.is_settled))"
         " group by batches.batch_id, states.state order by batches.batch_id"
     ).fetchall()
     for batch_id, state, at in batches:

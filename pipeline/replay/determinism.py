@@ -172,7 +172,7 @@ def _take_back(session: Session, scopes: Mapping[str, Sequence[str]]) -> None:
         " where ledger.exchange_id in (select exchange_id from shown)",
     )
     # a verdict that waits to be followed is no part of this
-    _execute(session, "update ops.ledger set applied = admitted where applied <> admitted")
+    _execute(session, "update ops.ledger set applied = admitted, applied_held = held where not is_settled")
     _execute(session, "update ops.ledger set applied = false where exchange_id in (select exchange_id from shown)")
     for table in TABLES:
         if table.scope_key == "event_id":

@@ -27,6 +27,7 @@ class LoadSummary:
         standing: published before, left as they were.
         withheld: held back by a failed check.
         quarantined: answers in quarantine among all of them.
+        held: elements of their other answers that are held back.
         failed_checks: checks that failed.
         digests: of the stored gold tables, at the end of a whole recording.
     """
@@ -37,6 +38,7 @@ class LoadSummary:
     withheld: int
     quarantined: int
     failed_checks: int
+    held: int = 0
     digests: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -52,6 +54,7 @@ class LoadSummary:
             "standing": self.standing,
             "withheld": self.withheld,
             "quarantined": self.quarantined,
+            "held_elements": self.held,
             "failed_checks": self.failed_checks,
             "digests": self.digests,
         }
@@ -60,7 +63,7 @@ class LoadSummary:
         """For people."""
         return [
             f"{self.batches} batches: {self.published} published, {self.standing} were there, {self.withheld} withheld;"
-            f" {self.quarantined} answers quarantined, {self.failed_checks} checks failed",
+            f" {self.quarantined} answers quarantined, {self.held} elements held back, {self.failed_checks} checks failed",
             *(f"{name} {digest}" for name, digest in self.digests.items()),
         ]
 
@@ -110,12 +113,13 @@ def load_batches(
         report: told of each batch.
     """
     prepare(warehouse, project)
-    published = standing = withheld = quarantined = failed_checks = 0
+    published = standing = withheld = quarantined = held = failed_checks = 0
     with warehouse.connect(Role.INGESTER) as ingester:
         for done, batch in enumerate(map(source.read, batch_ids), start=1):
             started = clock.now()
             loaded = load_batch(ingester, batch, clock)
             quarantined += loaded.quarantined
+            held += loaded.held
             changes, detail = 0, None
             if _state(ingester, batch.batch_id) == "published" and not _unsettled(ingester, batch.batch_id):
                 standing += 1
@@ -130,10 +134,19 @@ def load_batches(
             seconds = (clock.now() - started).total_seconds()
             report(
                 BatchLine(
-                    done, len(batch_ids), batch.batch_id, state, loaded.outcomes, changes, loaded.quarantined, seconds, detail
+                    done,
+                    len(batch_ids),
+                    batch.batch_id,
+                    state,
+                    loaded.outcomes,
+                    changes,
+                    loaded.quarantined,
+                    seconds,
+                    detail,
+                    loaded.held,
                 )
             )
-    return LoadSummary(len(batch_ids), published, standing, withheld, quarantined, failed_checks)
+    return LoadSummary(len(batch_ids), published, standing, withheld, quarantined, failed_checks, held)
 
 
 def unfinished(warehouse: Warehouse, batch_ids: Sequence[str]) -> tuple[str, ...]:
@@ -184,7 +197,7 @@ def _state(connection: Connection, batch_id: str) -> str | None:
 def _unsettled(connection: Connection, batch_id: str) -> bool:
     """Whether a verdict came after the batch was published."""
     row = connection.execute(
-        "select exists (select 1 from ops.ledger where batch_id = %s and admitted <> applied)", [batch_id]
+        "select exists (select 1 from ops.ledger where batch_id = %s and not is_settled)", [batch_id]
     ).fetchone()
     connection.commit()
     return row is not None and bool(row[0])

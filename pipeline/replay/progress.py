@@ -17,6 +17,7 @@ class BatchLine:
         outcomes: outcome objects in the bodies of its admitted answers.
         changes: rows of gold that the run it was applied in added, changed or removed.
         quarantined: answers of it that were quarantined.
+        held: elements of its other answers that are held back.
         seconds: wall time.
         detail: why it is withheld, or which row differs first.
     """
@@ -30,3 +31,4 @@ class BatchLine:
     quarantined: int
     seconds: float
     detail: str | None = None
+    held: int = 0

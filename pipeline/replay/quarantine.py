@@ -1,4 +1,4 @@
-"""Decide on answers that are in bronze, and apply each decision to silver and gold at once.
+"""Decide on answers that are in bronze, and on elements of them, and apply each decision to silver and gold at once.
 
 A decision is a verdict first, and is applied by the transformation that every batch goes through. Killed between the two, the
 next command that decides anything, or the next load, completes it. A decision whose batch fails is undone, so that the
@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
-from pipeline.bronze.held import Selection, find_answer, held
+from pipeline.bronze.element_verdicts import put_back_element, retry_element, waive_element, withdraw_element
+from pipeline.bronze.elements import Part
+from pipeline.bronze.held import Selection, find_part, held
 from pipeline.bronze.verdicts import DECISIONS, QUARANTINED, Decision, put_back, retry, waive, withdraw
 from pipeline.clock import Clock
 from pipeline.replay.load import apply_and_count, failure_text
@@ -28,34 +30,50 @@ Report: TypeAlias = Callable[[BatchLine], None]
 
 
 class Decide(Protocol):
-    """Gives a verdict on one answer."""
+    """Gives a verdict on an answer, or an element of one."""
 
-    def __call__(self, connection: Connection, answer: uuid.UUID, *, clock: Clock) -> Decision:
+    def __call__(self, connection: Connection, part: Part, *, clock: Clock) -> Decision:
         """Decide, and say what the last verdict is then."""
 
 
-# Answers whose last verdict somebody asked for, and which silver and gold do not follow yet.
-_NOT_APPLIED: Final = (
-    " from ops.ledger as ledger"
-    " cross join lateral (select verdicts.verdict from ops.verdicts as verdicts"
-    " where verdicts.exchange_id = ledger.exchange_id order by verdicts.verdict_no desc limit 1) as last"
-    " where ledger.admitted <> ledger.applied and last.verdict = any (%(decisions)s)"
-)
+# Answers and elements whose last verdict somebody asked for, and which silver and gold do not follow yet.
+_NOT_APPLIED: Final = """
+    select ledger.batch_id, ledger.exchange_id, '' as pointer, last.verdict
+    from ops.ledger as ledger
+    cross join lateral (
+        select verdicts.verdict from ops.verdicts as verdicts
+        where verdicts.exchange_id = ledger.exchange_id order by verdicts.verdict_no desc limit 1
+    ) as last
+    where not ledger.is_settled and ledger.admitted <> ledger.applied and last.verdict = any (%(decisions)s)
+    union all
+    select ledger.batch_id, ledger.exchange_id, moved.pointer, last.verdict
+    from ops.ledger as ledger
+    cross join lateral (
+        (select unnest(ledger.held) except select unnest(ledger.applied_held))
+        union (select unnest(ledger.applied_held) except select unnest(ledger.held))
+    ) as moved (pointer)
+    cross join lateral (
+        select verdicts.verdict from ops.element_verdicts as verdicts
+        where verdicts.exchange_id = ledger.exchange_id and verdicts.pointer = moved.pointer
+        order by verdicts.verdict_no desc limit 1
+    ) as last
+    where not ledger.is_settled and ledger.admitted and ledger.applied and last.verdict = any (%(decisions)s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What became of one answer.
+    """What became of one answer, or of an element of it.
 
     Attributes:
-        answer: its exchange id.
+        part: which one.
         batch_id: its batch.
         outcome: ``released``, ``waived``, ``withdrawn``; ``refused``: the contract still does not take it; ``standing``: it was
             so before; ``undone``: its batch failed with the decision.
         rule, pointer, message: of the first finding of its last verdict; None where it has none.
     """
 
-    answer: uuid.UUID
+    part: Part
     batch_id: str
     outcome: str
     rule: str | None
@@ -65,7 +83,8 @@ class Told:
     def to_json(self) -> dict[str, Any]:
         """One JSON object."""
         return {
-            "answer": str(self.answer),
+            "answer": str(self.part.answer),
+            "element": self.part.pointer or None,
             "batch_id": self.batch_id,
             "outcome": self.outcome,
             "rule": self.rule,
@@ -76,7 +95,7 @@ class Told:
     def line(self) -> str:
         """For people."""
         why = f"  {self.rule} at {self.pointer or 'the whole'}: {self.message}" if self.rule else ""
-        return f"{self.answer} {self.outcome:9} {self.batch_id}{why}"
+        return f"{self.part} {self.outcome:9} {self.batch_id}{why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +161,8 @@ def retry_answers(
     Args:
         warehouse: bootstrapped.
         project: the dbt project.
-        wanted: exchange ids or beginnings of them; or which of the answers in quarantine, those withdrawn and
-            those of archived months not among them.
+        wanted: exchange ids or beginnings of them, of an element with its JSON pointer after it; or which of the answers
+            and elements in quarantine, those withdrawn and those of archived months not among them.
         clock: dates verdicts and states; nothing in silver or gold depends on it.
         report: told of each batch that is applied.
 
@@ -151,7 +170,7 @@ def retry_answers(
         UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.held.held`.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    return _drive(warehouse, project, wanted, retry, clock, report)
+    return _drive(warehouse, project, wanted, _retry, clock, report)
 
 
 def waive_answer(
@@ -163,7 +182,7 @@ def waive_answer(
         UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.verdicts.waive`.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    return _drive(warehouse, project, [answer], partial(waive, reason=reason), clock, report)
+    return _drive(warehouse, project, [answer], partial(_waive, reason=reason), clock, report)
 
 
 def withdraw_answer(
@@ -175,7 +194,7 @@ def withdraw_answer(
         UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.verdicts.withdraw`.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    return _drive(warehouse, project, [answer], partial(withdraw, reason=reason), clock, report)
+    return _drive(warehouse, project, [answer], partial(_withdraw, reason=reason), clock, report)
 
 
 def _drive(
@@ -184,11 +203,13 @@ def _drive(
     """Decide and apply, batch by batch in order of their ids; batches with decisions that were left over are among them."""
     with warehouse.connect(Role.INGESTER, autocommit=True) as ingester:
         if isinstance(wanted, Selection):
-            answers = _here(ingester, [each.answer for each in held(ingester, wanted).answers])
+            parts = [each.part for each in held(ingester, wanted).answers]
+            here = _here(ingester, [part.answer for part in parts])
+            parts = [part for part in parts if part.answer in here]
         else:
-            answers = [find_answer(ingester, text) for text in wanted]
+            parts = [find_part(ingester, text) for text in wanted]
         prepare(warehouse, project)
-        chosen = _by_batch(ingester, answers)
+        chosen = _by_batch(ingester, parts)
         for batch_id in _left_over(ingester):
             chosen.setdefault(batch_id, [])
         run = _Run(warehouse, project, ingester, decide, clock, report, len(chosen))
@@ -216,13 +237,13 @@ class _Run:
     told: list[Told] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
-    def take(self, batch_id: str, answers: list[uuid.UUID]) -> None:
-        """Decide on answers of one batch, and apply it where there is something to apply."""
+    def take(self, batch_id: str, parts: list[Part]) -> None:
+        """Decide on answers and elements of one batch, and apply it where there is something to apply."""
         started = self.clock.now()
         self.done += 1
-        decisions = {answer: self.decide(self.ingester, answer, clock=self.clock) for answer in answers}
+        decisions = {part: self.decide(self.ingester, part, clock=self.clock) for part in parts}
         at_hand = _not_applied(self.ingester, batch_id)
-        outcomes = at_hand | {answer: _outcome(each, answer in at_hand) for answer, each in decisions.items()}
+        outcomes = at_hand | {part: _outcome(each, part in at_hand) for part, each in decisions.items()}
         is_decided = any(each.verdict in DECISIONS for each in decisions.values())
         if at_hand or (is_decided and not _is_published(self.ingester, batch_id)):
             self.batches += 1
@@ -231,7 +252,7 @@ class _Run:
             if detail is not None:
                 self.failures.append(f"{batch_id}: {detail}")
                 reason = f"undone, as its batch failed: {detail}"
-                undone = {answer: put_back(self.ingester, answer, reason, self.clock) for answer in at_hand}
+                undone = {part: _put_back(self.ingester, part, reason, self.clock) for part in at_hand}
                 if undone:
                     decisions |= undone
                     outcomes |= dict.fromkeys(undone, "undone")
@@ -239,7 +260,7 @@ class _Run:
                 state = "undone" if applied.published else "withheld"
                 self.withheld += not applied.published
             self._report(batch_id, state, changes, (self.clock.now() - started).total_seconds(), detail)
-        self.told += [_told(answer, batch_id, outcome, decisions.get(answer)) for answer, outcome in outcomes.items()]
+        self.told += [_told(part, batch_id, outcome, decisions.get(part)) for part, outcome in outcomes.items()]
 
     def _apply(self, batch_id: str) -> tuple[Applied, int]:
         return apply_and_count(self.warehouse, self.project, (batch_id,), self.clock)
@@ -260,48 +281,73 @@ def _outcome(decision: Decision, is_at_hand: bool) -> str:
     return "refused" if decision.verdict == QUARANTINED else "standing"
 
 
-def _told(answer: uuid.UUID, batch_id: str, outcome: str, decision: Decision | None) -> Told:
+def _retry(connection: Connection, part: Part, *, clock: Clock) -> Decision:
+    return retry_element(connection, part, clock) if part.pointer else retry(connection, part.answer, clock)
+
+
+def _waive(connection: Connection, part: Part, *, reason: str, clock: Clock) -> Decision:
+    if part.pointer:
+        return waive_element(connection, part, reason, clock)
+    return waive(connection, part.answer, reason, clock)
+
+
+def _withdraw(connection: Connection, part: Part, *, reason: str, clock: Clock) -> Decision:
+    if part.pointer:
+        return withdraw_element(connection, part, reason, clock)
+    return withdraw(connection, part.answer, reason, clock)
+
+
+def _put_back(connection: Connection, part: Part, reason: str, clock: Clock) -> Decision:
+    if part.pointer:
+        return put_back_element(connection, part, reason, clock)
+    return put_back(connection, part.answer, reason, clock)
+
+
+def _told(part: Part, batch_id: str, outcome: str, decision: Decision | None) -> Told:
     first = decision.findings[0] if decision is not None and decision.findings else {}
-    return Told(answer, batch_id, outcome, first.get("rule"), first.get("pointer"), first.get("message"))
+    return Told(part, batch_id, outcome, first.get("rule"), first.get("pointer"), first.get("message"))
 
 
-def _here(ingester: Connection, answers: list[uuid.UUID]) -> list[uuid.UUID]:
+def _here(ingester: Connection, answers: list[uuid.UUID]) -> set[uuid.UUID]:
     """Those of some answers whose month is not archived."""
     rows = ingester.execute(
         "select exchanges.exchange_id from bronze.exchanges as exchanges where exchanges.exchange_id = any (%s)"
         " and ops.month_of(exchanges.captured_at) not in (select month from ops.archived_months)",
         [answers],
     ).fetchall()
-    found = {answer for (answer,) in rows}
-    return [answer for answer in answers if answer in found]
+    return {answer for (answer,) in rows}
 
 
-def _by_batch(ingester: Connection, answers: Iterable[uuid.UUID]) -> dict[str, list[uuid.UUID]]:
-    """The answers by batch, each once, in order of their places."""
+def _by_batch(ingester: Connection, parts: Iterable[Part]) -> dict[str, list[Part]]:
+    """The answers and elements by batch, each once, in order of their places."""
+    by_answer: dict[uuid.UUID, set[Part]] = {}
+    for part in parts:
+        by_answer.setdefault(part.answer, set()).add(part)
     rows = ingester.execute(
         "select ledger.batch_id, ledger.exchange_id from ops.ledger as ledger"
         " join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id"
         " where ledger.exchange_id = any (%s) order by exchanges.place, exchanges.attempt",
-        [list(answers)],
+        [list(by_answer)],
     ).fetchall()
-    found: dict[str, list[uuid.UUID]] = {}
+    found: dict[str, list[Part]] = {}
     for batch_id, answer in rows:
-        found.setdefault(batch_id, []).append(answer)
+        found.setdefault(batch_id, []).extend(sorted(by_answer[answer]))
     return found
 
 
-def _not_applied(ingester: Connection, batch_id: str) -> dict[uuid.UUID, str]:
-    """Answers of a batch with a decision that is not applied, and what was decided."""
+def _not_applied(ingester: Connection, batch_id: str) -> dict[Part, str]:
+    """Answers and elements of a batch with a decision that is not applied, and what was decided."""
     rows = ingester.execute(
-        f"select ledger.exchange_id, last.verdict{_NOT_APPLIED} and ledger.batch_id = %(batch_id)s order by 1",
+        f"select exchange_id, pointer, verdict from ({_NOT_APPLIED}) as moved"
+        " where batch_id = %(batch_id)s order by 1, 2".encode(),
         {"decisions": list(DECISIONS), "batch_id": batch_id},
     )
-    return dict(rows.fetchall())
+    return {Part(answer, pointer): verdict for answer, pointer, verdict in rows.fetchall()}
 
 
 def _left_over(ingester: Connection) -> list[str]:
     """Batches with a decision that was left to be applied."""
-    rows = ingester.execute(f"select distinct ledger.batch_id{_NOT_APPLIED}", {"decisions": list(DECISIONS)})
+    rows = ingester.execute(f"select distinct batch_id from ({_NOT_APPLIED}) as moved".encode(), {"decisions": list(DECISIONS)})
     return [batch_id for (batch_id,) in rows.fetchall()]
 
 

@@ -79,6 +79,7 @@ class ReplaySummary:
         states: batch id → ``proven`` (the state equals its snapshot), ``new`` (no snapshot to compare with), ``covered`` (only
             inside a later equal state), ``different`` or ``withheld``.
         quarantined: answers.
+        held: elements of admitted answers that are held back.
         failed_checks: checks that failed, of batches and of the whole.
         outcomes_in_bodies: outcome objects in the bodies of admitted answers, counted in Python.
         outcomes_in_silver: rows of silver.quotes.
@@ -91,6 +92,7 @@ class ReplaySummary:
 
     states: dict[str, str]
     quarantined: int
+    held: int
     failed_checks: int
     outcomes_in_bodies: int
     outcomes_in_silver: int
@@ -116,6 +118,7 @@ class ReplaySummary:
             "batches": len(self.states),
             **{state: self.count(state) for state in ("proven", "new", "covered", "different", "withheld")},
             "quarantined": self.quarantined,
+            "held_elements": self.held,
             "failed_checks": self.failed_checks,
             "outcomes": {"in_bodies": self.outcomes_in_bodies, "in_silver": self.outcomes_in_silver},
             "digests": self.digests,
@@ -129,7 +132,7 @@ class ReplaySummary:
         lines = [
             f"{len(self.states)} batches: {counts}",
             f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver;"
-            f" answers quarantined: {self.quarantined}; checks failed: {self.failed_checks}",
+            f" answers quarantined: {self.quarantined}; elements held back: {self.held}; checks failed: {self.failed_checks}",
         ]
         lines += [f"  failed: {failure}" for failure in self.failures]
         lines += [f"  differs: {difference.line()}" for difference in self.differences]
@@ -206,6 +209,7 @@ class _Run:
     compared: dict[int, str] = field(default_factory=dict)
     withheld: set[str] = field(default_factory=set)
     quarantined: int = 0
+    held: int = 0
     outcomes: int = 0
     failed_checks: int = 0
     done: int = 0
@@ -230,6 +234,7 @@ class _Run:
         loaded = load_batch(self.ingester, batch, self.clock)
         shutil.rmtree(collected)
         self.quarantined += loaded.quarantined
+        self.held += loaded.held
         self.outcomes += loaded.outcomes
         return loaded
 
@@ -321,6 +326,7 @@ class _Run:
         return ReplaySummary(
             states=self._states(),
             quarantined=self.quarantined,
+            held=self.held,
             failed_checks=self.failed_checks,
             outcomes_in_bodies=self.outcomes,
             outcomes_in_silver=report.outcomes_in_silver,

@@ -41,7 +41,10 @@ RECONCILIATIONS: Final = {
         join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id
         left join (select exchange_id, count(*) as rows from silver.quotes group by exchange_id) as found
             on found.exchange_id = ledger.exchange_id
-        where coalesce(found.rows, 0) <> case when ledger.applied then ledger.outcomes else 0 end
+        where coalesce(found.rows, 0) <> case when ledger.applied
+                then ledger.outcomes + ledger.held_outcomes - ops.outcomes_in(ledger.exchange_id, ledger.applied_held)
+                else 0
+            end
             and {_HERE.format(time="exchanges.captured_at")}
     """,
     "nothing_in_silver_that_is_not_applied": """
@@ -77,8 +80,11 @@ class VerifyReport:
         checks: digests, reconciliations, dbt's whole-table tests, and the contracts' rules.
         digests: of stored tables, recomputed from all rows.
         view_digests: of views.
-        outcomes_in_bodies: outcome objects in the bodies of applied answers, as counted in Python when they were loaded.
         outcomes_in_silver: rows of silver.quotes.
+        outcomes_in_bodies: outcome objects in the bodies of applied answers, as counted in Python when they were loaded;
+            without those of elements that are held back.
+        outcomes_in_elements: those of elements of applied answers that are held back.
+        outcomes_in_answers: those of answers that are not applied.
         answers: how many answers are quarantined, waived and withdrawn, by verdict.
         archived: the months that are archived, as ``2025-10``; their bodies and silver rows are not here to be verified.
     """
@@ -88,6 +94,8 @@ class VerifyReport:
     view_digests: dict[str, str]
     outcomes_in_bodies: int
     outcomes_in_silver: int
+    outcomes_in_elements: int
+    outcomes_in_answers: int
     answers: dict[str, int]
     archived: tuple[str, ...] = ()
 
@@ -107,7 +115,12 @@ class VerifyReport:
             "checks": len(self.checks),
             "failed_checks": len(self.failed),
             "failed": [{"name": check.name, "failures": check.failures, "message": check.message} for check in self.failed],
-            "outcomes": {"in_bodies": self.outcomes_in_bodies, "in_silver": self.outcomes_in_silver},
+            "outcomes": {
+                "in_bodies": self.outcomes_in_bodies,
+                "in_silver": self.outcomes_in_silver,
+                "held_by_element": self.outcomes_in_elements,
+                "of_answers_held_back": self.outcomes_in_answers,
+            },
             "answers": self.answers,
             "archived": list(self.archived),
             "digests": self.digests,
@@ -118,7 +131,10 @@ class VerifyReport:
         """For people."""
         lines = [f"{len(self.checks)} checks, {len(self.failed)} failed"]
         lines += [f"  failed: {check.name}: {check.message or f'{check.failures} rows'}" for check in self.failed]
-        lines.append(f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver")
+        lines.append(
+            f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver;"
+            f" {self.outcomes_in_elements:,} held back by element, {self.outcomes_in_answers:,} of answers held back"
+        )
         lines.append(f"answers: {', '.join(f'{count:,} {verdict}' for verdict, count in self.answers.items())}")
         if self.archived:
             lines.append(f"archived, and not looked at: {', '.join(self.archived)}")
@@ -143,10 +159,10 @@ def verify(warehouse: Warehouse, project: DbtProject) -> VerifyReport:
         checks += run_tests(session, warehouse, project, WHOLE_TABLE_TESTS)
         checks += whole_table_checks(session)
         views = view_digests(session)
-        in_bodies, in_silver = _outcomes(session)
+        outcomes = _outcomes(session)
         answers = _answers(session)
         archived = tuple(map(month_text, archived_months(session)))
-    return VerifyReport(tuple(checks), recomputed, views, in_bodies, in_silver, answers, archived)
+    return VerifyReport(tuple(checks), recomputed, views, *outcomes, answers, archived)
 
 
 def _reconcile(session: Session, name: str, query: str) -> CheckResult:
@@ -156,15 +172,20 @@ def _reconcile(session: Session, name: str, query: str) -> CheckResult:
     return CheckResult(name, count == 0, count, None if count == 0 else f"{count} rows, the first {first}")
 
 
-def _outcomes(session: Session) -> tuple[int, int]:
+def _outcomes(session: Session) -> tuple[int, int, int, int]:
+    """In bodies and in silver; held back by element, and with answers."""
+    held = "case when ledger.applied then ops.outcomes_in(ledger.exchange_id, ledger.applied_held) else 0 end"
     with session.cursor() as cursor:
         cursor.execute(
-            "select (select coalesce(sum(ledger.outcomes), 0) from ops.ledger as ledger"
-            " join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id"
-            f" where ledger.applied and {_HERE.format(time='exchanges.captured_at')}), (select count(*) from silver.quotes)"
+            "select coalesce(sum(told.outcomes) filter (where told.applied), 0) - coalesce(sum(told.held), 0),"
+            " (select count(*) from silver.quotes), coalesce(sum(told.held), 0),"
+            " coalesce(sum(told.outcomes) filter (where not told.applied), 0)"
+            f" from (select ledger.applied, ledger.outcomes + ledger.held_outcomes as outcomes, {held} as held"
+            " from ops.ledger as ledger join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id"
+            f" where {_HERE.format(time='exchanges.captured_at')}) as told"
         )
-        in_bodies, in_silver = cursor.fetchall()[0]
-    return int(in_bodies), int(in_silver)
+        in_bodies, in_silver, in_elements, in_answers = map(int, cursor.fetchall()[0])
+    return in_bodies, in_silver, in_elements, in_answers
 
 
 def _answers(session: Session) -> dict[str, int]:

@@ -45,7 +45,7 @@ cross join (
     from ops.ledger as ledger
     join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id
     where ledger.batch_id = any (%s)
-        and ledger.admitted <> ledger.applied
+        and not ledger.is_settled
         and ops.month_of(exchanges.captured_at) not in (select archived_months.month from ops.archived_months)
 ) as needed
 where parent.relnamespace = 'silver'::regnamespace
@@ -399,7 +399,7 @@ def _outcomes_reconcile(session: Session) -> CheckResult:
 def _settle(session: Session) -> None:
     _execute(
         session,
-        "update ops.ledger as ledger set applied = pending.admitted from ops.pending as pending"
+        "update ops.ledger as ledger set applied = pending.admitted, applied_held = pending.held from ops.pending as pending"
         " where pending.exchange_id = ledger.exchange_id",
     )
     _execute(session, "delete from ops.run_batches")

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.bronze import load as bronze_load
 from pipeline.bronze import verdicts
+from pipeline.bronze.elements import Part
 from pipeline.bronze.held import Selection, body, case, find_answer, held
 from pipeline.bronze.load import load_batch
 from pipeline.bronze.verdicts import put_back, retry, waive, withdraw
@@ -79,10 +80,10 @@ def test_a_released_answer_has_the_outcomes_of_its_new_judgement(ingester: Conne
         loaded(ingester)
     before = ledger(ingester, FIRST)
     assert before is not None and before[:2] == (0, False)
-    assert case(ingester, FIRST).is_json is False
+    assert case(ingester, Part(FIRST)).is_json is False
     assert retry(ingester, FIRST, CLOCK).verdict == "released"
     assert ledger(ingester, FIRST) == (judge(BATCH.exchanges[0]).outcomes, True, False)
-    assert case(ingester, FIRST).is_json is True
+    assert case(ingester, Part(FIRST)).is_json is True
 
 
 def test_an_answer_is_judged_again_as_it_came(ingester: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +177,7 @@ def test_the_beginning_of_two_ids_names_both(ingester: Connection) -> None:
 
 
 def test_a_list_tells_the_rule_and_the_place(ingester: Connection) -> None:
-    assert held(ingester, Selection()).lines() == ["No answer is held back."]
+    assert held(ingester, Selection()).lines() == ["Nothing is held back."]
     loaded(ingester, b"<html>", b'{"id": 7}')
     found = held(ingester, Selection())
     syntax, schema = found.answers
@@ -186,7 +187,7 @@ def test_a_list_tells_the_rule_and_the_place(ingester: Connection) -> None:
     assert document["quarantined"] == 2
     assert document["answers"][0]["answer"] == str(FIRST)
     head, one, two = found.lines()
-    assert head.split()[:3] == ["answer", "batch", "place"]
+    assert head.split()[:3] == ["answer", "kind", "batch"]
     assert FIRST.hex[:12] in one and "json.syntax" in one and " schema " in two
     assert [each.answer for each in held(ingester, Selection(rule="schema")).answers] == [schema.answer]
     assert held(ingester, Selection(rule="json.nul")).answers == ()
@@ -203,7 +204,7 @@ def test_a_case_tells_everything(ingester: Connection) -> None:
     content = b' [{"id": 7}]\r\n'
     loaded(ingester, content)
     retry(ingester, FIRST, CLOCK)
-    found = case(ingester, FIRST)
+    found = case(ingester, Part(FIRST))
     document = json.loads(json.dumps(found.to_json()))
     assert (document["batch_state"], document["is_admitted"], document["is_json"]) == ("sealed", False, True)
     assert document["request"] == BATCH.exchanges[0].request.text

@@ -204,5 +204,6 @@ def test_every_rule_names_a_place_that_is_there() -> None:
 def test_no_answer_makes_it_raise(answer: Exchange) -> None:
     found = judge(answer)
     severities = {RULES[finding.rule].severity for finding in found.findings}
-    assert (found.verdict == "quarantined") == ("quarantine" in severities)
+    assert ("quarantine" in severities) <= (found.verdict == "quarantined") <= bool({"quarantine", "hold"} & severities)
+    assert bool(found.held) == (found.verdict != "quarantined" and "hold" in severities)
     assert (found.verdict == "accepted") == (not severities)

@@ -23,6 +23,7 @@ from typing import Any
 
 from pipeline.bronze.load import is_answer
 from pipeline.contracts.answers import judge
+from pipeline.contracts.elements import Element
 from pipeline.recording.model import Batch, Coverage, Exchange, exchange_id
 from pipeline.resources import resource
 from tests.replay import model_lines
@@ -126,6 +127,17 @@ class Answer:
     odds_format: str
     document: Any
     events: tuple[Mapping[str, Any], ...]
+    # what it does not tell as it is held back: (event,), (event, book or None) or (event, book, market)
+    held_back: frozenset[tuple[str | None, ...]] = frozenset()
+
+    def tells_of(self, event_id: str, book: str | None = None, market: str | None = None) -> bool:
+        """Whether neither the event, nor the book, nor the book's market is held back."""
+        named = (
+            {(event_id,), (None,)}
+            if book is None
+            else {(event_id,), (event_id, None), (event_id, book), (event_id, book, market)}
+        )
+        return not named & self.held_back
 
     @property
     def kind(self) -> str:
@@ -152,7 +164,11 @@ def is_admitted(exchange: Exchange) -> bool:
     return is_answer(exchange) and judge(exchange).verdict != "quarantined"
 
 
-def open_answers(batches: Iterable[Batch], admitted: Callable[[Exchange], bool] = is_admitted) -> list[Answer]:
+def open_answers(
+    batches: Iterable[Batch],
+    admitted: Callable[[Exchange], bool] = is_admitted,
+    held: Callable[[Exchange], Iterable[Element]] = lambda exchange: held_elements(exchange),
+) -> list[Answer]:
     answers = []
     for batch in batches:
         for exchange in batch.exchanges:
@@ -160,6 +176,8 @@ def open_answers(batches: Iterable[Batch], admitted: Callable[[Exchange], bool] 
                 continue
             assert exchange.body is not None and exchange.sha256 is not None
             document = json.loads(exchange.body, parse_float=Decimal, parse_int=Decimal)
+            elements = held(exchange)
+            document = part_of(document, {each.pointer for each in elements})
             if exchange.request.endpoint.startswith("historical_"):
                 document = document["data"]
             events: tuple[Any, ...] = ()
@@ -177,9 +195,30 @@ def open_answers(batches: Iterable[Batch], admitted: Callable[[Exchange], bool] 
                     exchange.request.param("oddsFormat") or "decimal",
                     document,
                     events,
+                    frozenset(
+                        (each.event_id,)
+                        if each.kind == "event"
+                        else (each.event_id, each.bookmaker_key)
+                        if each.kind == "bookmaker"
+                        else (each.event_id, each.bookmaker_key, each.market_key)
+                        for each in elements
+                    ),
                 )
             )
     return answers
+
+
+def held_elements(exchange: Exchange) -> tuple[Element, ...]:
+    return judge(exchange).held
+
+
+def part_of(value: Any, gone: set[str], place: str = "") -> Any:
+    """A document without what stands at some JSON pointers."""
+    if isinstance(value, dict):
+        return {key: part_of(inner, gone, f"{place}/{key}") for key, inner in value.items()}
+    if isinstance(value, list):
+        return [part_of(item, gone, f"{place}/{n}") for n, item in enumerate(value) if f"{place}/{n}" not in gone]
+    return value
 
 
 # --- quotes: what one answer alone tells ----------------------------------------------------------------------------------
@@ -388,8 +427,15 @@ def _rank_lines(quotes: Sequence[Quote]) -> None:
 class Gold:
     """All of gold's stored tables, computed from a set of batches."""
 
-    def __init__(self, batches: Iterable[Batch], admitted: Callable[[Exchange], bool] = is_admitted) -> None:
-        self.answers = sorted(open_answers(batches, admitted), key=lambda a: (a.captured_at, a.moment, a.place, a.exchange_id))
+    def __init__(
+        self,
+        batches: Iterable[Batch],
+        admitted: Callable[[Exchange], bool] = is_admitted,
+        held: Callable[[Exchange], Iterable[Element]] = lambda exchange: held_elements(exchange),
+    ) -> None:
+        self.answers = sorted(
+            open_answers(batches, admitted, held), key=lambda a: (a.captured_at, a.moment, a.place, a.exchange_id)
+        )
         self.sport_of: dict[str, str] = {}
         self.shown: dict[str, list[Answer]] = defaultdict(list)
         for answer in self.answers:
@@ -489,7 +535,8 @@ class Gold:
             self._covering[event_id] = [
                 answer
                 for answer in (*self._by_sport[sport], *self._by_sport[None])
-                if answer.covers(event_id, sport) and (answer.event(event_id) is not None or self._in_window(answer, event_id))
+                if answer.covers(event_id, sport)
+                and (answer.event(event_id) is not None or (answer.tells_of(event_id) and self._in_window(answer, event_id)))
             ]
         return self._covering[event_id]
 
@@ -565,7 +612,7 @@ class Gold:
             say(chosen.answer.captured_at, moment, chosen, None)
         asked: dict[Time, list[Answer]] = defaultdict(list)
         for answer in self.covering(event_id):
-            if market in answer.coverage.markets and book in answer.coverage.books:
+            if market in answer.coverage.markets and book in answer.coverage.books and answer.tells_of(event_id, book, market):
                 asked[answer.moment].append(answer)
         for moment, answers in asked.items():
             if moment not in by_moment:

@@ -14,8 +14,8 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.bronze import elements, verdicts
 from pipeline.bronze import load as bronze_load
-from pipeline.bronze import verdicts
 from pipeline.bronze.held import HeldAnswer, Selection, held
 from pipeline.clock import Clock
 from pipeline.contracts import answers, strict_json
@@ -119,7 +119,7 @@ OLD: Final = "0.9.0+00000000"
 def stricter(change: Callable[[pytest.MonkeyPatch], None], version: str = OLD) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         change(patch)
-        for module in (bronze_load, verdicts):
+        for module in (bronze_load, verdicts, elements):
             patch.setattr(module, "contract_version", lambda: version)
         yield
 
@@ -211,11 +211,11 @@ def test_a_retry_is_of_what_was_asked_for(holding: Warehouse, project: DbtProjec
         first, second, third = held_in(holding)
         assert len({each.batch_id for each in (first, second, third)}) == 3
         by_batch = retry_answers(holding, project, Selection(batch_id=first.batch_id), Ticking(), lambda line: None)
-        assert [each.answer for each in by_batch.answers] == [first.answer]
+        assert [each.part.answer for each in by_batch.answers] == [first.answer]
         assert second.rule is not None
         mates = [each.answer for each in (second, third) if each.rule == second.rule]
         by_rule = retry_answers(holding, project, Selection(rule=second.rule), Ticking(), lambda line: None)
-        assert [each.answer for each in by_rule.answers] == mates
+        assert [each.part.answer for each in by_rule.answers] == mates
         for wrong, code in ((Selection(batch_id="never"), "BATCH_UNKNOWN"), (Selection(rule="no.rule"), "RULE_UNKNOWN")):
             with pytest.raises(UsageError) as raised:
                 retry_answers(holding, project, wrong, Ticking(), lambda line: None)
@@ -280,8 +280,11 @@ def changed(change: Callable[[Any], Any]) -> tuple[Batch, UUID]:
 
 
 def event(**values: Any) -> Callable[[Any], Any]:
-    """Some fields of the first event changed."""
-    return lambda document: [{**document[0], **values}, *document[1:]]
+    """Some fields of every event changed, so that nothing of the answer stands; ids stay different."""
+    return lambda document: [
+        {**shown, **values, **({"id": f"{values['id']}{number}"} if "id" in values else {})}
+        for number, shown in enumerate(document)
+    ]
 
 
 def held_answer(warehouse: Warehouse, project: DbtProject, change: Callable[[Any], Any]) -> tuple[Batch, UUID]:
@@ -332,7 +335,7 @@ def with_a_number_for_an_outcome(event: dict[str, Any]) -> dict[str, Any]:
         {**book, "markets": [{**market, "outcomes": [*market["outcomes"], 7]} for market in book["markets"]]}
         for book in event["bookmakers"]
     ]
-    return {"bookmakers": books}
+    return {"bookmakers": books, "sport_title": 7}
 
 
 POISON: Final[dict[str, Callable[[Any], Any]]] = {

@@ -382,6 +382,42 @@ def with_unix_dates(batch: Batch) -> Batch:
     return replace(batch, exchanges=tuple(map(asked, batch.exchanges)))
 
 
+def with_broken_elements(batch: Batch, seed: int, share: float = 0.15) -> Batch:
+    """The batch as if some elements of its answers came broken: prices, keys, times, teams, scores, ids."""
+    draw = random.Random(f"{seed}|{batch.batch_id}")
+
+    def hit() -> bool:
+        return draw.random() < share
+
+    def broken_event(event: Any) -> Any:
+        if hit() and hit():
+            event[draw.choice(("id", "commence_time", "home_team"))] = draw.choice((None, 7, "E" * 32)) if hit() else 7
+        for book in event.get("bookmakers", ()):
+            if hit() and hit():
+                book[draw.choice(("key", "title"))] = draw.choice((None, "", 7))
+            for market in book["markets"]:
+                if hit() and hit():
+                    market[draw.choice(("key", "last_update"))] = draw.choice((0, "yesterday"))
+                for outcome in market.get("outcomes", ()):
+                    if hit():
+                        outcome[draw.choice(("price", "name", "point"))] = draw.choice(({}, "", [1]))
+        for score in event.get("scores") or ():
+            if hit():
+                score["score"] = 3
+        return event
+
+    def broken(exchange: Exchange) -> Exchange:
+        if exchange.body is None or exchange.status != 200:
+            return exchange
+        document = json.loads(exchange.body)
+        data = document["data"] if exchange.request.endpoint.startswith("historical_") else document
+        for event in data if isinstance(data, list) else [data]:
+            broken_event(event)
+        return replace(exchange, body=json.dumps(document).encode())
+
+    return replace(batch, exchanges=tuple(map(broken, batch.exchanges)))
+
+
 def market_of(seed: int) -> list[Batch]:
     """One large market, drawn by chance that is fixed by the seed."""
     draw = random.Random(seed)

@@ -6,7 +6,8 @@ with answers as (
         c.exchange_id,
         min(c.sport_key) as sport_key,
         {{ month_of('min(c.captured_at)') }} as month,
-        min(c.books) as books
+        min(c.books) as books,
+        min(c.held_back) as held_back
     from {{ ref('coverage') }} as c
     where c.books <> '{}'
     group by c.exchange_id
@@ -15,7 +16,7 @@ with answers as (
 
 -- of an answer without any quote every book would be absent
 telling as (
-    select answers.exchange_id, answers.sport_key, answers.month, answers.books
+    select answers.exchange_id, answers.sport_key, answers.month, answers.books, answers.held_back
     from answers
     where exists (
         select 1 from {{ ref('bookmaker_sightings') }} as shown where shown.exchange_id = answers.exchange_id
@@ -31,6 +32,12 @@ presence as (
     cross join lateral unnest(telling.books) as asked (bookmaker_key)
     left join {{ ref('bookmaker_sightings') }} as shown
         on shown.exchange_id = telling.exchange_id and shown.bookmaker_key = asked.bookmaker_key
+    -- a book that is not shown may be the one that is held back
+    where shown.bookmaker_key is not null
+        or not exists (
+            select 1 from unnest(telling.held_back) as held (name)
+            where split_part(held.name, '|', 2) in ('', asked.bookmaker_key)
+        )
     group by telling.sport_key, telling.month, asked.bookmaker_key
 ),
 

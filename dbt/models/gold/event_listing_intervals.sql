@@ -19,7 +19,7 @@ answers as (
         shown.exchange_id is not null as is_shown
     from touched
     cross join lateral (
-        select c.exchange_id, c.moment_at, c.captured_at, c.commence_from, c.commence_to
+        select c.exchange_id, c.moment_at, c.captured_at, c.held_back, c.commence_from, c.commence_to
         from {{ ref('coverage') }} as c
         where c.sport_key = touched.sport_key
             and c.event_id in ('', touched.event_id)
@@ -34,7 +34,7 @@ answers as (
         offset 0
     ) as shown on true
     where shown.exchange_id is not null
-        or {{ in_commence_window('asked', 'touched.event_id') }}
+        or ({{ in_commence_window('asked', 'touched.event_id') }} and {{ tells_of_event('asked', 'touched.event_id') }})
 ),
 
 moments as (

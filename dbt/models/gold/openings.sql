@@ -6,6 +6,7 @@
     and first_row.bookmaker_key = any (c.books)
     and event.commence_time_first >= coalesce(c.commence_from, '-infinity')
     and event.commence_time_first <= coalesce(c.commence_to, 'infinity')
+    and {{ tells_of_market('c', 'event.event_id', 'first_row.bookmaker_key', 'first_row.market_key') }}
 )
 {%- endset %}
 -- The first quote of each series, and whether it is known to be an opening.
@@ -72,7 +73,7 @@ left join lateral (
     cross join lateral (
         select count(*) as answers, max(c.captured_at) filter (where {{ covers_series }}) as captured_at
         from (
-            select near.captured_at, near.moment_at, near.markets, near.books, near.commence_from, near.commence_to
+            select near.captured_at, near.moment_at, near.markets, near.books, near.held_back, near.commence_from, near.commence_to
             from {{ ref('coverage') }} as near
             where near.sport_key = event.sport_key
                 and near.event_id = scopes.event_id

@@ -25,12 +25,13 @@ answers as materialized (
         asked.captured_at,
         asked.markets,
         asked.books as books_asked,
+        asked.held_back,
         shown.exchange_id is not null as shows_event,
         shown.books,
         shown.book_markets
     from touched
     cross join lateral (
-        select c.exchange_id, c.moment_at, c.captured_at, c.markets, c.books, c.commence_from, c.commence_to
+        select c.exchange_id, c.moment_at, c.captured_at, c.markets, c.books, c.held_back, c.commence_from, c.commence_to
         from {{ ref('coverage') }} as c
         where c.sport_key = touched.sport_key
             and c.event_id in ('', touched.event_id)
@@ -45,7 +46,7 @@ answers as materialized (
         offset 0
     ) as shown on true
     where shown.exchange_id is not null
-        or {{ in_commence_window('asked', 'touched.event_id') }}
+        or ({{ in_commence_window('asked', 'touched.event_id') }} and {{ tells_of_event('asked', 'touched.event_id') }})
 ),
 
 sightings as (
@@ -170,6 +171,7 @@ cell_moments as materialized (
         on answers.event_id = cells.event_id
         and cells.market_key = any (answers.markets)
         and cells.bookmaker_key = any (answers.books_asked)
+        and {{ tells_of_market('answers', 'cells.event_id', 'cells.bookmaker_key', 'cells.market_key') }}
     group by cells.event_id, cells.bookmaker_key, cells.market_key, answers.moment_at
 ),
 

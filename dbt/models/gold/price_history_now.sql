@@ -55,6 +55,7 @@ left join lateral (
             and c.sport_key = history.sport_key
             and c.event_id = scopes.event_id
             and c.markets <> '{}'
+            and {{ tells_of_event('c', 'history.event_id') }}
         order by c.captured_at desc
         limit 1
     ) as asked

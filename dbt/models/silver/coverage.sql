@@ -4,21 +4,36 @@
     indexes=[{'columns': ['sport_key', 'event_id', 'captured_at']}],
 ) }}
 -- What each admitted answer asked about: one row for the whole sport (event_id ''), or one per event that was asked for.
-with asked as (
+with held as (
+    select
+        elements.exchange_id,
+        bool_or(elements.kind = 'event' and elements.event_id is null) as hides_any_event,
+        array_agg(distinct {{ held_name('elements') }} order by {{ held_name('elements') }})
+            filter (where elements.event_id is not null) as held_back
+    from {{ source('ops', 'pending') }} as pending
+    join {{ source('ops', 'elements') }} as elements
+        on elements.exchange_id = pending.exchange_id and elements.pointer = any (pending.held)
+    group by elements.exchange_id
+),
+
+asked as (
     select
         exchanges.exchange_id,
         exchanges.endpoint,
         batches.scheduled_at as moment_at,
         exchanges.captured_at,
         exchanges.coverage ->> 'sport' as sport_key,
-        exchanges.coverage -> 'events' as events,
+        -- where it does not tell which event is held back, an event that it does not show may be that one
+        case when held.hides_any_event then '[]' else exchanges.coverage -> 'events' end as events,
         array(select item from jsonb_array_elements_text(exchanges.coverage -> 'markets') as item order by item) as markets,
         array(select item from jsonb_array_elements_text(exchanges.coverage -> 'books') as item order by item) as books,
         {{ to_time("exchanges.coverage ->> 'commence_from'") }} as commence_from,
-        {{ to_time("exchanges.coverage ->> 'commence_to'") }} as commence_to
+        {{ to_time("exchanges.coverage ->> 'commence_to'") }} as commence_to,
+        coalesce(held.held_back, '{}') as held_back
     from {{ source('ops', 'pending') }} as pending
     join {{ source('bronze', 'exchanges') }} as exchanges on exchanges.exchange_id = pending.exchange_id
     join {{ source('bronze', 'batches') }} as batches on batches.batch_id = exchanges.batch_id
+    left join held on held.exchange_id = pending.exchange_id
     where pending.admitted
 ),
 
@@ -60,6 +75,7 @@ select
     rows.books,
     rows.commence_from,
     rows.commence_to,
+    rows.held_back,
     rows.endpoint in (
         'events', 'odds', 'event_odds', 'event_markets', 'historical_events', 'historical_odds', 'historical_event_odds'
     ) as covers_listing

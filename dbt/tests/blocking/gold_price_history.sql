@@ -122,6 +122,7 @@ cross join lateral (
                 and asked.captured_at = c.valid_to
                 and c.market_key = any (asked.markets)
                 and c.bookmaker_key = any (asked.books)
+                and {{ tells_of_market('asked', 'c.event_id', 'c.bookmaker_key', 'c.market_key') }}
             offset 0
         )
     ),

@@ -13,16 +13,24 @@ with answers as materialized (
         -- the answer's own list, without the historical envelope; an answer about one event is a list of one
         case
             when not pending.admitted then '[]'
-            when exchanges.endpoint in ('event_odds', 'event_markets') then jsonb_build_array(documents.document)
-            when exchanges.endpoint = 'historical_event_odds' then jsonb_build_array(documents.document -> 'data')
-            when exchanges.endpoint like 'historical@_%' escape '@' then documents.document -> 'data'
-            else documents.document
-        end as items
+            when exchanges.endpoint in ('event_odds', 'event_markets') then jsonb_build_array(admitted.document)
+            when exchanges.endpoint = 'historical_event_odds' then jsonb_build_array(admitted.document -> 'data')
+            when exchanges.endpoint like 'historical@_%' escape '@' then admitted.document -> 'data'
+            else admitted.document
+        end as items,
+        exists (
+            select 1 from {{ source('ops', 'elements') }} as elements
+            where elements.exchange_id = pending.exchange_id
+                and elements.pointer = any (pending.held)
+                and elements.kind = 'event'
+                and elements.event_id is null
+        ) as hides_any_event
     from {{ source('ops', 'pending') }} as pending
     join {{ source('bronze', 'exchanges') }} as exchanges on exchanges.exchange_id = pending.exchange_id
     join {{ source('bronze', 'batches') }} as batches on batches.batch_id = exchanges.batch_id
     join {{ source('bronze', 'documents') }} as documents
         on documents.body_sha256 = exchanges.body_sha256 and documents.month = {{ month_of('exchanges.captured_at') }}
+    cross join lateral (select {{ admitted_part('documents.document', 'pending.held') }} as document offset 0) as admitted
 ),
 
 in_bodies as materialized (
@@ -75,7 +83,7 @@ books as (
 
 counted as (
     select
-        answers.exchange_id, answers.endpoint, answers.admitted, answers.coverage,
+        answers.exchange_id, answers.endpoint, answers.admitted, answers.coverage, answers.hides_any_event,
         in_bodies.events, in_bodies.scores, in_bodies.participants, in_bodies.catalogue, in_bodies.sports,
         coalesce(books.books, 0) as books,
         (select count(*) from sightings as s where s.exchange_id = answers.exchange_id) as event_rows,
@@ -120,6 +128,7 @@ cross join lateral (
         'coverage: an answer covers what it was asked for and what it shows',
         case
             when not c.admitted then c.coverage_rows = 0
+            when c.hides_any_event then c.coverage_rows = c.event_rows
             when c.event_rows > 0 or (c.coverage ->> 'sport' is not null and jsonb_typeof(c.coverage -> 'events') = 'null') then c.coverage_rows > 0
             else true
         end

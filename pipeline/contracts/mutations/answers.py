@@ -43,9 +43,14 @@ class Mutant:
 
     def is_killed_by(self, judgement: Judgement) -> bool:
         """Whether the rule fired, where it must, with its severity."""
-        fired = any(found.rule == self.rule and self.pointer in (None, found.pointer) for found in judgement.findings)
-        wanted = ("quarantined",) if RULES[self.rule].severity == "quarantine" else ("accepted_with_findings", "quarantined")
-        return fired and judgement.verdict in wanted
+        fired = [found for found in judgement.findings if found.rule == self.rule and self.pointer in (None, found.pointer)]
+        match RULES[self.rule].severity:
+            case "quarantine":
+                return bool(fired) and judgement.verdict == "quarantined"
+            case "hold":
+                return (judgement.verdict == "quarantined" and bool(fired)) or any(map(judgement.holds_back, fired))
+            case "finding":
+                return bool(fired) and judgement.verdict in ("accepted_with_findings", "quarantined")
 
 
 def good_answers() -> list[Exchange]:
