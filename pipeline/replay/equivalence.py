@@ -22,6 +22,8 @@ COPIED: Final = (
     ("bronze", "late_documents"),
     ("bronze", "exchanges"),
     ("ops", "verdicts"),
+    ("ops", "elements"),
+    ("ops", "element_verdicts"),
     ("ops", "ledger"),
     ("ops", "batch_states"),
 )
@@ -74,9 +76,16 @@ def _copy(source: Warehouse, target: Warehouse) -> None:
         writing.execute("select bronze.make_months(%s::date[])", [[month for (month,) in months]])
         for names in COPIED:
             table = sql.Identifier(*names)
+            # what follows from the others is not copied
+            found = reading.execute(
+                "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
+                " and attgenerated = '' order by attnum",
+                [".".join(names)],
+            ).fetchall()
+            columns = sql.SQL(", ").join(sql.Identifier(name) for (name,) in found)
             with (
-                reading.cursor().copy(sql.SQL("copy (select * from {}) to stdout").format(table)) as given,
-                writing.cursor().copy(sql.SQL("copy {} from stdin").format(table)) as taken,
+                reading.cursor().copy(sql.SQL("copy (select {} from {}) to stdout").format(columns, table)) as given,
+                writing.cursor().copy(sql.SQL("copy {} ({}) from stdin").format(table, columns)) as taken,
             ):
                 for data in given:
                     taken.write(data)
