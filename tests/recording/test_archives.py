@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.errors import RecordingError
 from pipeline.printable import printable
@@ -350,3 +352,38 @@ def test_printable_keeps_what_it_is_told_and_cuts_what_is_long() -> None:
     assert printable("ä€ 東京") == "ä€ 東京"
     assert printable("x" * 20, most=5) == "xxxxx…"
     assert printable(os.fsdecode(b"\xff")) == "\\xff"
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+
+def _sound(folder: Path, ending: str) -> bytes:
+    files = {f"odds/2026011{n}T180000Z.json": b'[{"id": "x"}]' * n for n in range(4)} | {f"{'long' * 60}.json": b"[]"}
+    path = folder / f"sound{ending}"
+    if ending == ".zip":
+        zipped(path, files)
+    else:
+        with tarfile.open(path, "w:gz" if ending == ".tar.gz" else "w") as tar:
+            for name, body in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(body)
+                tar.addfile(info, io.BytesIO(body))
+    return path.read_bytes()
+
+
+@given(st.data(), st.sampled_from([".tar", ".tar.gz", ".zip"]))
+@settings(max_examples=300, deadline=None)
+def test_a_damaged_archive_is_read_or_refused_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, ending: str
+) -> None:
+    folder = tmp_path_factory.mktemp("damage")
+    content = bytearray(_sound(folder, ending))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] = data.draw(st.integers(0, 255))
+    (folder / f"damaged{ending}").write_bytes(content[: data.draw(st.sampled_from([len(content), len(content) // 2]))])
+    try:
+        for file in Source(folder / f"damaged{ending}").files():
+            assert file.path.isprintable()
+    except RecordingError as error:
+        assert error.code in ("IMPORT_SOURCE_BROKEN", "IMPORT_ARCHIVE_REFUSED")
