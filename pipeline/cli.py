@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TextIO
 
 import pipeline
 from pipeline.errors import Interrupted, SetupError, SportsMarketError, UsageError, WarehouseError
+from pipeline.printable import printable
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
-    from pipeline.recording.importer import ImportReport
     from pipeline.replay.progress import BatchLine
     from pipeline.secret import Secret
     from pipeline.transform.project import DbtProject
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Whatever the libraries between make of an interrupt, it was one.
             known = Interrupted() if stop.asked else _known(error)
             if options.debug:
-                print(_without_secrets(traceback.format_exc()), file=sys.stderr, end="")
+                print(printable(_without_secrets(traceback.format_exc()), keep="\n\t"), file=sys.stderr, end="")
             return _tell(known or _unknown(error))
     return int(code)
 
@@ -135,7 +135,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command_name", required=True)
 
     one = _command(commands, "import", _import, "turn answers that you have into a recording")
-    one.add_argument("source", metavar="ARCHIVE_OR_FOLDER", type=Path, help="a folder, a JSON file or a tar archive of answers")
+    one.add_argument(
+        "source", metavar="ARCHIVE_OR_FOLDER", type=Path, help="a folder, a file, or a tar or zip archive of answers"
+    )
     one.add_argument(
         "--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new, or holding part of it"
     )
@@ -144,14 +146,23 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME|GLOB=NAME",
         action="append",
         default=[],
-        help="the endpoint of all files, or of those whose path matches; repeatable (default: by subfolder)",
+        help="the endpoint of all files, or of those whose path matches; repeatable (default: by subfolder, else by shape)",
     )
     one.add_argument("--sport", metavar="KEY", help="the sport that was asked for (default: the answers' own)")
     one.add_argument("--captured-at", metavar="TIME", help="UTC time of files that bear none, such as 2025-10-09T00:42:48Z")
-    one.add_argument("--odds-format", choices=("american", "decimal"), help="how prices are written (default: inferred)")
+    one.add_argument(
+        "--odds-format", choices=("american", "decimal"), help="how prices are written (default: as each file tells)"
+    )
     one.add_argument("--markets", metavar="KEYS", help="market keys that were asked for (default: those the answers show)")
     one.add_argument("--books", metavar="KEYS", help="bookmaker keys that were asked for (default: those the answers show)")
     one.add_argument("--regions", metavar="KEYS", help="regions that were asked for; covers their books")
+    one.add_argument("--asked", metavar="FILE.yml", type=Path, help="what the requests of which files asked for, for certain")
+    one.add_argument(
+        "--time-from", metavar="name|folder|mtime|body:POINTER", help="where capture times stand (default: name, else folders)"
+    )
+    one.add_argument("--name-pattern", metavar="PATTERN", help="how names bear times, such as 'nfl_%%d.%%m.%%Y_%%H%%M*.json'")
+    one.add_argument("--answer-at", metavar="POINTER", help="where in a wrapper the answer stands, such as /data")
+    _json(one)
 
     _results(commands)
 
@@ -442,32 +453,16 @@ def _import(options: argparse.Namespace, screen: Screen) -> int:
         markets=options.markets,
         books=options.books,
         regions=options.regions,
+        asked=options.asked,
+        time_from=options.time_from,
+        name_pattern=options.name_pattern,
+        answer_at=options.answer_at,
     )
     report = import_recording(options.source, options.out, wanted, screen.progress("file"))
     screen.end_progress()
-    for refused in report.refused:
-        screen.note(f"refused {refused.path}: {refused.reason}")
-    for glob in report.unmatched_globs:
-        screen.note(f"warning: no file matches --endpoint {glob}=…")
-    for line in _import_lines(report, options.out):
-        screen.tell(line)
-    if not report.total.exchanges:
-        return BROKEN
-    return FAILED if report.refused else 0
-
-
-def _import_lines(report: ImportReport, out: Path) -> Iterator[str]:
-    yield f"{'':24}{'files':>8} ={'exchanges':>10} +{'duplicates':>11} +{'refused':>8}"
-    for name, counts in (*report.by_endpoint.items(), ("total", report.total)):
-        yield f"{name:24}{counts.files:>8,}  {counts.exchanges:>10,}  {counts.duplicates:>11,}  {counts.refused:>8,}"
-    for request, odds_format in report.odds_formats.items():
-        yield f"{request}: {odds_format} odds"
-    if report.first_at is not None and report.last_at is not None:
-        times = f"{report.first_at:%Y-%m-%d %H:%M:%S} to {report.last_at:%Y-%m-%d %H:%M:%S} UTC"
-        size = f"{report.body_bytes / 1e6:,.1f} MB of bodies"
-        yield f"{out}: {report.batches:,} batches ({report.batches_written:,} new), {size}, {times}"
-    else:
-        yield "Nothing was imported."
+    for line in report.warnings:
+        screen.note(line)
+    return screen.end(report)
 
 
 def _results_import(options: argparse.Namespace, screen: Screen) -> int:
@@ -1027,6 +1022,7 @@ class Screen:
         return self._bar
 
     def _write(self, line: str, file: TextIO) -> None:
+        line = printable(line, keep="\n\t")
         if self._bar is None:
             print(line, file=file, flush=True)
         else:
@@ -1123,7 +1119,9 @@ def _unknown(error: Exception) -> SportsMarketError:
 
 
 def _tell(error: SportsMarketError) -> int:
-    lines = f"error {error.code}: {error.message}\n  next: {error.next_step}"
+    # what follows in a message is indented, so that it cannot pass for a line of ours
+    message, next_step = (re.sub(r"\n(?! )", "\n  ", printable(text, keep="\n\t")) for text in (error.message, error.next_step))
+    lines = f"error {error.code}: {message}\n  next: {next_step}"
     with contextlib.suppress(OSError):  # nobody is there to read it
         print(_without_secrets(lines), file=sys.stderr, flush=True)
     return error.exit_code

@@ -190,6 +190,8 @@ def test_wrong_use_is_told_in_one_message(arguments: list[str], hint: str, capsy
         (["import", "there", "--out", "o", "--endpoint", "ods"], "UNKNOWN_ENDPOINT"),
         (["import", "there", "--out", "o", "--captured-at", "noon"], "IMPORT_OPTION_INVALID"),
         (["import", "there", "--out", "o", "--regions", "moon"], "UNKNOWN_REGION"),
+        (["import", "there", "--out", "o", "--time-from", "names"], "IMPORT_OPTION_INVALID"),
+        (["import", "there", "--out", "o", "--asked", "nowhere.yml"], "ASKED_NOT_FOUND"),
         (["drift", "one"], "DRIFT_OPTIONS"),
         (["quarantine", "retry"], "RETRY_OPTIONS"),
         (["quarantine", "retry", "3f", "--all"], "RETRY_OPTIONS"),
@@ -416,6 +418,31 @@ def test_a_refused_file_is_named_and_ends_in_1(answers: Path, capsys: pytest.Cap
     assert re.search(r"^total +3 +2 +0 +1$", shown.out, re.MULTILINE)
     assert "refused odds/undated.json: it has no capture time" in shown.err
     assert "no file matches --endpoint x_*" in shown.err
+
+
+def test_an_import_as_json(answers: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (answers / "odds" / "undated.json").write_text("[]")
+    assert cli.main(["import", str(answers), "--out", "recording", "--sport", "icehockey_nhl", "--json"]) == 1
+    shown = capsys.readouterr()
+    report = json.loads(shown.out)
+    assert report["total"] == {"files": 3, "exchanges": 2, "duplicates": 0, "refused": 1}
+    assert [kind["files"] for kind in report["refused"]] == [["odds/undated.json"]]
+    assert report["coverage_guessed"] == []
+
+
+def test_what_others_named_neither_moves_the_cursor_nor_forges_a_line(
+    answers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b[2J\nerror FORGED: all is well.json"
+    (answers / "odds" / evil).write_text("[]")
+    assert cli.main(["import", str(answers), "--out", "recording", "--sport", "icehockey_nhl"]) == 1
+    assert cli.main(["import", str(answers / "odds" / f"no{evil}"), "--out", "other"]) == 3
+    assert cli.main(["results", "import", f"no{evil}", "--out", "other"]) == 3
+    assert cli.main(["load", f"no{evil}"]) == 3
+    shown = capsys.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+    assert not [line for line in shown.err.splitlines() if line.startswith("error FORGED")]
+    assert "refused odds/\\x1b[2J\\nerror FORGED" in shown.err
 
 
 def test_an_import_of_nothing_ends_in_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

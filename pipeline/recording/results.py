@@ -22,6 +22,7 @@ from pipeline.clock import UTC, from_iso, to_iso
 from pipeline.errors import ConflictError, RecordingError, UsageError
 from pipeline.odds_api.endpoints import nearest
 from pipeline.odds_api.request import ApiRequest
+from pipeline.printable import printable
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 from pipeline.recording.store import RecordingWriter, content_sha256
 
@@ -121,7 +122,9 @@ def import_results(
             if before.event != result.event:
                 problems.append(f"{result.place}: event {result.event_id} has another result at {before.place}; keep one")
     if not problems and not kept:
-        problems.append(f"{', '.join(map(str, files))}: no results; write one row per game below the header")
+        problems.append(
+            f"{', '.join(printable(str(file)) for file in files)}: no results; write one row per game below the header"
+        )
     if problems:
         shown = problems[:_SHOWN_PROBLEMS]
         more = [f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []
@@ -174,21 +177,23 @@ def _read(file: Path, defaults: Mapping[str, str], problems: list[str]) -> Itera
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise RecordingError("RESULTS_NOT_FOUND", f"{file} cannot be read: {error.strerror}.", "Name a CSV file.") from error
+        raise RecordingError(
+            "RESULTS_NOT_FOUND", f"{printable(str(file))} cannot be read: {error.strerror}.", "Name a CSV file."
+        ) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        problems.append(f"{file}, line {line}: it is no UTF-8; save the file as UTF-8")
+        problems.append(f"{printable(str(file))}, line {line}: it is no UTF-8; save the file as UTF-8")
         return
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         if wrong := list(_wrong_header(header)):
-            problems += [f"{file}, line 1: {each}" for each in wrong]
+            problems += [f"{printable(str(file))}, line 1: {each}" for each in wrong]
             return
         for cells in reader:
             if not cells:
                 continue
-            place = f"{file}, line {reader.line_num}"
+            place = f"{printable(str(file))}, line {reader.line_num}"
             if len(cells) != len(header):
                 problems.append(f"{place}: {len(cells)} cells under {len(header)} columns; quote a cell that holds a comma")
                 continue
@@ -198,7 +203,7 @@ def _read(file: Path, defaults: Mapping[str, str], problems: list[str]) -> Itera
             else:
                 yield _Result(place, _iso(row["captured_at"]), _event(row))
     except csv.Error as error:
-        problems.append(f"{file}, line {reader.line_num}: {error}; write it as a spreadsheet saves CSV")
+        problems.append(f"{printable(str(file))}, line {reader.line_num}: {error}; write it as a spreadsheet saves CSV")
 
 
 def _wrong_header(header: Sequence[str]) -> Iterator[str]:
