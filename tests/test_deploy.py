@@ -153,7 +153,7 @@ def test_the_image_is_made_of_what_is_there() -> None:
     for source in sources:
         assert (REPOSITORY / source).exists(), source
         assert f"!{source}" in allowed
-    assert "pip install --no-cache-dir -r requirements.txt" in instructions("RUN")
+    assert "pip install --no-cache-dir --require-hashes -r requirements.txt" in instructions("RUN")
     [entry] = instructions("ENTRYPOINT")
     assert yaml.safe_load(entry) == BECOME
     assert is_module(BECOME[2])

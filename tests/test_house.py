@@ -25,7 +25,7 @@ HOUSE = (
     ("odds_api",),
     ("warehouse",),
     ("settings",),
-    ("resources",),
+    ("resources", "licences"),
     ("secret", "clock", "errors"),
 )
 ROW = {part: row for row, parts in enumerate(HOUSE) for part in parts}
