@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TextIO
 
 import pipeline
 from pipeline.errors import Interrupted, SetupError, SportsMarketError, UsageError, WarehouseError
-from pipeline.settings import Settings
+from pipeline.settings import SECRET_VARIABLES, Settings
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -44,7 +44,8 @@ PROGRAM: Final = "sports-market"
 BUNDLED: Final = "fixtures/recordings/simulated"
 FAILED, WRONG_USE, BROKEN = 1, 2, 3
 
-_SECRET_VARIABLES: Final = ("SPORTS_MARKET_API_KEY", "ODDS_API_KEY", "SPORTS_MARKET_ROLE_PASSWORD")
+# The address's passwords are found by its form, and only some webhooks hold a secret.
+_SECRET_VARIABLES: Final = ("ODDS_API_KEY", *(name for name in SECRET_VARIABLES if not name.endswith("_URL")))
 # In a database URL, and in libpq's other form.
 _PASSWORD: Final = re.compile(r"://[^\s:/@]*:([^\s@]+)@|\bpassword\s*=\s*'?([^\s']+)")
 

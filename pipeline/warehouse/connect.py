@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 import psycopg
@@ -58,6 +59,11 @@ class Role(StrEnum):
 
 PIPELINE_ROLES: Final = (Role.INGESTER, Role.TRANSFORMER, Role.READER)
 
+# How long a transformation waits for another one; a rebuild of much takes its time.
+LOCK_SECONDS: Final = 1800
+# scrypt: some 0.1 s and 32 MB for each guess of whoever knows one password and is after that which it comes from.
+_SCRYPT_COST: Final = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Warehouse:
@@ -70,7 +76,9 @@ class Warehouse:
         owner: the user of :attr:`Role.OWNER`.
         owner_password: that user's password, if it needs one.
         role_prefix: what the names of the other roles start with.
-        role_password: the other roles' configured password; without it, theirs is derived from ``owner_password``.
+        role_password: what the other roles' passwords are derived from; without it, ``owner_password``.
+        own_passwords: of roles whose password is configured and not derived.
+        lock_seconds: how long a transformation waits for another one, and a statement of it for a table.
         parameters: further libpq parameters, such as ``("sslmode", "require")``.
     """
 
@@ -81,6 +89,8 @@ class Warehouse:
     owner_password: Secret | None = None
     role_prefix: str
     role_password: Secret | None = None
+    own_passwords: tuple[tuple[Role, Secret], ...] = ()
+    lock_seconds: int = LOCK_SECONDS
     parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
@@ -95,14 +105,26 @@ class Warehouse:
     def password(self, role: Role) -> Secret | None:
         """The password that ``role`` logs in with; ``None`` where none is sent.
 
-        A role's password is the configured one, else HMAC-SHA256 (hex) of ``"sports-market:" + user`` under the
-        owner's password, so that whoever may connect as the owner knows it, and nobody else.
+        A role's password is its own configured one, else derived from ``role_password``, else from the owner's password: by
+        scrypt, salted with the names of owner and role, so that a role's password gives neither another role's nor what it
+        comes from. The database's name is no part of it, as roles are the server's and log in to all its databases.
         """
-        if role is Role.OWNER or (self.owner_password is None and self.role_password is None):
+        if role is Role.OWNER:
             return self.owner_password
-        if self.role_password is not None:
+        own = dict(self.own_passwords).get(role)
+        source = self.role_password or self.owner_password
+        if own is not None or source is None:
+            return own
+        return Secret(_derived(source.reveal(), f"sports-market:{self.owner}:{self.user(role)}"))
+
+    def is_configured(self, role: Role) -> bool:
+        """Whether somebody chose the role's password, or what it is derived from, for the roles."""
+        return self.role_password is not None or role in dict(self.own_passwords)
+
+    def former_password(self, role: Role) -> Secret | None:
+        """What earlier versions logged in with where no password of the role's own is configured."""
+        if self.role_password is not None or self.owner_password is None:
             return self.role_password
-        assert self.owner_password is not None
         message = f"sports-market:{self.user(role)}".encode()
         return Secret(hmac.new(self.owner_password.reveal().encode(), message, hashlib.sha256).hexdigest())
 
@@ -206,9 +228,9 @@ class Warehouse:
         return WarehouseError(
             "ROLE_LOGIN_FAILED",
             f"The role {user} cannot log in at {self.place}: {detail}",
-            "Run `python -m init_db` if this database was never bootstrapped. If the password in the database URL has"
-            " changed since, from which the roles' passwords are derived, or the roles were made by hand: set"
-            " SPORTS_MARKET_ROLE_PASSWORD to the password that they have, or let an administrator run:"
+            "Run `sports-market db bootstrap` if this database was never bootstrapped, or not since an upgrade: each role has"
+            " a password of its own now, which it sets. If the password in the database URL has changed, or the role was made"
+            f" by hand: set {password_variable(role)} to the password that it has, or let an administrator run:"
             f" ALTER ROLE {quoted(user)} LOGIN PASSWORD '…';",
         )
 
@@ -219,13 +241,30 @@ class Warehouse:
         return text
 
 
-def from_url(url: str, role_prefix: str, role_password: Secret | None = None) -> Warehouse:
+def password_variable(role: Role) -> str:
+    """The environment variable that holds a role's own password."""
+    return f"SPORTS_MARKET_{role.upper()}_PASSWORD"
+
+
+@cache
+def _derived(source: str, salt: str) -> str:
+    """64 hex digits; slow to compute on purpose, so once per process."""
+    return hashlib.scrypt(source.encode(), salt=salt.encode(), dklen=32, **_SCRYPT_COST).hex()
+
+
+def from_url(
+    url: str,
+    role_prefix: str,
+    role_password: Secret | None = None,
+    own_passwords: tuple[tuple[Role, Secret], ...] = (),
+) -> Warehouse:
     """The warehouse that a database URL names.
 
     Args:
         url: ``postgresql://user:password@host:port/dbname?parameter=value`` or libpq's ``key=value`` form.
         role_prefix: what the roles' names start with.
-        role_password: the roles' password, if it is not to be derived.
+        role_password: what the roles' passwords are derived from, if not from the owner's.
+        own_passwords: of roles whose password is not to be derived.
 
     Raises:
         UsageError: ``DATABASE_URL_INVALID``; the URL is not repeated, as it may hold a password.
@@ -249,6 +288,7 @@ def from_url(url: str, role_prefix: str, role_password: Secret | None = None) ->
         owner_password=Secret(password) if password else None,
         role_prefix=role_prefix,
         role_password=role_password,
+        own_passwords=own_passwords,
         parameters=tuple(sorted(parameters.items())),
     )
 
