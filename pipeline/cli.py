@@ -1087,25 +1087,17 @@ def _is_database_error(error: Exception) -> bool:
 
 
 def _database_error(error: Exception) -> SportsMarketError:
+    from pipeline.warehouse.connect import meaning
+
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     text = next(iter(str(error).splitlines()), type(error).__name__)
-    if state == "53100":
-        return SetupError("DISK_FULL", f"The database server's disk is full: {text}", "Free some space, and run it again.")
-    if state is None or state.startswith(("08", "57P")):
-        return WarehouseError("DATABASE_LOST", f"The database went away: {text}", "Check the server, and run it again.")
-    if state == "42501":
-        return WarehouseError(
-            "DATABASE_FORBIDDEN", f"A right is missing in the database: {text}", f"Run `{PROGRAM} db bootstrap` as its owner."
-        )
     if state in ("42P01", "3F000"):  # no such table, no such schema
         return WarehouseError(
             "DATABASE_NOT_READY",
             f"The database lacks something that a load makes: {text}",
             f"Load a recording into it first (`{PROGRAM} load DIR`), or name another database.",
         )
-    return WarehouseError(
-        "DATABASE_ERROR", f"The database refused a statement: {text}", "Run it with --debug to see where, and report it."
-    )
+    return meaning(state, text)
 
 
 def _unknown(error: Exception) -> SportsMarketError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -356,17 +357,64 @@ def explain(error: psycopg.Error, warehouse: Warehouse) -> SetupError:
     """What a database error means that has its cause outside of this project: a full disk, a lost server, a missing right.
 
     Returns:
-        An error to raise ``from`` the given one: ``DISK_FULL``, ``DATABASE_LOST``, ``DATABASE_FORBIDDEN`` or
-        ``DATABASE_ERROR``.
+        An error to raise ``from`` the given one: see :func:`meaning`.
     """
     first_line = next(iter(str(error).splitlines()), type(error).__name__)
-    text = f"{warehouse.place}: {warehouse._without_passwords(first_line)}"
-    if isinstance(error, psycopg.errors.DiskFull):
-        return SetupError("DISK_FULL", f"The database server's disk is full at {text}.", "Free some space, and run it again.")
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+    return meaning(error.sqlstate, warehouse._without_passwords(first_line), warehouse.place)
+
+
+def meaning(state: str | None, text: str, place: str = "the database") -> SetupError:
+    """What an error of the server, or of the way to it, means.
+
+    Args:
+        state: its SQLSTATE; ``None`` = it came from no server, but from the driver on this side.
+        text: its first line, without secrets.
+        place: where it happened.
+
+    Returns:
+        ``DISK_FULL``, ``DATABASE_LOST``, ``DATABASE_FORBIDDEN``, ``WAREHOUSE_BUSY``, ``DATABASE_CANCELED``,
+        ``DATABASE_EXHAUSTED`` or, for all else, ``DATABASE_ERROR``.
+    """
+    where = f"{place}: {text}"
+    if state == "53100":
+        return SetupError("DISK_FULL", f"The database server's disk is full at {where}", "Free some space, and run it again.")
+    if state == "42501":
         return WarehouseError(
-            "DATABASE_FORBIDDEN", f"A right is missing at {text}.", "Run `python -m init_db` as the database's owner."
+            "DATABASE_FORBIDDEN", f"A right is missing at {where}", "Run `sports-market db bootstrap` as the database's owner."
         )
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return WarehouseError("DATABASE_LOST", f"The server went away at {text}.", "Check the server, and run it again.")
-    return WarehouseError("DATABASE_ERROR", f"The database refused a statement at {text}.", "See the server's log.")
+    is_lost = (
+        state in _LOST_STATES or (state.startswith("08") and state != "08P01") if state else _LOST.search(text) is not None
+    )
+    if is_lost:
+        return WarehouseError("DATABASE_LOST", f"The server went away at {where}", "Check the server, and run it again.")
+    if state in ("55P03", "40P01", "40001"):
+        return WarehouseError("WAREHOUSE_BUSY", f"Somebody else holds what this needs at {where}", "Run it again.")
+    if state == "57014":
+        return WarehouseError(
+            "DATABASE_CANCELED",
+            f"The server ended a statement at {where}",
+            "Look for a statement_timeout of the role, the database or the server, or for who cancelled it; then run it again.",
+        )
+    if (state or "").startswith("53"):
+        return WarehouseError(
+            "DATABASE_EXHAUSTED",
+            f"The server ran out of memory, connections or locks at {where}",
+            "Close other sessions, or raise the limit that it names; then run it again.",
+        )
+    return WarehouseError(
+        "DATABASE_ERROR",
+        f"The database refused a statement at {where}",
+        "See the server's log; run it with --debug to see where, and report it.",
+    )
+
+
+# Shutdown, crash, start-up, a dropped database, sessions and transactions ended for their age.
+_LOST_STATES: Final = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"})
+# Of libpq and the drivers, whose own errors have no SQLSTATE; what they say of a wrong statement or value is none of these.
+_LOST: Final = re.compile(
+    r"the connection is (lost|closed)|connection (already closed|not open|pointer is NULL)|closed the connection"
+    r"|no connection to the server|terminating connection|could not (send data to|receive data from) server"
+    r"|SSL connection has been closed|SSL SYSCALL error|SSL error: unexpected eof|connection to server (at|on) .* failed"
+    r"|connection (reset|refused|timed out)|broken pipe|connection timeout expired|(resolve|translate) host",
+    re.IGNORECASE,
+)

@@ -326,7 +326,12 @@ def test_only_utf8_and_c_are_let_in(database_as: Any, server: Server, options: s
         (psycopg.errors.AdminShutdown("terminating connection"), "DATABASE_LOST"),
         (psycopg.OperationalError("server closed the connection unexpectedly\nmore"), "DATABASE_LOST"),
         (psycopg.errors.InsufficientPrivilege("permission denied"), "DATABASE_FORBIDDEN"),
+        (psycopg.errors.IdleInTransactionSessionTimeout("terminating connection"), "DATABASE_LOST"),
+        (psycopg.errors.ConnectionFailure("the server"), "DATABASE_LOST"),
+        (psycopg.errors.ProtocolViolation("invalid message length"), "DATABASE_ERROR"),
+        (psycopg.errors.OutOfMemory("out of memory"), "DATABASE_EXHAUSTED"),
         (psycopg.errors.SyntaxError("syntax error"), "DATABASE_ERROR"),
+        (psycopg.OperationalError("out of memory"), "DATABASE_ERROR"),
     ],
 )
 def test_database_errors_from_outside_are_explained(error: psycopg.Error, code: str) -> None:
@@ -335,3 +340,33 @@ def test_database_errors_from_outside_are_explained(error: psycopg.Error, code: 
     assert explained.code == code
     assert "db:5433/w" in explained.message
     assert str(error).splitlines()[0] in explained.message
+
+
+@pytest.mark.parametrize(
+    ("statements", "values", "code"),
+    [
+        (["set statement_timeout = 50", "select pg_sleep(9)"], [], "DATABASE_CANCELED"),
+        (["set lock_timeout = 50", "begin", "lock table bronze.batches"], [], "WAREHOUSE_BUSY"),
+        (["select cast(%s as integer)"], [2**40], "DATABASE_ERROR"),
+        (["select %s::text"], ["\0"], "DATABASE_ERROR"),
+        (["select " + ", ".join(["%s"] * 70_000)], [1] * 70_000, "DATABASE_ERROR"),
+        (["select " + "(" * 50_000 + "1" + ")" * 50_000], [], "DATABASE_ERROR"),
+        (["select repeat('x', 1073741823) || 'x'"], [], "DATABASE_ERROR"),
+        (["select cast('x' as integer)"], [], "DATABASE_ERROR"),
+        (["select pg_terminate_backend(pg_backend_pid())"], [], "DATABASE_LOST"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_only_a_lost_database_is_called_lost(warehouse: Warehouse, statements: list[str], values: list[Any], code: str) -> None:
+    *before, last = statements
+    with warehouse.connect(Role.OWNER) as holder, warehouse.connect(Role.OWNER, autocommit=True) as connection:
+        holder.execute("lock table bronze.batches")
+        for statement in before:
+            connection.execute(statement.encode())
+        with pytest.raises(psycopg.Error) as caught:
+            connection.execute(last.encode(), values or None)
+        assert explain(caught.value, warehouse).code == code, str(caught.value)
+        if code == "DATABASE_LOST":
+            with pytest.raises(psycopg.OperationalError) as caught:
+                connection.execute("select 1")
+            assert explain(caught.value, warehouse).code == code
