@@ -218,6 +218,9 @@ def parser() -> argparse.ArgumentParser:
     one = _command(commands, "up", _up, "bring up the warehouse, Dagster and the docs, until Ctrl-C")
     _database_url(one)
     one.add_argument("--port", metavar="N", type=_at_least(0), default=3000, help="of Dagster's pages (default: 3000; 0 = any)")
+    one.add_argument(
+        "--wait", metavar="SECONDS", type=_at_least(1), default=600, help="how long Dagster may take to answer (default: 600)"
+    )
 
     one = _command(commands, "simulate", _simulate, "record the simulated market: the bundled recording, made anew")
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new or empty")
@@ -622,7 +625,7 @@ def _up(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
     from pipeline.orchestration.up import up
 
-    up(_settings(options), _project(options, screen), options.port, SystemClock(), screen.tell)
+    up(_settings(options), _project(options, screen), options.port, options.wait, SystemClock(), screen.tell)
     return 0
 
 
