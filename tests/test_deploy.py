@@ -10,12 +10,14 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pipeline.errors import WarehouseError
 from pipeline.orchestration.home import CONFIGURATION, DATABASE, main
 from pipeline.secret import Secret
 from pipeline.settings import SECRET_VARIABLES
@@ -213,6 +215,8 @@ def test_the_bootstrap_makes_roles_and_home_from_an_address_in_a_file(deployed: 
     for role in PIPELINE_ROLES:
         with warehouse.connect(role) as connection:
             assert connection.execute("select current_user").fetchone() == (f"{ROLE_PREFIX}{role}",)
+        with pytest.raises(WarehouseError, match="permission denied for database"):
+            replace(warehouse, dbname=DATABASE).connect(role)
     written = (tmp_path / "state" / "dagster" / "dagster.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(written) == CONFIGURATION
     # what it becomes finds Dagster's storage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -89,6 +90,12 @@ class Server:
             WarehouseError: ``DATABASE_EXISTS``, ``DATABASE_CREATE_FORBIDDEN``.
         """
         return self._create(name, create_database_sql(name).rstrip(";"))
+
+    def close_to_others(self, warehouse: Warehouse) -> None:
+        """Let nobody into a database but its owner; nothing is done where it is somebody else's."""
+        statement = sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(warehouse.dbname))
+        with self.home.connect_unchecked(Role.OWNER) as connection, contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
 
     def clone_database(self, template: Warehouse, name: str) -> Warehouse:
         """Make a database with everything that ``template`` holds. Nobody may be connected to ``template``.
