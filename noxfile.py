@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -16,11 +17,14 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["replay", "tests"]
 
 ROOT = Path(__file__).resolve().parent
+OLDEST_PYTHON = "3.11"
+RUNTIME, DEVELOPMENT = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
 PIN_NOTE = "Renew both files of requirements: `python3 -m nox -s pin`, then run the tests."
 
 
 def _install(session: nox.Session, requirements: str) -> None:
-    session.install("-r", requirements)
+    # every file by its hash; what builds the project itself comes by itself, into an environment of its own
+    session.install("--require-hashes", "-r", requirements)
     session.install("--no-deps", "-e", ".")
 
 
@@ -97,7 +101,7 @@ def build(session: nox.Session) -> None:
         session.run("python", "-m", "venv", str(folder / "venv"))
         python = str(folder / "venv" / "bin" / "python")
         wheel = str(next((folder / "dist").glob("*.whl")))
-        session.run(python, "-m", "pip", "install", "-r", str(ROOT / "requirements.txt"), external=True)
+        session.run(python, "-m", "pip", "install", "--require-hashes", "-r", str(ROOT / "requirements.txt"), external=True)
         session.run(python, "-m", "pip", "install", "--no-deps", wheel, external=True)
         session.run(python, "-m", "pip", "check", external=True)
         elsewhere = folder / "elsewhere"
@@ -108,18 +112,38 @@ def build(session: nox.Session) -> None:
         session.run(command, "plan", "cost", "example", external=True)
 
 
-@nox.session(reuse_venv=False)
+@nox.session
+def licences(session: nox.Session) -> None:
+    """List what the command stands on, with versions and licences."""
+    _install(session, "requirements.txt")
+    session.run("python", "-m", "pipeline.licences", *session.posargs)
+
+
+@nox.session
 def pin(session: nox.Session) -> None:
-    """Write requirements.txt and requirements-dev.txt anew: the newest releases that pyproject.toml allows."""
-    session.install("-e", ".")
-    runtime = _frozen(session)
-    session.install("-e", ".[test,lint]")
-    extra = [line for line in _frozen(session) if line not in runtime]
-    notes = f"# What the command needs, pinned. {PIN_NOTE}", f"# What tests and lint need beside it, pinned. {PIN_NOTE}"
-    (ROOT / "requirements.txt").write_text("\n".join((notes[0], *runtime)) + "\n")
-    (ROOT / "requirements-dev.txt").write_text("\n".join((notes[1], "-r requirements.txt", *extra)) + "\n")
+    """Write requirements.txt and requirements-dev.txt anew: the newest releases that pyproject.toml allows, and their hashes.
+
+    ``-- --keep`` keeps the pins that still fit.
+    """
+    session.install("uv>=0.8")
+    keep = "--keep" in session.posargs
+    runtime = _compiled(session, RUNTIME, keep)
+    RUNTIME.write_text("\n".join((f"# What the command needs, pinned. {PIN_NOTE}", *runtime)) + "\n")
+    both = _compiled(session, DEVELOPMENT, keep, "--extra", "test", "--extra", "lint", "--constraint", str(RUNTIME))
+    extra = [entry for entry in both if entry not in runtime]
+    note = f"# What tests and lint need beside it, pinned. {PIN_NOTE}"
+    DEVELOPMENT.write_text("\n".join((note, f"-r {RUNTIME.name}", *extra)) + "\n")
 
 
-def _frozen(session: nox.Session) -> list[str]:
-    text = session.run("python", "-m", "pip", "freeze", "--exclude-editable", "--exclude", "sports-market", silent=True)
-    return [line for line in str(text).splitlines() if "==" in line and not line.startswith("#")]
+def _compiled(session: nox.Session, known: Path, keep: bool, *arguments: str) -> list[str]:
+    """An entry per package: its pin, and the hashes of all files of that release, for whatever Python and machine."""
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name) / "out.txt"
+        # uv prefers the pins that it finds where it writes
+        out.write_text(known.read_text().replace(f"-r {RUNTIME.name}\n", ""))
+        session.run(
+            *("uv", "pip", "compile", "pyproject.toml", *arguments, "--output-file", str(out), "--quiet", "--no-config"),
+            *("--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes", "--no-header", "--no-annotate"),
+            *("--no-emit-index-url", "--no-emit-find-links", "--no-strip-extras", *([] if keep else ["--upgrade"])),
+        )
+        return re.findall(r"^\w[^\\\n]*(?:\\\n[^\\\n]*)*", out.read_text(), re.MULTILINE)

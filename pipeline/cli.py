@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TextIO
 import pipeline
 from pipeline.errors import Interrupted, SetupError, SportsMarketError, UsageError, WarehouseError
 from pipeline.printable import printable
-from pipeline.settings import Settings
+from pipeline.settings import SECRET_VARIABLES, Settings
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -44,7 +44,8 @@ PROGRAM: Final = "sports-market"
 BUNDLED: Final = "fixtures/recordings/simulated"
 FAILED, WRONG_USE, BROKEN = 1, 2, 3
 
-_SECRET_VARIABLES: Final = ("SPORTS_MARKET_API_KEY", "ODDS_API_KEY", "SPORTS_MARKET_ROLE_PASSWORD")
+# The address's passwords are found by its form, and only some webhooks hold a secret.
+_SECRET_VARIABLES: Final = ("ODDS_API_KEY", *(name for name in SECRET_VARIABLES if not name.endswith("_URL")))
 # In a database URL, and in libpq's other form.
 _PASSWORD: Final = re.compile(r"://[^\s:/@]*:([^\s@]+)@|\bpassword\s*=\s*'?([^\s']+)")
 
@@ -228,6 +229,9 @@ def parser() -> argparse.ArgumentParser:
     one = _command(commands, "up", _up, "bring up the warehouse, Dagster and the docs, until Ctrl-C")
     _database_url(one)
     one.add_argument("--port", metavar="N", type=_at_least(0), default=3000, help="of Dagster's pages (default: 3000; 0 = any)")
+    one.add_argument(
+        "--wait", metavar="SECONDS", type=_at_least(1), default=600, help="how long Dagster may take to answer (default: 600)"
+    )
 
     one = _command(commands, "simulate", _simulate, "record the simulated market: the bundled recording, made anew")
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new or empty")
@@ -621,7 +625,7 @@ def _up(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
     from pipeline.orchestration.up import up
 
-    up(_settings(options), _project(options, screen), options.port, SystemClock(), screen.tell)
+    up(_settings(options), _project(options, screen), options.port, options.wait, SystemClock(), screen.tell)
     return 0
 
 
@@ -1088,25 +1092,17 @@ def _is_database_error(error: Exception) -> bool:
 
 
 def _database_error(error: Exception) -> SportsMarketError:
+    from pipeline.warehouse.connect import meaning
+
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     text = next(iter(str(error).splitlines()), type(error).__name__)
-    if state == "53100":
-        return SetupError("DISK_FULL", f"The database server's disk is full: {text}", "Free some space, and run it again.")
-    if state is None or state.startswith(("08", "57P")):
-        return WarehouseError("DATABASE_LOST", f"The database went away: {text}", "Check the server, and run it again.")
-    if state == "42501":
-        return WarehouseError(
-            "DATABASE_FORBIDDEN", f"A right is missing in the database: {text}", f"Run `{PROGRAM} db bootstrap` as its owner."
-        )
     if state in ("42P01", "3F000"):  # no such table, no such schema
         return WarehouseError(
             "DATABASE_NOT_READY",
             f"The database lacks something that a load makes: {text}",
             f"Load a recording into it first (`{PROGRAM} load DIR`), or name another database.",
         )
-    return WarehouseError(
-        "DATABASE_ERROR", f"The database refused a statement: {text}", "Run it with --debug to see where, and report it."
-    )
+    return meaning(state, text)
 
 
 def _unknown(error: Exception) -> SportsMarketError:

@@ -20,6 +20,9 @@ DEFAULT_API_BASE_URL: Final = "https://api.the-odds-api.com"
 SECRET_VARIABLES: Final = (
     "SPORTS_MARKET_DATABASE_URL",
     "SPORTS_MARKET_ROLE_PASSWORD",
+    "SPORTS_MARKET_INGESTER_PASSWORD",
+    "SPORTS_MARKET_TRANSFORMER_PASSWORD",
+    "SPORTS_MARKET_READER_PASSWORD",
     "SPORTS_MARKET_API_KEY",
     "SPORTS_MARKET_WEBHOOK_URL",
 )
@@ -58,6 +61,21 @@ def check_base_url(url: str) -> str:
             f"Set SPORTS_MARKET_API_BASE_URL to something like {DEFAULT_API_BASE_URL}, or unset it.",
         )
     return url.rstrip("/")
+
+
+def check_lock_seconds(text: str) -> int:
+    """Whole seconds, from 1 to a day.
+
+    Raises:
+        UsageError: ``LOCK_SECONDS_INVALID``.
+    """
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 86_400:
+        raise UsageError(
+            "LOCK_SECONDS_INVALID",
+            f"{text!r} is no time to wait for another transformation.",
+            "Set SPORTS_MARKET_LOCK_SECONDS to whole seconds from 1 to 86400, or unset it.",
+        )
+    return int(text)
 
 
 def check_api_key(key: Secret | None, without: str) -> Secret:
@@ -117,7 +135,11 @@ class Settings:
             it is left out of ``repr``.
         state_dir: where the embedded server and other local state live.
         role_prefix: what the names of the three database roles start with.
-        role_password: the password of the three roles; ``None`` = derived from the password in ``database_url``.
+        role_password: what the three roles' passwords are derived from; ``None`` = the password in ``database_url``.
+        ingester_password: the ingester's own; ``None`` = derived.
+        transformer_password: the transformer's own; ``None`` = derived.
+        reader_password: the reader's own; ``None`` = derived.
+        lock_seconds: how long a transformation waits for another one; ``None`` = half an hour.
         api_key: the key of The Odds API; ``None`` = not given.
         api_base_url: scheme and host of the API, without a trailing slash.
         recordings_dir: a folder of recordings that are taken in; ``None`` = the bundled ones.
@@ -130,6 +152,10 @@ class Settings:
     state_dir: Path = DEFAULT_STATE_DIR
     role_prefix: str = DEFAULT_ROLE_PREFIX
     role_password: Secret | None = None
+    ingester_password: Secret | None = None
+    transformer_password: Secret | None = None
+    reader_password: Secret | None = None
+    lock_seconds: int | None = None
     api_key: Secret | None = None
     api_base_url: str = DEFAULT_API_BASE_URL
     recordings_dir: Path | None = None
@@ -149,7 +175,8 @@ class Settings:
             environ: usually ``os.environ``.
 
         Raises:
-            UsageError: a value cannot be meant (``ROLE_PREFIX_INVALID``, ``API_BASE_URL_INVALID``).
+            UsageError: a value cannot be meant (``ROLE_PREFIX_INVALID``, ``API_BASE_URL_INVALID``,
+                ``LOCK_SECONDS_INVALID``).
             SetupError: ``SECRET_FILE_UNREADABLE``.
         """
         environ = with_files(environ)
@@ -166,6 +193,10 @@ class Settings:
             state_dir=Path(text("SPORTS_MARKET_STATE_DIR") or DEFAULT_STATE_DIR),
             role_prefix=text("SPORTS_MARKET_ROLE_PREFIX") or DEFAULT_ROLE_PREFIX,
             role_password=secret("SPORTS_MARKET_ROLE_PASSWORD"),
+            ingester_password=secret("SPORTS_MARKET_INGESTER_PASSWORD"),
+            transformer_password=secret("SPORTS_MARKET_TRANSFORMER_PASSWORD"),
+            reader_password=secret("SPORTS_MARKET_READER_PASSWORD"),
+            lock_seconds=None if (seconds := text("SPORTS_MARKET_LOCK_SECONDS")) is None else check_lock_seconds(seconds),
             # the second name is what other tools call it
             api_key=secret("SPORTS_MARKET_API_KEY") or secret("ODDS_API_KEY"),
             api_base_url=text("SPORTS_MARKET_API_BASE_URL") or DEFAULT_API_BASE_URL,

@@ -10,13 +10,16 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pipeline.errors import WarehouseError
 from pipeline.orchestration.home import CONFIGURATION, DATABASE, main
+from pipeline.secret import Secret
 from pipeline.settings import SECRET_VARIABLES
 from pipeline.warehouse.connect import PIPELINE_ROLES, Role, Warehouse, from_url
 from pipeline.warehouse.database import Server
@@ -29,6 +32,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text(enc
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {"bootstrap", "code", "webserver", "daemon"}
 DOCKERFILE = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
+READER_PASSWORD = "what BI tools know"
 BECOME = ["python", "-m", "pipeline.orchestration.home"]
 # An image is named with a version down to the patch, else a rebuild is another thing than what was tried.
 PINNED = re.compile(r"[a-z]+:\d+\.\d+(\.\d+)?-[a-z-]+")
@@ -153,7 +157,7 @@ def test_the_image_is_made_of_what_is_there() -> None:
     for source in sources:
         assert (REPOSITORY / source).exists(), source
         assert f"!{source}" in allowed
-    assert "pip install --no-cache-dir -r requirements.txt" in instructions("RUN")
+    assert "pip install --no-cache-dir --require-hashes -r requirements.txt" in instructions("RUN")
     [entry] = instructions("ENTRYPOINT")
     assert yaml.safe_load(entry) == BECOME
     assert is_module(BECOME[2])
@@ -184,6 +188,7 @@ def test_compose_reads_the_file() -> None:
 def deployed(server: Server, empty_database: Warehouse, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a container: its address in a file. Dagster's database goes again if the test made it."""
     (tmp_path / "database_url").write_text(address(empty_database))
+    (tmp_path / "reader_password").write_text(READER_PASSWORD)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPORTS_MARKET_", "DAGSTER_"))}
     stood = server.exists(DATABASE)
     yield {
@@ -205,10 +210,13 @@ def test_the_bootstrap_makes_roles_and_home_from_an_address_in_a_file(deployed: 
             [sys.executable, *BECOME[1:], *program(first), *others], env=deployed, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-    warehouse = from_url((tmp_path / "database_url").read_text(), ROLE_PREFIX)
+    own = ((Role.READER, Secret(READER_PASSWORD)),)
+    warehouse = from_url((tmp_path / "database_url").read_text(), ROLE_PREFIX, own_passwords=own)
     for role in PIPELINE_ROLES:
         with warehouse.connect(role) as connection:
             assert connection.execute("select current_user").fetchone() == (f"{ROLE_PREFIX}{role}",)
+        with pytest.raises(WarehouseError, match="permission denied for database"):
+            replace(warehouse, dbname=DATABASE).connect(role)
     written = (tmp_path / "state" / "dagster" / "dagster.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(written) == CONFIGURATION
     # what it becomes finds Dagster's storage

@@ -25,8 +25,8 @@ HOUSE = (
     ("odds_api",),
     ("warehouse",),
     ("settings",),
-    ("resources",),
-    ("secret", "clock", "errors", "printable"),
+    ("resources", "licences"),
+    ("secret", "clock", "errors", "printable", "texts"),
 )
 ROW = {part: row for row, parts in enumerate(HOUSE) for part in parts}
 # The bootstrap is a package of its own beside the house: it stands on the connections, and databases are made with it.

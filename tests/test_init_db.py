@@ -3,8 +3,10 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +24,8 @@ from pipeline.errors import WarehouseError
 from pipeline.secret import Secret
 from pipeline.warehouse.connect import PIPELINE_ROLES, Connection, Role, Warehouse
 from pipeline.warehouse.database import Server
+from pipeline.warehouse.embedded import EmbeddedServer
+from tests.conftest import CARELESS, ROLE_PREFIX
 
 INGESTER, TRANSFORMER, READER, OWNER = Role.INGESTER, Role.TRANSFORMER, Role.READER, Role.OWNER
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -115,6 +119,7 @@ def test_a_first_run_makes_everything_and_a_second_nothing(fresh: Warehouse) -> 
         applied=tuple(file.name for file in migrations()),
         roles=tuple(fresh.user(role) for role in PIPELINE_ROLES),
         granted=first.granted,
+        closed=first.closed,
     )
     assert [line for line in said if "004_grants.sql" in line]
     said.clear()
@@ -234,7 +239,8 @@ def test_on_a_prepared_server_the_owner_needs_no_special_right(server: Server, b
     *create, grant = [command for command in commands.split(";") if command.strip()]
     assert len(create) == 3
     as_admin(server, *(command.replace("…", "the role's".replace("'", "''")) for command in create))
-    owner = replace(owner, role_password=Secret("the role's"))
+    assert "SPORTS_MARKET_INGESTER_PASSWORD" in error.next_step
+    owner = replace(owner, own_passwords=tuple((role, Secret("the role's")) for role in PIPELINE_ROLES))
     membership = refused("ROLE_MEMBERSHIP_MISSING", owner)
     assert grant.strip().lower() in membership.next_step.lower()
     command = membership.next_step.partition(": ")[2]
@@ -260,7 +266,7 @@ def test_a_role_that_may_not_log_in_is_named_and_a_configured_password_mends_it(
     as_admin(server, f"create role {fresh.user(READER)} nologin")
     error = refused("ROLE_LOGIN_FAILED", fresh)
     assert fresh.user(READER) in error.message
-    assert "SPORTS_MARKET_ROLE_PASSWORD" in error.next_step
+    assert "SPORTS_MARKET_READER_PASSWORD" in error.next_step
     mended = replace(fresh, role_password=Secret("röle p@ss"))
     if fresh.owner_password is not None:
         # The others have derived passwords by now; a configured one replaces those too.
@@ -292,21 +298,84 @@ def test_passwords_reach_the_server_hashed(fresh: Warehouse) -> None:
     assert [row[0].startswith("SCRAM-SHA-256$") for row in rows] == [True] * 3
 
 
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Server]:
+    """A server that asks the roles for their passwords."""
+    folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
+    try:
+        embedded = EmbeddedServer.start(folder, options=CARELESS)
+        trusted = embedded.warehouse(ROLE_PREFIX)
+        (embedded.data_dir / "pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+        with trusted.connect_unchecked(OWNER) as connection:
+            connection.execute("select pg_reload_conf()")
+        home = replace(trusted, owner_password=Secret("the öwner's"))
+        with Server(home, embedded, "a server with passwords") as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def opened_by(warehouse: Warehouse, password: Secret | None) -> list[Role]:
+    """The roles that a password opens."""
+    assert password is not None
+    found = []
+    for role in PIPELINE_ROLES:
+        try:
+            run(replace(warehouse, own_passwords=((role, password),)), role, "select 1")
+        except WarehouseError as error:
+            assert error.code == "ROLE_LOGIN_FAILED"
+        else:
+            found.append(role)
+    return found
+
+
+@pytest.mark.parametrize("role_password", [None, Secret("for all of them")])
+def test_roles_of_an_earlier_version_get_passwords_of_their_own(guarded: Server, role_password: Secret | None) -> None:
+    name = "upgraded" if role_password is None else "upgraded_too"
+    new = replace(guarded.create_database(name), role_prefix=f"{name}_", role_password=role_password)
+    former = tuple((role, secret) for role in PIPELINE_ROLES if (secret := new.former_password(role)) is not None)
+    bootstrap(replace(new, own_passwords=former))
+    with pytest.raises(WarehouseError, match="ROLE_LOGIN_FAILED") as caught:
+        new.connect(READER)
+    assert "`sports-market db bootstrap`" in caught.value.next_step and "upgrade" in caught.value.next_step
+    if role_password is not None:
+        assert opened_by(new, role_password) == [*PIPELINE_ROLES]
+
+    outcome = bootstrap(new)
+    users = tuple(new.user(role) for role in PIPELINE_ROLES)
+    assert (outcome.passwords, outcome.applied, outcome.roles) == (users, (), ())
+    assert outcome.lines()[0] == f"Set the password of {users[0]}: each role has one of its own now."
+    assert not bootstrap(new).changed
+    for role in PIPELINE_ROLES:
+        assert opened_by(new, new.password(role)) == [role]
+    assert [opened_by(new, secret) for _, secret in former] == [[]] * 3
+
+
+def test_a_configured_password_is_set_and_one_that_somebody_chose_is_not_replaced_by_a_derived_one(guarded: Server) -> None:
+    database = replace(guarded.create_database("chosen"), role_prefix="chosen_")
+    bootstrap(database)
+    own = replace(database, own_passwords=((READER, Secret("it is öurs")),))
+    assert bootstrap(own).passwords == (own.user(READER),)
+    assert opened_by(database, Secret("it is öurs")) == [READER]
+    refused("ROLE_LOGIN_FAILED", database)
+    assert not bootstrap(own).changed
+
+
 def test_a_database_closed_to_the_public_is_opened_to_the_roles_and_so_is_its_clone(
     server: Server, fresh: Warehouse, clone_names: Iterator[str]
 ) -> None:
     close = 'revoke all on database "{}" from public'
     as_admin(server, close.format(fresh.dbname))
     outcome = bootstrap(fresh)
-    assert len(outcome.granted) >= 4
-    run(fresh, TRANSFORMER, "create temporary table t (x int)")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        run(fresh, READER, "create temporary table t (x int)")
+    assert len(outcome.granted) >= 3
     assert not bootstrap(fresh).changed
     clone = replace(server.clone_database(fresh, next(clone_names)), role_prefix=fresh.role_prefix)
     as_admin(server, close.format(clone.dbname))
     init_db.grant_database(clone)
-    run(clone, TRANSFORMER, "create temporary table t (x int)")
+    for role in PIPELINE_ROLES:
+        assert run(clone, role, "select 1") == [(1,)]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            run(clone, role, "create temporary table t (x int)")
     server.drop_database(clone)
 
 
@@ -339,6 +408,7 @@ RIGHTS = {
     "ops.run_batches": (READ, ALL, NONE),
     "ops.shape_firsts": (PROGRESS, READ, READ),
     "ops.touched_events": (READ, ALL, NONE),
+    "ops.transform_lock": (NONE, {"UPDATE"}, NONE),
     "ops.verdicts": (APPEND, READ, NONE),
 }
 
@@ -378,6 +448,94 @@ def test_each_role_enters_its_schemas_and_only_the_transformer_creates(
         on_schema = f"has_schema_privilege('{warehouse.user(role)}', '{schema}'"
         creates = role is TRANSFORMER and schema in ("silver", "gold")
         assert run(warehouse, OWNER, f"select {on_schema}, 'usage'), {on_schema}, 'create')") == [(schema in schemas, creates)]
+
+
+# What each role may call of ours.
+CALLS = {
+    INGESTER: {"bronze.make_months", "ops.month_of"},
+    TRANSFORMER: {"ops.make_months", "ops.month_of", "ops.analyze_months", "ops.transform_lock_holders"},
+    READER: set(),
+}
+ATTRIBUTES = "rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls"
+
+
+@pytest.mark.parametrize("role", PIPELINE_ROLES)
+def test_a_role_has_nothing_that_postgresql_gives_to_everybody_and_it_needs_not(warehouse: Warehouse, role: Role) -> None:
+    user = warehouse.user(role)
+    with warehouse.connect(OWNER) as connection:
+
+        def found(query: str) -> set[str]:
+            return {name for (name,) in connection.execute(query.encode(), {"user": user}).fetchall()}
+
+        [attributes] = connection.execute(f"select {ATTRIBUTES} from pg_roles where rolname = %s".encode(), [user]).fetchall()
+        assert set(attributes) == {False}
+        memberships = "select pg_roles.rolname from pg_auth_members join pg_roles on pg_roles.oid = roleid"
+        assert found(f"{memberships} where member = %(user)s::regrole") == set()
+        rights = "select name from unnest(array['CONNECT', 'CREATE', 'TEMPORARY']) as name"
+        assert found(f"{rights} where has_database_privilege(%(user)s, current_database(), name)") == {"CONNECT"}
+        schemas = "select nspname from pg_namespace where has_schema_privilege(%(user)s, oid, {})"
+        creates = {"silver", "gold"} if role is TRANSFORMER else set()
+        assert found(schemas.format("'create'")) == creates
+        assert found(schemas.format("'usage'")) & {"public", "detached"} == set()
+        functions = (
+            "select distinct pronamespace::regnamespace || '.' || proname from pg_proc"
+            " where pronamespace {} in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
+            " and has_function_privilege(%(user)s, oid, 'execute')"
+        )
+        assert found(functions.format("not")) == CALLS[role]
+        of_the_server = found(functions.format(""))
+        assert {
+            name for name in of_the_server if re.match(r"pg_catalog\.(lo_|loread|lowrite|.*advisory_(xact_)?lock)", name)
+        } == set()
+        assert "pg_catalog.pg_sleep" in of_the_server  # the query looks at the right functions
+    for statement in ("select lo_create(0)", "select lo_from_bytea(0, '')", "select pg_advisory_lock(7305001)"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            run(warehouse, role, statement)
+
+
+def test_what_everybody_may_again_is_closed_again_and_the_owner_keeps_it(warehouse: Warehouse) -> None:
+    assert not bootstrap(warehouse).changed
+    run(
+        warehouse,
+        OWNER,
+        f'grant temporary on database "{warehouse.dbname}" to public, "{warehouse.user(TRANSFORMER)}"',
+        "grant usage on schema public to public",
+        "grant execute on function lo_create(oid) to public",
+    )
+    outcome = bootstrap(warehouse)
+    assert outcome.closed == (
+        "temporary tables",
+        "temporary tables of the roles",
+        "the schema public",
+        "large objects and advisory locks",
+    )
+    assert "Closed to all but the owner: the schema public." in outcome.lines()
+    run(
+        warehouse,
+        OWNER,
+        "create temporary table t (x int)",
+        "select pg_advisory_xact_lock(1)",
+        "select lo_unlink(lo_create(0))",
+    )
+    assert not bootstrap(warehouse).changed
+
+
+def test_an_owner_who_may_not_close_it_is_told_what_an_administrator_runs(server: Server, boss: Boss) -> None:
+    owner = boss("createrole")
+    outcome = bootstrap(owner)
+    assert outcome.closed == ("temporary tables", "the schema public")
+    [statement] = outcome.left_open
+    assert bootstrap(owner).lines() == (
+        "Nothing to do: the database is up to date.",
+        f"Left open to everybody, as only an administrator may close it: {statement};",
+    )
+    run(owner, READER, "select lo_create(0)")
+    with replace(server.home, dbname=owner.dbname).connect(OWNER, autocommit=True) as admin:
+        admin.execute(statement.encode())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        run(owner, READER, "select lo_create(0)")
+    run(owner, OWNER, "select lo_create(0)")
+    assert bootstrap(owner).left_open == ()
 
 
 UUID = "00000000-0000-0000-0000-000000000001"
@@ -491,7 +649,6 @@ def test_the_transformer_keeps_its_progress(warehouse: Warehouse) -> None:
         "insert into ops.check_results values ('b', 'c', 'pass', 0, null, now())",
         "update ops.batch_states set state = 'published'",
         "truncate ops.pending, ops.run_batches",
-        "create temporary table t as select * from bronze.exchanges",
     )
     assert run(warehouse, READER, "select status from ops.check_results") == [("pass",)]
 

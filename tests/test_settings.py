@@ -30,6 +30,10 @@ def test_every_variable_is_read() -> None:
             "SPORTS_MARKET_STATE_DIR": "/var/lib/market",
             "SPORTS_MARKET_ROLE_PREFIX": "mine_",
             "SPORTS_MARKET_ROLE_PASSWORD": "rp",
+            "SPORTS_MARKET_INGESTER_PASSWORD": "ip",
+            "SPORTS_MARKET_TRANSFORMER_PASSWORD": "tp",
+            "SPORTS_MARKET_READER_PASSWORD": "vp",
+            "SPORTS_MARKET_LOCK_SECONDS": "90",
             "ODDS_API_KEY": "k",
             "SPORTS_MARKET_API_BASE_URL": "http://localhost:8000/",
             "SPORTS_MARKET_RECORDINGS_DIR": "recordings",
@@ -43,6 +47,10 @@ def test_every_variable_is_read() -> None:
         state_dir=Path("/var/lib/market"),
         role_prefix="mine_",
         role_password=Secret("rp"),
+        ingester_password=Secret("ip"),
+        transformer_password=Secret("tp"),
+        reader_password=Secret("vp"),
+        lock_seconds=90,
         api_key=Secret("k"),
         api_base_url="http://localhost:8000",
         recordings_dir=Path("recordings"),
@@ -84,6 +92,13 @@ def test_empty_and_blank_variables_count_as_unset() -> None:
     names = ["DATABASE_URL", "STATE_DIR", "ROLE_PREFIX", "ROLE_PASSWORD", "API_BASE_URL", "RECORDINGS_DIR", "WEBHOOK_URL"]
     environ = {f"SPORTS_MARKET_{name}": " " for name in names} | {"ODDS_API_KEY": ""}
     assert Settings.from_env(environ) == Settings()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "86401", "1.5", "2m", "９"])
+def test_a_time_to_wait_that_cannot_be_meant_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="LOCK_SECONDS_INVALID"):
+        Settings.from_env({"SPORTS_MARKET_LOCK_SECONDS": text})
+    assert Settings.from_env({"SPORTS_MARKET_LOCK_SECONDS": "86400"}).lock_seconds == 86400
 
 
 @pytest.mark.parametrize("prefix", ["Upper_", "1st_", "pg_", "pg_x", "a-b", 'a"', "a b", "x" * 41, ""])

@@ -64,6 +64,8 @@ def make_home(state_dir: Path, server: Server) -> dict[str, str]:
         except WarehouseError as error:
             if error.code != "DATABASE_EXISTS":  # another process was faster
                 raise
+    # no role of the pipeline has any business there, and none can hold a lock that Dagster waits for
+    server.close_to_others(server.warehouse(DATABASE))
     return {"DAGSTER_HOME": str(home), URL_VARIABLE: url_of(server.warehouse(DATABASE))}
 
 

@@ -31,36 +31,41 @@ Say = Callable[[str], None]
 LOOPBACK: Final = "127.0.0.1"
 MODULE: Final = "pipeline.orchestration.definitions"
 LOG_FILE: Final = "dagster.log"
-_START_SECONDS: Final = 180
 _MARK: Final = "SPORTS_MARKET_UP"
 _PATIENCE_SECONDS: Final = 6
 _POLL_SECONDS: Final = 0.25
+_TELL_SECONDS: Final = 15
 _LOG_LINES: Final = 5
 
 
-def up(settings: Settings, project: DbtProject, port: int, timer: Timer, say: Say) -> None:
+def up(settings: Settings, project: DbtProject, port: int, wait_seconds: int, timer: Timer, say: Say) -> None:
     """Bring everything up, say where it is, and stay until Dagster ends or an interrupt comes.
 
     Args:
         settings: name the warehouse and the state folder.
         project: the dbt project.
         port: of Dagster's pages; 0 = any that is free.
+        wait_seconds: how long Dagster may take until it answers.
         timer: waits.
         say: takes a line for the user.
 
     Raises:
         UsageError: ``PORT_IN_USE``.
-        SetupError: ``DAGSTER_ENDED``: it did not come up, or ended by itself; or the warehouse cannot be had.
+        SetupError: ``DAGSTER_ENDED``: it ended by itself; ``DAGSTER_TIMEOUT``: it does not answer in time; or the warehouse
+            cannot be had.
     """
     port = _free_port(port)
     with resolve_server(settings, say) as server:
         warehouse = server.warehouse()
         bootstrap(warehouse)
+        say("Looking at the models; their tables are made if there are none …")
         prepare(warehouse, project)
         home = make_home(settings.state_dir, server)
-        with _dagster(home, settings, port) as process:
+        log = Path(home["DAGSTER_HOME"]) / LOG_FILE
+        with _dagster(home, settings, port, timer) as process:
             url = f"http://{LOOPBACK}:{port}"
-            _wait_until_it_answers(process, url, Path(home["DAGSTER_HOME"]) / LOG_FILE, timer)
+            say(f"Starting Dagster; what it says is in {log} …")
+            _wait_until_it_answers(process, url, log, wait_seconds, timer, say)
             say(f"Dagster:     {url}")
             say(f"Warehouse:   {reader_url(warehouse)}")
             say(f"dbt docs:    {_dbt_docs(project, warehouse, settings).as_uri()}")
@@ -68,7 +73,7 @@ def up(settings: Settings, project: DbtProject, port: int, timer: Timer, say: Sa
             say("Ctrl-C ends all of it.")
             while process.poll() is None:
                 timer.sleep(_POLL_SECONDS)
-            raise _ended(process, Path(home["DAGSTER_HOME"]) / LOG_FILE)
+            raise _ended(process, log)
 
 
 def reader_url(warehouse: Warehouse) -> str:
@@ -92,7 +97,7 @@ def _free_port(port: int) -> int:
 
 
 @contextlib.contextmanager
-def _dagster(home: Mapping[str, str], settings: Settings, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _dagster(home: Mapping[str, str], settings: Settings, port: int, timer: Timer) -> Iterator[subprocess.Popen[bytes]]:
     """Dagster's processes; none is left afterwards, however it comes to an end."""
     environment = {**os.environ, **home, _MARK: str(os.getpid()), "SPORTS_MARKET_STATE_DIR": str(settings.state_dir.absolute())}
     if settings.database_url is not None:
@@ -103,7 +108,7 @@ def _dagster(home: Mapping[str, str], settings: Settings, port: int) -> Iterator
         try:
             yield process
         finally:
-            _end(process)
+            _end(process, timer)
 
 
 def _start(arguments: list[str], environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -113,16 +118,40 @@ def _start(arguments: list[str], environment: dict[str, str], log: IO[bytes]) ->
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], timer: Timer) -> None:
     """End a process and all that it started: the first is asked, those that it leaves behind are told, the rest is killed."""
     family = [member for member in psutil.process_iter() if _is_marked(member)]
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGINT)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        _, family = psutil.wait_procs(family, timeout=_PATIENCE_SECONDS)
+        family = _left(family, process, timer)
         _signal(family, number)
-    psutil.wait_procs(family)
-    process.wait()
+    _left(family, process, timer)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_PATIENCE_SECONDS)
+
+
+def _left(family: Iterable[psutil.Process], process: subprocess.Popen[bytes], timer: Timer) -> list[psutil.Process]:
+    """Those of a family that still run after some patience."""
+    end = timer.elapsed() + _PATIENCE_SECONDS
+    while left := [member for member in family if _runs(member, process)]:
+        if timer.elapsed() >= end:
+            return left
+        timer.sleep(_POLL_SECONDS)
+    return []
+
+
+def _runs(member: psutil.Process, process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has not ended yet; one that has, and that its parent never asks about, has ended all the same."""
+    if member.pid == process.pid:
+        return process.poll() is None
+    # where we are the first process, or stand in for it, the orphans are ours
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(member.pid, os.WNOHANG)
+    try:
+        return bool(member.is_running() and member.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _is_marked(process: psutil.Process) -> bool:
@@ -139,23 +168,39 @@ def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None
             process.send_signal(number)
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path, timer: Timer) -> None:
+def _wait_until_it_answers(
+    process: subprocess.Popen[bytes], url: str, log: Path, wait_seconds: int, timer: Timer, say: Say
+) -> None:
+    began = told = timer.elapsed()
     with requests.Session() as session:
         session.trust_env = False
-        for _ in range(int(_START_SECONDS / _POLL_SECONDS)):
-            if process.poll() is not None:
-                break
+        while process.poll() is None:
             with contextlib.suppress(requests.RequestException):
                 if session.get(f"{url}/server_info", timeout=5).ok:
                     return
+            now = timer.elapsed()
+            if now - began >= wait_seconds:
+                raise SetupError(
+                    "DAGSTER_TIMEOUT",
+                    f"Dagster does not answer at {url} within {wait_seconds} s; it said: {_last_words(log)}",
+                    f"Give it more time (--wait), or see what it waits for in {log}.",
+                )
+            if now - told >= _TELL_SECONDS:
+                told = now
+                say(f"… for {now - began:.0f} s of at most {wait_seconds}; its last words: {_last_words(log, 1)}")
             timer.sleep(_POLL_SECONDS)
     raise _ended(process, log)
 
 
+def _last_words(log: Path, count: int = _LOG_LINES) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+    # colours, for one, are no part of a message
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " | ".join(lines)) or "nothing"
+
+
 def _ended(process: subprocess.Popen[bytes], log: Path) -> SetupError:
-    how = f"Dagster ended with {process.returncode}" if process.returncode is not None else "Dagster does not answer"
-    last = " | ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])
-    return SetupError("DAGSTER_ENDED", f"{how}: {last}", f"All that it said is in {log}.")
+    how = f"Dagster ended with {process.returncode}: {_last_words(log)}"
+    return SetupError("DAGSTER_ENDED", how, f"All that it said is in {log}.")
 
 
 def _dbt_docs(project: DbtProject, warehouse: Warehouse, settings: Settings) -> Path:

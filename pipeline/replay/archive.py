@@ -24,7 +24,7 @@ from pipeline.clock import Clock
 from pipeline.errors import RecordingError, UsageError, WarehouseError
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording, RecordingWriter, content_sha256
-from pipeline.transform.apply import TRANSFORM_LOCK, prepare, restore_silver
+from pipeline.transform.apply import prepare, restore_silver, take_transform_lock
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.months import archived_months, following, month_of, month_text
@@ -154,7 +154,7 @@ def archive(
         RecordingError: a recording of ``out`` is broken.
         ConflictError: ``BATCH_CONFLICT``: it has a batch with other content.
         WarehouseError: ``ARCHIVE_DIFFERS``: bronze, or what was read back from the disk, is not what was loaded once;
-            ``WAREHOUSE_BUSY``. The month at hand stays as it was.
+            ``WAREHOUSE_BUSY``, ``TRANSFORM_LOCK_TIMEOUT``. The month at hand stays as it was.
     """
     with warehouse.connect(Role.OWNER) as connection:
         months = list(_plan(connection, before))
@@ -167,7 +167,7 @@ def archive(
             _write(connection, batch_ids, folder, progress)
             _check(connection, batch_ids, folder)
             connection.rollback()
-            _detach(connection, month.month, batch_ids, folder, clock, drop)
+            _detach(connection, warehouse, month.month, batch_ids, folder, clock, drop)
             months[place] = Month(month.month, month.batches, month.body_bytes, (), folder)
     return ArchiveSummary(tuple(months))
 
@@ -351,11 +351,19 @@ def _differs(what: str) -> WarehouseError:
     )
 
 
-def _detach(connection: Connection, month: dt.date, batch_ids: Sequence[str], folder: Path, clock: Clock, drop: bool) -> None:
+def _detach(
+    connection: Connection,
+    warehouse: Warehouse,
+    month: dt.date,
+    batch_ids: Sequence[str],
+    folder: Path,
+    clock: Clock,
+    drop: bool,
+) -> None:
     """Take a month's partitions away and note it, if nothing has changed since it was written."""
     try:
+        take_transform_lock(connection, warehouse)
         connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'".encode())
-        connection.execute("select pg_advisory_xact_lock(%s)", [TRANSFORM_LOCK])
         # no load in between
         connection.execute("lock table bronze.exchanges in share row exclusive mode")
         again = next((each for each in _plan(connection, following(month)) if each.month == month), None)
@@ -380,7 +388,7 @@ def _detach(connection: Connection, month: dt.date, batch_ids: Sequence[str], fo
     except psycopg.errors.LockNotAvailable as error:
         raise WarehouseError(
             "WAREHOUSE_BUSY",
-            f"Somebody uses the tables of {month_text(month)}, or a batch takes longer than a minute.",
+            f"For a minute there was always somebody who uses the tables of {month_text(month)}.",
             "Nothing was changed. Run it again.",
         ) from error
     finally:

@@ -160,20 +160,22 @@ def _take_back(session: Session, scopes: Mapping[str, Sequence[str]]) -> None:
     """Take gold's rows of some events away, and let every answer that shows one of them wait to be applied."""
     events = list(scopes["gold.events"])
     _execute(session, "delete from ops.run_batches")
-    _execute(
-        session,
-        "create temporary table shown on commit drop as select distinct sightings.exchange_id"
-        " from silver.event_sightings as sightings where sightings.event_id = any (%s)",
-        [events],
-    )
+    with session.cursor() as cursor:
+        cursor.execute(
+            "select distinct sightings.exchange_id::text from silver.event_sightings as sightings"
+            " where sightings.event_id = any (%s)",
+            [events],
+        )
+        shown = [exchange_id for (exchange_id,) in cursor.fetchall()]
     _execute(
         session,
         "insert into ops.run_batches select distinct ledger.batch_id from ops.ledger as ledger"
-        " where ledger.exchange_id in (select exchange_id from shown)",
+        " where ledger.exchange_id = any (%s::uuid[])",
+        [shown],
     )
     # a verdict that waits to be followed is no part of this
     _execute(session, "update ops.ledger set applied = admitted, applied_held = held where not is_settled")
-    _execute(session, "update ops.ledger set applied = false where exchange_id in (select exchange_id from shown)")
+    _execute(session, "update ops.ledger set applied = false where exchange_id = any (%s::uuid[])", [shown])
     for table in TABLES:
         if table.scope_key == "event_id":
             _execute(session, f"delete from {table.name} where event_id = any (%s)", [events])

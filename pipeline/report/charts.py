@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.report.facts import Batch, Event, Hold, OpenClose, Stretch
+from pipeline.texts import shown
 
 # Okabe and Ito's colours, told apart by colour-blind readers and on light and dark paper; dashes tell them apart once more.
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8c6bb1", "#999999")
 DASHES: Final = ("solid", "dash", "dot", "dashdot")
 # More lines than that are a tangle; the tables have all.
 LINES: Final = 7
+# Characters of a name beside a line.
+LABEL: Final = 60
 CONSENSUS: Final = "consensus"
 
 
@@ -37,11 +40,12 @@ def chances_chart(key: str, event: Event) -> Chart | None:
     """Fair probability of the home side over time; None without any."""
     if not event.chances:
         return None
-    shown = _liveliest(event.chances)
+    lines = _liveliest(event.chances)
+    team = shown(str(event.home_team), LABEL)
     return _chart(
         key,
-        f"Fair probability of {event.home_team} over time, by {len(shown)} sources; the table has their ranges.",
-        [_steps(source, stretches, number, 100) for number, (source, stretches) in enumerate(shown)],
+        f"Fair probability of {team} over time, by {len(lines)} sources; the table has their ranges.",
+        [_steps(source, stretches, number, 100) for number, (source, stretches) in enumerate(lines)],
         _over_time(event, "fair probability of the home side, %"),
     )
 
@@ -50,11 +54,11 @@ def totals_chart(key: str, event: Event) -> Chart | None:
     """The total of each book over time; None without any."""
     if not event.totals:
         return None
-    shown = _liveliest(event.totals)
+    lines = _liveliest(event.totals)
     return _chart(
         key,
-        f"The total that {len(shown)} books hung over time, in points of the sport.",
-        [_steps(source, stretches, number, 1) for number, (source, stretches) in enumerate(shown)],
+        f"The total that {len(lines)} books hung over time, in points of the sport.",
+        [_steps(source, stretches, number, 1) for number, (source, stretches) in enumerate(lines)],
         _over_time(event, "total, points of the sport"),
     )
 
@@ -64,7 +68,7 @@ def closings_chart(key: str, closings: Sequence[OpenClose]) -> Chart | None:
     known = [each for each in closings if each.closing_price_decimal is not None]
     if not known:
         return None
-    books = [each.bookmaker_key for each in known]
+    books = [_label(each.bookmaker_key) for each in known]
     marks = (
         ("first price", "circle-open", [float(each.opening_price_decimal) for each in known]),
         ("closing price", "circle", [float(each.closing_price_decimal or 0) for each in known]),
@@ -115,11 +119,11 @@ def holds_chart(key: str, holds: Sequence[Hold]) -> Chart | None:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": market,
+                "name": _label(market),
                 "x": [round(100 * float(found[book, market].mean_hold), 4) for book in books if (book, market) in found],
-                "y": [book for book in books if (book, market) in found],
+                "y": [_label(book) for book in books if (book, market) in found],
                 "marker": {"symbol": symbols[number % 3], "size": 10, "color": COLOURS[number % len(COLOURS)]},
-                "hovertemplate": "%{y}: %{x:.2f} %<extra>" + market + "</extra>",
+                "hovertemplate": "%{y}: %{x:.2f} %<extra>" + _label(market) + "</extra>",
             }
             for number, market in enumerate(markets)
         ],
@@ -130,7 +134,7 @@ def holds_chart(key: str, holds: Sequence[Hold]) -> Chart | None:
                 "autorange": "reversed",
                 "type": "category",
                 "categoryorder": "array",
-                "categoryarray": books,
+                "categoryarray": [_label(book) for book in books],
                 "automargin": True,
             },
         },
@@ -139,19 +143,19 @@ def holds_chart(key: str, holds: Sequence[Hold]) -> Chart | None:
 
 def batches_chart(key: str, batches: Sequence[Batch]) -> Chart | None:
     """Outcomes of each batch, and the median of its plan's batches before it; None without any."""
-    shown = [batch for batch in batches if batch.outcomes is not None]
-    if not shown:
+    known = [batch for batch in batches if batch.outcomes is not None]
+    if not known:
         return None
-    names = [batch.batch_id[:16] for batch in shown]
+    names = [_label(batch.batch_id[:16]) for batch in known]
     return _chart(
         key,
-        f"Outcomes that each of {len(shown)} batches brought, beside the median of the batches of its plan before it.",
+        f"Outcomes that each of {len(known)} batches brought, beside the median of the batches of its plan before it.",
         [
             {
                 "type": "bar",
                 "name": "outcomes",
-                "x": list(range(len(shown))),
-                "y": [batch.outcomes for batch in shown],
+                "x": list(range(len(known))),
+                "y": [batch.outcomes for batch in known],
                 "text": names,
                 "textposition": "none",
                 "marker": {"color": COLOURS[0]},
@@ -161,8 +165,8 @@ def batches_chart(key: str, batches: Sequence[Batch]) -> Chart | None:
                 "type": "scatter",
                 "mode": "markers",
                 "name": "median before it",
-                "x": list(range(len(shown))),
-                "y": [batch.outcomes_median for batch in shown],
+                "x": list(range(len(known))),
+                "y": [batch.outcomes_median for batch in known],
                 "marker": {"symbol": "line-ew-open", "size": 12, "color": COLOURS[1], "line": {"width": 3}},
                 "hovertemplate": "median: %{y:,}<extra></extra>",
             },
@@ -180,8 +184,8 @@ def _liveliest(stretches: Sequence[Stretch]) -> list[tuple[str, list[Stretch]]]:
     for stretch in stretches:
         by_source.setdefault(stretch.source, []).append(stretch)
     books = sorted((source for source in by_source if source != CONSENSUS), key=lambda book: (-len(by_source[book]), book))
-    shown = sorted(books[:LINES])
-    return [(source, by_source[source]) for source in ([CONSENSUS] if CONSENSUS in by_source else []) + shown]
+    liveliest = sorted(books[:LINES])
+    return [(source, by_source[source]) for source in ([CONSENSUS] if CONSENSUS in by_source else []) + liveliest]
 
 
 def _steps(source: str, stretches: Sequence[Stretch], number: int, factor: int) -> dict[str, Any]:
@@ -200,7 +204,7 @@ def _steps(source: str, stretches: Sequence[Stretch], number: int, factor: int) 
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": source,
+        "name": _label(source),
         "x": times,
         "y": values,
         "line": {
@@ -208,7 +212,7 @@ def _steps(source: str, stretches: Sequence[Stretch], number: int, factor: int) 
             "color": COLOURS[number % len(COLOURS)],
             "dash": "solid" if is_consensus else DASHES[number % len(DASHES)],
         },
-        "hovertemplate": "%{x|%d %b %H:%M} UTC: %{y:.1f}<extra>" + source + "</extra>",
+        "hovertemplate": "%{x|%d %b %H:%M} UTC: %{y:.1f}<extra>" + _label(source) + "</extra>",
     }
 
 
@@ -247,6 +251,12 @@ def _chart(key: str, label: str, data: list[dict[str, Any]], layout: dict[str, A
     text = json.dumps({"data": data, "layout": spread}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     # nothing in a name ends the script that holds it
     return Chart(key, label, text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+
+
+def _label(text: str) -> str:
+    """A text of others in a figure, where Plotly would take tags for markup and links, and ``%{…}`` for a value."""
+    plain = shown(text, LABEL).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return plain.replace("%{", "&#37;{")
 
 
 def _time(moment: dt.datetime) -> str:

@@ -5,18 +5,22 @@ The same facts give the same bytes: there is no clock in it, and no chance.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any, Final
 
 import jinja2
+from markupsafe import Markup
 
 from pipeline.replay.run import ReplaySummary
 from pipeline.report.charts import Chart, batches_chart, chances_chart, closings_chart, holds_chart, totals_chart
 from pipeline.report.facts import Calibration, Event, Facts, total
+from pipeline.texts import shown
 
 TITLE: Final = "sports-market report"
 TEMPLATE: Final = "page.html.j2"
@@ -90,6 +94,7 @@ def render(facts: Facts, source: str, replayed: ReplaySummary | None = None) -> 
     """
     from plotly.offline import get_plotlyjs
 
+    facts = _cut_names(facts)
     sections = (
         _proof(facts, replayed),
         _movement(facts),
@@ -100,7 +105,10 @@ def render(facts: Facts, source: str, replayed: ReplaySummary | None = None) -> 
         _health(facts),
         _credits(facts),
     )
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True, finalize=_finalize
+    )
+    environment.filters["csp"] = _source
     template = environment.from_string(files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8"))
     return template.render(
         title=TITLE,
@@ -149,7 +157,7 @@ def _proof(facts: Facts, replayed: ReplaySummary | None) -> Section:
             f"bodies, and {replayed.outcomes_in_silver:,} are in silver. A state is proven where it equals the snapshot beside "
             "the recording; digests of stored tables were recomputed from all rows, and of views from theirs."
         )
-        notes += [f"Failed: {failure}" for failure in replayed.failures]
+        notes += [f"Failed: {shown(failure)}" for failure in replayed.failures]
     digests = facts.digests if replayed is None else tuple(replayed.digests.items())
     held = [batch for batch in facts.batches if batch.state == "withheld" or batch.quarantined or batch.failures]
     blocks = [
@@ -491,6 +499,25 @@ def _credits(facts: Facts) -> Section:
     )
 
 
+def _finalize(value: Any) -> Any:
+    """What stands on the page: texts without controls; what is HTML or a script already is left alone."""
+    return shown(value, max(len(value), 1)) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _cut_names(facts: Facts) -> Facts:
+    """The facts with names that fit into a heading or a sentence."""
+    events = tuple(
+        replace(event, title=shown(event.title), sport_key=shown(event.sport_key), status=shown(event.status))
+        for event in facts.events
+    )
+    return replace(facts, events=events, chosen_by=shown(facts.chosen_by))
+
+
+def _source(script: str) -> str:
+    """A script as the page's policy names it: no other one runs, wherever it may stand."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
 # --- texts -----------------------------------------------------------------------------------------------------------
 
 
@@ -505,7 +532,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) ->
 def _text(value: Any) -> str:
     if value is None or value == "":
         return NONE
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else shown(str(value))
 
 
 def _percent(value: Decimal) -> str:

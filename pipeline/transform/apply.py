@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import psycopg
 import psycopg2
 import psycopg2.errors
 
-from pipeline.clock import Clock
+from pipeline.clock import Clock, to_iso
 from pipeline.contracts.drift_store import CHECK as DRIFT_CHECK
 from pipeline.errors import WarehouseError
 from pipeline.transform.checks import CheckResult as CheckResult
@@ -20,7 +22,7 @@ from pipeline.transform.checks import batch_checks, is_aborted, scopes
 from pipeline.transform.fingerprints import fingerprints, stored_fingerprints, write_fingerprints
 from pipeline.transform.one_transaction import one_transaction
 from pipeline.transform.project import DbtProject, NodeResult
-from pipeline.warehouse.connect import SESSION_SETTINGS, Role, Warehouse
+from pipeline.warehouse.connect import SESSION_SETTINGS, Connection, Role, Warehouse
 from pipeline.warehouse.digest import refresh_event_digests
 from pipeline.warehouse.months import refuse_any_archived
 
@@ -31,8 +33,12 @@ WHOLE_SELECTION: Final = ("--full-refresh", "--exclude", "resource_type:test", "
 BLOCKING_TESTS: Final = ("--select", "tag:blocking")
 # Of archived months that are brought back.
 SILVER_SELECTION: Final = ("--select", "tag:silver,config.materialized:ledgered")
-# Any number will do, as long as every transformation of a database takes the same lock.
-TRANSFORM_LOCK: Final = 7_305_001
+# Of two transformations of a database the second one waits. Nobody but the transformer and the owner may lock this table, and
+# whoever only reads it, such as a backup, is in nobody's way.
+TRANSFORM_LOCK: Final = "lock table ops.transform_lock in exclusive mode"
+# So long nothing is told; so often an interrupt is heeded while it waits.
+_PATIENCE_SECONDS: Final = 2
+_LOG: Final = logging.getLogger("sports_market")
 # Of what broke a check, so many rows are told.
 ROWS_SHOWN: Final = 3
 # The partitions of silver that the batches need; what is archived is refused later, where it can be said in full.
@@ -74,7 +80,12 @@ class Applied:
 
 @contextmanager
 def transformer_session(warehouse: Warehouse) -> Iterator[Session]:
-    """A session of the transformer in one transaction, under the transform lock; rolled back unless it is committed."""
+    """A session of the transformer in one transaction, under the transform lock; rolled back unless it is committed.
+
+    Raises:
+        WarehouseError: ``TRANSFORM_LOCK_TIMEOUT``: another one held it for longer than ``warehouse.lock_seconds``; or one of
+            connecting.
+    """
     with warehouse.connect(Role.TRANSFORMER):  # checks the server and the database, with our errors
         pass
     session = psycopg2.connect(warehouse.conninfo(Role.TRANSFORMER))
@@ -86,15 +97,59 @@ def transformer_session(warehouse: Warehouse) -> Iterator[Session]:
                 cursor.execute("select set_config(%s, %s, false)", [name.lower(), value])
         session.autocommit = False
         _execute(session, "set work_mem = '64MB'")
-        _lock(session)
+        # no statement waits for ever for a table that somebody else holds
+        _execute(session, f"set lock_timeout = '{warehouse.lock_seconds}s'")
+        take_transform_lock(session, warehouse)
         yield session
     finally:
         session.close()
 
 
-def _lock(session: Session) -> None:
-    """Take the transform lock for the transaction that begins."""
-    _execute(session, "select pg_advisory_xact_lock(%s)", [TRANSFORM_LOCK])
+def take_transform_lock(session: Session | Connection, warehouse: Warehouse) -> None:
+    """Take the transform lock for the transaction at hand; while another one holds it, wait, and tell whose it is.
+
+    Args:
+        session: of the transformer or the owner.
+        warehouse: says how long to wait.
+
+    Raises:
+        WarehouseError: ``TRANSFORM_LOCK_TIMEOUT``.
+    """
+    for waited in range(0, warehouse.lock_seconds, _PATIENCE_SECONDS):
+        patience = min(_PATIENCE_SECONDS, warehouse.lock_seconds - waited)
+        with session.cursor() as cursor:
+            cursor.execute("savepoint waiting")
+            cursor.execute("select set_config('lock_timeout', %s, true)", [f"{patience}s"])
+            try:
+                cursor.execute(TRANSFORM_LOCK)
+            except (psycopg2.errors.LockNotAvailable, psycopg.errors.LockNotAvailable):
+                cursor.execute("rollback to savepoint waiting")
+                cursor.execute("release savepoint waiting")
+                if waited == 0:
+                    _LOG.warning("Waiting for another transformation of %s: %s.", warehouse.place, _holders(session))
+                continue
+            # with the patience that was set in it
+            cursor.execute("release savepoint waiting")
+            cursor.execute("select set_config('lock_timeout', %s, true)", [f"{warehouse.lock_seconds}s"])
+            return
+    raise WarehouseError(
+        "TRANSFORM_LOCK_TIMEOUT",
+        f"Another transformation of {warehouse.place} goes on for more than {warehouse.lock_seconds} s: {_holders(session)}.",
+        "Nothing was changed. Run it again when it has ended (SPORTS_MARKET_LOCK_SECONDS is how long to wait), or end one that"
+        " hangs, as its user: select pg_terminate_backend(PID).",
+    )
+
+
+def _holders(session: Session | Connection) -> str:
+    """Who transforms, in words; application names are anybody's, so what could forge a line is escaped."""
+    with session.cursor() as cursor:
+        cursor.execute("select pid, application_name, user_name, since from ops.transform_lock_holders()")
+        rows = cursor.fetchall()
+    told = [
+        f"process {pid} ({application!a}, user {user!a}) since {'an unknown time' if since is None else to_iso(since)}"
+        for pid, application, user, since in rows
+    ]
+    return "; ".join(told) or "it has just ended"
 
 
 def prepare(warehouse: Warehouse, project: DbtProject) -> bool:
@@ -178,7 +233,7 @@ def apply_batches(
         # before what fills them: a reader whose query was planned without a month must not see what is computed from its rows
         _execute(session, _MAKE_MONTHS, [list(batch_ids)])
         session.commit()
-        _lock(session)
+        take_transform_lock(session, warehouse)
         _execute(session, "delete from ops.run_batches")
         _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
         checks = _checks(_run(session, warehouse, project, "build", BATCH_SELECTION), session, scopes(project.manifest()))
@@ -331,6 +386,7 @@ def _lock_out_readers(session: Session, warehouse: Warehouse) -> None:
             $$
             """,
         )
+        _execute(session, f"set local lock_timeout = '{warehouse.lock_seconds}s'")
     except psycopg2.errors.LockNotAvailable:
         raise WarehouseError(
             "WAREHOUSE_BUSY",

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 import psycopg
@@ -58,6 +60,11 @@ class Role(StrEnum):
 
 PIPELINE_ROLES: Final = (Role.INGESTER, Role.TRANSFORMER, Role.READER)
 
+# How long a transformation waits for another one; a rebuild of much takes its time.
+LOCK_SECONDS: Final = 1800
+# scrypt: some 0.1 s and 32 MB for each guess of whoever knows one password and is after that which it comes from.
+_SCRYPT_COST: Final = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Warehouse:
@@ -70,7 +77,9 @@ class Warehouse:
         owner: the user of :attr:`Role.OWNER`.
         owner_password: that user's password, if it needs one.
         role_prefix: what the names of the other roles start with.
-        role_password: the other roles' configured password; without it, theirs is derived from ``owner_password``.
+        role_password: what the other roles' passwords are derived from; without it, ``owner_password``.
+        own_passwords: of roles whose password is configured and not derived.
+        lock_seconds: how long a transformation waits for another one, and a statement of it for a table.
         parameters: further libpq parameters, such as ``("sslmode", "require")``.
     """
 
@@ -81,6 +90,8 @@ class Warehouse:
     owner_password: Secret | None = None
     role_prefix: str
     role_password: Secret | None = None
+    own_passwords: tuple[tuple[Role, Secret], ...] = ()
+    lock_seconds: int = LOCK_SECONDS
     parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
@@ -95,14 +106,26 @@ class Warehouse:
     def password(self, role: Role) -> Secret | None:
         """The password that ``role`` logs in with; ``None`` where none is sent.
 
-        A role's password is the configured one, else HMAC-SHA256 (hex) of ``"sports-market:" + user`` under the
-        owner's password, so that whoever may connect as the owner knows it, and nobody else.
+        A role's password is its own configured one, else derived from ``role_password``, else from the owner's password: by
+        scrypt, salted with the names of owner and role, so that a role's password gives neither another role's nor what it
+        comes from. The database's name is no part of it, as roles are the server's and log in to all its databases.
         """
-        if role is Role.OWNER or (self.owner_password is None and self.role_password is None):
+        if role is Role.OWNER:
             return self.owner_password
-        if self.role_password is not None:
+        own = dict(self.own_passwords).get(role)
+        source = self.role_password or self.owner_password
+        if own is not None or source is None:
+            return own
+        return Secret(_derived(source.reveal(), f"sports-market:{self.owner}:{self.user(role)}"))
+
+    def is_configured(self, role: Role) -> bool:
+        """Whether somebody chose the role's password, or what it is derived from, for the roles."""
+        return self.role_password is not None or role in dict(self.own_passwords)
+
+    def former_password(self, role: Role) -> Secret | None:
+        """What earlier versions logged in with where no password of the role's own is configured."""
+        if self.role_password is not None or self.owner_password is None:
             return self.role_password
-        assert self.owner_password is not None
         message = f"sports-market:{self.user(role)}".encode()
         return Secret(hmac.new(self.owner_password.reveal().encode(), message, hashlib.sha256).hexdigest())
 
@@ -206,9 +229,9 @@ class Warehouse:
         return WarehouseError(
             "ROLE_LOGIN_FAILED",
             f"The role {user} cannot log in at {self.place}: {detail}",
-            "Run `python -m init_db` if this database was never bootstrapped. If the password in the database URL has"
-            " changed since, from which the roles' passwords are derived, or the roles were made by hand: set"
-            " SPORTS_MARKET_ROLE_PASSWORD to the password that they have, or let an administrator run:"
+            "Run `sports-market db bootstrap` if this database was never bootstrapped, or not since an upgrade: each role has"
+            " a password of its own now, which it sets. If the password in the database URL has changed, or the role was made"
+            f" by hand: set {password_variable(role)} to the password that it has, or let an administrator run:"
             f" ALTER ROLE {quoted(user)} LOGIN PASSWORD '…';",
         )
 
@@ -219,13 +242,30 @@ class Warehouse:
         return text
 
 
-def from_url(url: str, role_prefix: str, role_password: Secret | None = None) -> Warehouse:
+def password_variable(role: Role) -> str:
+    """The environment variable that holds a role's own password."""
+    return f"SPORTS_MARKET_{role.upper()}_PASSWORD"
+
+
+@cache
+def _derived(source: str, salt: str) -> str:
+    """64 hex digits; slow to compute on purpose, so once per process."""
+    return hashlib.scrypt(source.encode(), salt=salt.encode(), dklen=32, **_SCRYPT_COST).hex()
+
+
+def from_url(
+    url: str,
+    role_prefix: str,
+    role_password: Secret | None = None,
+    own_passwords: tuple[tuple[Role, Secret], ...] = (),
+) -> Warehouse:
     """The warehouse that a database URL names.
 
     Args:
         url: ``postgresql://user:password@host:port/dbname?parameter=value`` or libpq's ``key=value`` form.
         role_prefix: what the roles' names start with.
-        role_password: the roles' password, if it is not to be derived.
+        role_password: what the roles' passwords are derived from, if not from the owner's.
+        own_passwords: of roles whose password is not to be derived.
 
     Raises:
         UsageError: ``DATABASE_URL_INVALID``; the URL is not repeated, as it may hold a password.
@@ -249,6 +289,7 @@ def from_url(url: str, role_prefix: str, role_password: Secret | None = None) ->
         owner_password=Secret(password) if password else None,
         role_prefix=role_prefix,
         role_password=role_password,
+        own_passwords=own_passwords,
         parameters=tuple(sorted(parameters.items())),
     )
 
@@ -316,17 +357,64 @@ def explain(error: psycopg.Error, warehouse: Warehouse) -> SetupError:
     """What a database error means that has its cause outside of this project: a full disk, a lost server, a missing right.
 
     Returns:
-        An error to raise ``from`` the given one: ``DISK_FULL``, ``DATABASE_LOST``, ``DATABASE_FORBIDDEN`` or
-        ``DATABASE_ERROR``.
+        An error to raise ``from`` the given one: see :func:`meaning`.
     """
     first_line = next(iter(str(error).splitlines()), type(error).__name__)
-    text = f"{warehouse.place}: {warehouse._without_passwords(first_line)}"
-    if isinstance(error, psycopg.errors.DiskFull):
-        return SetupError("DISK_FULL", f"The database server's disk is full at {text}.", "Free some space, and run it again.")
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+    return meaning(error.sqlstate, warehouse._without_passwords(first_line), warehouse.place)
+
+
+def meaning(state: str | None, text: str, place: str = "the database") -> SetupError:
+    """What an error of the server, or of the way to it, means.
+
+    Args:
+        state: its SQLSTATE; ``None`` = it came from no server, but from the driver on this side.
+        text: its first line, without secrets.
+        place: where it happened.
+
+    Returns:
+        ``DISK_FULL``, ``DATABASE_LOST``, ``DATABASE_FORBIDDEN``, ``WAREHOUSE_BUSY``, ``DATABASE_CANCELED``,
+        ``DATABASE_EXHAUSTED`` or, for all else, ``DATABASE_ERROR``.
+    """
+    where = f"{place}: {text}"
+    if state == "53100":
+        return SetupError("DISK_FULL", f"The database server's disk is full at {where}", "Free some space, and run it again.")
+    if state == "42501":
         return WarehouseError(
-            "DATABASE_FORBIDDEN", f"A right is missing at {text}.", "Run `python -m init_db` as the database's owner."
+            "DATABASE_FORBIDDEN", f"A right is missing at {where}", "Run `sports-market db bootstrap` as the database's owner."
         )
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return WarehouseError("DATABASE_LOST", f"The server went away at {text}.", "Check the server, and run it again.")
-    return WarehouseError("DATABASE_ERROR", f"The database refused a statement at {text}.", "See the server's log.")
+    is_lost = (
+        state in _LOST_STATES or (state.startswith("08") and state != "08P01") if state else _LOST.search(text) is not None
+    )
+    if is_lost:
+        return WarehouseError("DATABASE_LOST", f"The server went away at {where}", "Check the server, and run it again.")
+    if state in ("55P03", "40P01", "40001"):
+        return WarehouseError("WAREHOUSE_BUSY", f"Somebody else holds what this needs at {where}", "Run it again.")
+    if state == "57014":
+        return WarehouseError(
+            "DATABASE_CANCELED",
+            f"The server ended a statement at {where}",
+            "Look for a statement_timeout of the role, the database or the server, or for who cancelled it; then run it again.",
+        )
+    if (state or "").startswith("53"):
+        return WarehouseError(
+            "DATABASE_EXHAUSTED",
+            f"The server ran out of memory, connections or locks at {where}",
+            "Close other sessions, or raise the limit that it names; then run it again.",
+        )
+    return WarehouseError(
+        "DATABASE_ERROR",
+        f"The database refused a statement at {where}",
+        "See the server's log; run it with --debug to see where, and report it.",
+    )
+
+
+# Shutdown, crash, start-up, a dropped database, sessions and transactions ended for their age.
+_LOST_STATES: Final = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"})
+# Of libpq and the drivers, whose own errors have no SQLSTATE; what they say of a wrong statement or value is none of these.
+_LOST: Final = re.compile(
+    r"the connection is (lost|closed)|connection (already closed|not open|pointer is NULL)|closed the connection"
+    r"|no connection to the server|terminating connection|could not (send data to|receive data from) server"
+    r"|SSL connection has been closed|SSL SYSCALL error|SSL error: unexpected eof|connection to server (at|on) .* failed"
+    r"|connection (reset|refused|timed out)|broken pipe|connection timeout expired|(resolve|translate) host",
+    re.IGNORECASE,
+)

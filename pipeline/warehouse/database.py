@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from psycopg import sql
 import init_db
 from pipeline.errors import UsageError, WarehouseError
 from pipeline.settings import Settings
-from pipeline.warehouse.connect import Role, Warehouse, check_server, create_database_sql, explain, from_url
+from pipeline.warehouse.connect import LOCK_SECONDS, Role, Warehouse, check_server, create_database_sql, explain, from_url
 from pipeline.warehouse.embedded import EmbeddedServer
 
 Say = Callable[[str], None]
@@ -89,6 +90,12 @@ class Server:
             WarehouseError: ``DATABASE_EXISTS``, ``DATABASE_CREATE_FORBIDDEN``.
         """
         return self._create(name, create_database_sql(name).rstrip(";"))
+
+    def close_to_others(self, warehouse: Warehouse) -> None:
+        """Let nobody into a database but its owner; nothing is done where it is somebody else's."""
+        statement = sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(warehouse.dbname))
+        with self.home.connect_unchecked(Role.OWNER) as connection, contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
 
     def clone_database(self, template: Warehouse, name: str) -> Warehouse:
         """Make a database with everything that ``template`` holds. Nobody may be connected to ``template``.
@@ -187,14 +194,23 @@ def resolve_server(settings: Settings, say: Say) -> Server:
         UsageError: ``DATABASE_URL_INVALID``.
         SetupError: the server cannot be reached or is too old, or the embedded server does not start.
     """
+    lock_seconds = settings.lock_seconds or LOCK_SECONDS
     if settings.database_url is not None:
-        home = from_url(settings.database_url, settings.role_prefix, settings.role_password)
+        chosen = {
+            Role.INGESTER: settings.ingester_password,
+            Role.TRANSFORMER: settings.transformer_password,
+            Role.READER: settings.reader_password,
+        }
+        own = tuple((role, password) for role, password in chosen.items() if password is not None)
+        home = from_url(settings.database_url, settings.role_prefix, settings.role_password, own)
+        home = replace(home, lock_seconds=lock_seconds)
         server = Server(home, None, f"the server at {home.place}")
         say(f"Warehouse: PostgreSQL {server.major} at {home.place}, as the database URL says.")
         return server
     embedded = EmbeddedServer.start(settings.state_dir, say=say)
     try:
-        server = Server(embedded.warehouse(settings.role_prefix), embedded, f"the embedded server in {embedded.data_dir}")
+        home = replace(embedded.warehouse(settings.role_prefix), lock_seconds=lock_seconds)
+        server = Server(home, embedded, f"the embedded server in {embedded.data_dir}")
     except BaseException:
         embedded.close()
         raise

@@ -20,6 +20,8 @@ import psycopg
 import pytest
 import requests
 
+from pipeline.errors import SetupError
+from pipeline.orchestration.up import _wait_until_it_answers
 from pipeline.transform.project import DbtProject
 from tests.conftest import with_parse
 
@@ -125,3 +127,73 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path) -> 
     assert f"error PORT_IN_USE: Port {port} of 127.0.0.1" in done.stderr
     assert not (tmp_path / "state").exists()
     assert time.monotonic() - started < MINUTES
+
+
+class Steps:
+    """A timer that lets no time pass, and counts it."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def elapsed(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+def test_it_says_what_it_waits_for_and_for_how_long_at_most(tmp_path: Path) -> None:
+    log = tmp_path / "dagster.log"
+    log.write_text("first\n\x1b[32mLoading code\x1b[0m\n")
+    said: list[str] = []
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        with pytest.raises(SetupError) as caught:
+            _wait_until_it_answers(process, "http://127.0.0.1:1", log, 40, Steps(), said.append)
+    finally:
+        process.kill()
+        process.wait()
+    assert said == [
+        f"… for {at} s of at most 40; its last words: \N{REPLACEMENT CHARACTER}[32mLoading code\N{REPLACEMENT CHARACTER}[0m"
+        for at in (15, 30)
+    ]
+    assert caught.value.code == "DAGSTER_TIMEOUT"
+    assert "within 40 s" in caught.value.message and "first | " in caught.value.message
+    assert "--wait" in caught.value.next_step and str(log) in caught.value.next_step
+
+
+# What a command has started: itself, and a child of a process that never asks what became of it.
+UNREAPED = """
+import atexit, os, subprocess, sys, time
+marked = {**os.environ, "SPORTS_MARKET_UP": str(os.getpid())}
+careless = (
+    "import ast, subprocess, sys, time\\n"
+    "print(subprocess.Popen(['sleep', '600'], env=ast.literal_eval(sys.argv[1])), flush=True)\\n"
+    "time.sleep(100)\\n"
+)
+parent = subprocess.Popen([sys.executable, "-c", careless, repr(marked)], stdout=subprocess.PIPE)
+atexit.register(parent.kill)
+parent.stdout.readline()
+"""
+ORPHANED = """
+import ctypes, os, subprocess, sys, time
+marked = {**os.environ, "SPORTS_MARKET_UP": str(os.getpid())}
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # orphans become ours, as they are the first process's
+subprocess.run(["sh", "-c", "sleep 600 & sleep 600 &"], env=marked, check=True)
+"""
+ENDS = """
+from pipeline.clock import SystemClock
+from pipeline.orchestration.up import _end, _is_marked
+import psutil
+process = subprocess.Popen(["sleep", "600"], env=marked, start_new_session=True)
+time.sleep(0.5)
+family = [member for member in psutil.process_iter() if _is_marked(member)]
+_end(process, SystemClock())
+print(len(family), sum(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in family))
+"""
+
+
+@pytest.mark.parametrize(("started", "members"), [(UNREAPED, 2), (ORPHANED, 3)])
+def test_it_ends_where_nobody_asks_what_became_of_a_process(started: str, members: int) -> None:
+    done = subprocess.run([sys.executable, "-c", started + ENDS], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == [str(members), "0"], done.stderr

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import psycopg
 import psycopg2
 import pytest
 from dbt.adapters.base.connections import BaseConnectionManager
@@ -13,11 +17,13 @@ from dbt.adapters.postgres.connections import PostgresConnectionManager
 from dbt.adapters.sql.connections import SQLConnectionManager
 
 from pipeline.bronze.load import load_batch
+from pipeline.errors import WarehouseError
 from pipeline.transform import apply
-from pipeline.transform.apply import apply_batches, prepare, run_tests, transformer_session
+from pipeline.transform.apply import apply_batches, prepare, run_tests, take_transform_lock, transformer_session
 from pipeline.transform.one_transaction import REPLACED, one_transaction
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.database import bootstrap
 from tests.replay import wild
 from tests.replay.support import CLOCK
 from tests.replay.transcript import sent_statements
@@ -227,10 +233,70 @@ def test_what_failed_once_is_no_failure_of_the_run_that_passed(prepared: Warehou
         assert owner.execute("select count(*) from ops.check_results where check_name = 'drift'").fetchone() == (1,)
 
 
-def test_two_transformations_wait_for_each_other(prepared: Warehouse, session: apply.Session) -> None:
-    with prepared.connect(Role.TRANSFORMER) as other:
-        row = other.execute("select pg_try_advisory_xact_lock(%s)", [apply.TRANSFORM_LOCK]).fetchone()
-    assert row == (False,)
+def test_two_transformations_wait_for_each_other(
+    prepared: Warehouse, session: apply.Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second one says after a while for whom it waits, and gives up at its limit."""
+    impatient = replace(prepared, lock_seconds=3)
+    with pytest.raises(WarehouseError) as caught, transformer_session(impatient):
+        pass
+    assert caught.value.code == "TRANSFORM_LOCK_TIMEOUT"
+    user = prepared.user(Role.TRANSFORMER)
+    holder = rf"process {session.info.backend_pid} \('sports-market transformer', user '{user}'\) since 20"
+    assert re.search(holder, caught.value.message)
+    [told] = caplog.records
+    assert told.levelname == "WARNING"
+    assert re.search(f"Waiting for another transformation of .*{prepared.dbname}: {holder}", told.getMessage())
+    session.rollback()
+    with transformer_session(impatient) as other:
+        assert scalar(other, "show lock_timeout") == "3s"
+    assert len(caplog.records) == 1
+
+
+def test_the_transformer_is_told_of_the_owners_lock_and_waits_no_longer_than_it_lasts(
+    prepared: Warehouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    patient = replace(prepared, lock_seconds=60)
+    with prepared.connect(Role.OWNER) as owner:
+        take_transform_lock(owner, prepared)
+        release = threading.Timer(3, owner.commit)
+        release.start()
+        with transformer_session(patient):
+            assert f"process {owner.info.backend_pid} ('sports-market owner', user '{prepared.owner}') since 20" in caplog.text
+        release.join()
+
+
+@pytest.mark.parametrize("role", [Role.INGESTER, Role.READER])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(f"lock table ops.transform_lock in {mode} mode" for mode in ("access share", "row exclusive", "access exclusive")),
+        "select * from ops.transform_lock for update",
+        "select pg_advisory_lock(7305001)",
+        "select pg_advisory_xact_lock(7305002)",
+        "lock table silver.quotes in share update exclusive mode",
+        "lock table bronze.bodies in share update exclusive mode",
+        "lock table ops.migrations in share mode",
+    ],
+)
+def test_a_lesser_role_can_hold_nothing_that_a_load_waits_for(prepared: Warehouse, role: Role, statement: str) -> None:
+    with prepared.connect(role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement.encode())
+
+
+def test_a_load_goes_on_while_readers_hold_all_that_they_may(prepared: Warehouse, project: DbtProject) -> None:
+    """Of two months, so that partitions are made; and a bootstrap, as each load begins with one."""
+    impatient = replace(prepared, lock_seconds=3)
+    with prepared.connect(Role.READER) as reader, prepared.connect(Role.OWNER) as owner:
+        for relation in owner.execute(
+            "select format('%%I.%%I', relnamespace::regnamespace, relname) from pg_class where relkind in ('r', 'p', 'v')"
+            " and relnamespace::regnamespace::text in ('silver', 'gold', 'ops') and has_table_privilege(%s, oid, 'select')",
+            [prepared.user(Role.READER)],
+        ).fetchall():
+            reader.execute(f"lock table {relation[0]} in access share mode".encode())
+        owner.rollback()
+        assert not bootstrap(impatient).changed
+        assert apply_batches(impatient, project, loaded(prepared, 0), CLOCK).published
 
 
 def test_tests_alone_change_nothing(session: apply.Session, prepared: Warehouse, project: DbtProject) -> None:

@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pipeline.errors import SetupError, UsageError, WarehouseError
 from pipeline.secret import Secret
 from pipeline.warehouse.connect import (
+    PIPELINE_ROLES,
     SESSION_SETTINGS,
     Connection,
     Role,
@@ -47,15 +48,37 @@ def test_roles_log_in_under_their_prefix_and_the_owner_under_its_own_name() -> N
 
 
 def test_a_roles_password_is_derived_from_the_owners() -> None:
-    expected = hmac.new(b"pw", b"sports-market:x_reader", hashlib.sha256).hexdigest()
+    expected = hashlib.scrypt(b"pw", salt=b"sports-market:o:x_reader", n=2**15, r=8, p=1, maxmem=2**26, dklen=32).hex()
     assert PLAIN.password(Role.READER) == Secret(expected)
     assert PLAIN.password(Role.OWNER) == Secret("pw")
     assert len({PLAIN.password(role) for role in Role}) == 4
+    assert PLAIN.former_password(Role.READER) == Secret(hmac.new(b"pw", b"sports-market:x_reader", hashlib.sha256).hexdigest())
 
 
-def test_a_configured_role_password_is_used_for_the_roles_only() -> None:
+def test_a_common_role_password_gives_each_role_one_of_its_own() -> None:
+    """What opens the reader opens nothing else."""
     configured = replace(PLAIN, role_password=Secret("rp"))
-    assert [configured.password(role) for role in Role] == [Secret("pw"), *[Secret("rp")] * 3]
+    found = [configured.password(role) for role in Role]
+    assert found[0] == Secret("pw")
+    assert len({*found, *(PLAIN.password(role) for role in Role), Secret("rp")}) == 8
+    assert [configured.former_password(role) for role in PIPELINE_ROLES] == [Secret("rp")] * 3
+    assert [configured.is_configured(role) for role in PIPELINE_ROLES] == [True] * 3
+
+
+@pytest.mark.parametrize("role", PIPELINE_ROLES)
+def test_a_roles_own_password_is_its_own(role: Role) -> None:
+    own = replace(PLAIN, own_passwords=((role, Secret("its own")),))
+    assert {each: own.password(each) for each in Role} == {
+        each: Secret("its own") if each is role else PLAIN.password(each) for each in Role
+    }
+    assert [each for each in PIPELINE_ROLES if own.is_configured(each)] == [role]
+
+
+def test_other_owners_and_prefixes_have_other_passwords() -> None:
+    others = [PLAIN, replace(PLAIN, owner="p"), replace(PLAIN, role_prefix="y_")]
+    assert len({each.password(Role.READER) for each in others}) == 3
+    # roles are the server's: all its databases know the same ones
+    assert replace(PLAIN, dbname="another").password(Role.READER) == PLAIN.password(Role.READER)
 
 
 def test_without_any_password_none_is_sent() -> None:
@@ -161,12 +184,14 @@ def test_sessions_are_pinned_whatever_the_environment_and_the_database_say(
             assert found == {name: value.replace(", ", ",") for name, value in expected.items()}
 
 
-def test_temporary_tables_are_found_without_a_schema(warehouse: Warehouse) -> None:
-    with warehouse.connect(Role.TRANSFORMER) as connection:
+def test_no_object_of_a_user_is_found_without_its_schema(warehouse: Warehouse) -> None:
+    with warehouse.connect(Role.OWNER) as connection:
         connection.execute("create temporary table t as select 1 as x")
         assert one(connection, "select x from t") == 1
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
-            connection.execute("create table u (x int)")
+    with warehouse.connect(Role.TRANSFORMER) as connection:
+        connection.execute("create table gold.u as select 1 as x")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            connection.execute("select x from u")
 
 
 def test_psycopg2_and_dbts_environment_lead_to_the_same_session(warehouse: Warehouse) -> None:
@@ -301,7 +326,12 @@ def test_only_utf8_and_c_are_let_in(database_as: Any, server: Server, options: s
         (psycopg.errors.AdminShutdown("terminating connection"), "DATABASE_LOST"),
         (psycopg.OperationalError("server closed the connection unexpectedly\nmore"), "DATABASE_LOST"),
         (psycopg.errors.InsufficientPrivilege("permission denied"), "DATABASE_FORBIDDEN"),
+        (psycopg.errors.IdleInTransactionSessionTimeout("terminating connection"), "DATABASE_LOST"),
+        (psycopg.errors.ConnectionFailure("the server"), "DATABASE_LOST"),
+        (psycopg.errors.ProtocolViolation("invalid message length"), "DATABASE_ERROR"),
+        (psycopg.errors.OutOfMemory("out of memory"), "DATABASE_EXHAUSTED"),
         (psycopg.errors.SyntaxError("syntax error"), "DATABASE_ERROR"),
+        (psycopg.OperationalError("out of memory"), "DATABASE_ERROR"),
     ],
 )
 def test_database_errors_from_outside_are_explained(error: psycopg.Error, code: str) -> None:
@@ -310,3 +340,33 @@ def test_database_errors_from_outside_are_explained(error: psycopg.Error, code: 
     assert explained.code == code
     assert "db:5433/w" in explained.message
     assert str(error).splitlines()[0] in explained.message
+
+
+@pytest.mark.parametrize(
+    ("statements", "values", "code"),
+    [
+        (["set statement_timeout = 50", "select pg_sleep(9)"], [], "DATABASE_CANCELED"),
+        (["set lock_timeout = 50", "begin", "lock table bronze.batches"], [], "WAREHOUSE_BUSY"),
+        (["select cast(%s as integer)"], [2**40], "DATABASE_ERROR"),
+        (["select %s::text"], ["\0"], "DATABASE_ERROR"),
+        (["select " + ", ".join(["%s"] * 70_000)], [1] * 70_000, "DATABASE_ERROR"),
+        (["select " + "(" * 50_000 + "1" + ")" * 50_000], [], "DATABASE_ERROR"),
+        (["select repeat('x', 1073741823) || 'x'"], [], "DATABASE_ERROR"),
+        (["select cast('x' as integer)"], [], "DATABASE_ERROR"),
+        (["select pg_terminate_backend(pg_backend_pid())"], [], "DATABASE_LOST"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_only_a_lost_database_is_called_lost(warehouse: Warehouse, statements: list[str], values: list[Any], code: str) -> None:
+    *before, last = statements
+    with warehouse.connect(Role.OWNER) as holder, warehouse.connect(Role.OWNER, autocommit=True) as connection:
+        holder.execute("lock table bronze.batches")
+        for statement in before:
+            connection.execute(statement.encode())
+        with pytest.raises(psycopg.Error) as caught:
+            connection.execute(last.encode(), values or None)
+        assert explain(caught.value, warehouse).code == code, str(caught.value)
+        if code == "DATABASE_LOST":
+            with pytest.raises(psycopg.OperationalError) as caught:
+                connection.execute("select 1")
+            assert explain(caught.value, warehouse).code == code

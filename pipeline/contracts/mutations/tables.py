@@ -27,6 +27,8 @@ from pipeline.warehouse.connect import Connection, Role, Warehouse
 SUITE: Final = "suite"
 BATCH: Final = "batch"
 TABLE: Final = "table"
+# Where the rows are laid out that are to be broken.
+GOOD: Final = "silver.good"
 
 
 @dataclass(frozen=True, slots=True)
@@ -855,6 +857,7 @@ class _Killers:
         with self.warehouse.connect(Role.TRANSFORMER) as connection:
             good_rows(connection, self.contract)
             alone = self._lay_out(connection)
+            _execute(connection, f"drop table {GOOD}")
             for name, condition in shown.items():
                 _execute(
                     connection,
@@ -882,9 +885,7 @@ class _Killers:
     def _lay_out(self, connection: Connection) -> list[Counter[str]]:
         """All mutants in one table; of each, how many rows break which rule."""
         columns = ", ".join(column.name for column in self.contract.columns)
-        _execute(
-            connection, f"create table {self._laid} as select 0 as number, false as is_key, {columns} from pg_temp.good limit 0"
-        )
+        _execute(connection, f"create table {self._laid} as select 0 as number, false as is_key, {columns} from {GOOD} limit 0")
         alone = []
         for number, (rule, mutant) in enumerate(self.mutants):
             _execute(
@@ -902,7 +903,7 @@ class _Killers:
         with self.warehouse.connect(Role.TRANSFORMER) as connection:
             try:
                 good_rows(connection, self.contract)
-                _execute(connection, f"insert into {self.contract.name} select * from pg_temp.good on conflict do nothing")
+                _execute(connection, f"insert into {self.contract.name} select * from {GOOD} on conflict do nothing")
                 found = [self._in_batch(connection, rule, mutant) for rule, mutant in self.mutants]
             finally:
                 connection.rollback()
@@ -946,20 +947,20 @@ class _Killers:
 
 
 def good_rows(connection: Connection, contract: TableContract) -> None:
-    """Copy a table, or what a view shows, into ``pg_temp.good``, with rows of what the bundled recording does not hold."""
-    _execute(connection, "drop table if exists pg_temp.good")
-    _execute(connection, f"create temporary table good as select * from {contract.name}")
+    """Copy a table, or what a view shows, into ``silver.good``, with rows of what the bundled recording does not hold.
+
+    Whoever commits drops it before: it is no temporary table, as the transformer may make none.
+    """
+    _execute(connection, f"create unlogged table {GOOD} as select * from {contract.name}")
     if contract.name in ROWS:
         row = ROWS[contract.name].replace("'", "''")
-        _execute(
-            connection, f"insert into pg_temp.good select * from jsonb_populate_recordset(null::pg_temp.good, '{row}'::jsonb)"
-        )
+        _execute(connection, f"insert into {GOOD} select * from jsonb_populate_recordset(null::{GOOD}, '{row}'::jsonb)")
     if any(column.name == "captured_at" for column in contract.columns):
         # where the table is kept by month, those rows must find theirs
         _execute(
             connection,
             "select ops.make_months(parted.partrelid::regclass, array("
-            " select distinct ops.month_of(good.captured_at) from pg_temp.good as good"
+            f" select distinct ops.month_of(good.captured_at) from {GOOD} as good"
             " where good.captured_at is not null order by 1))"
             f" from pg_partitioned_table as parted where parted.partrelid = to_regclass('{contract.name}')",
         )
@@ -971,7 +972,7 @@ def _is_key(rule: Rule) -> bool:
 
 def _first(contract: TableContract, mutant: RowMutant, columns: str) -> str:
     """The first good row that can be broken so."""
-    return f"select {columns} from pg_temp.good where {mutant.of} order by {', '.join(contract.key)} limit 1"
+    return f"select {columns} from {GOOD} where {mutant.of} order by {', '.join(contract.key)} limit 1"
 
 
 def _broken_row(contract: TableContract, mutant: RowMutant) -> str:
