@@ -60,6 +60,7 @@ class ImportOptions:
         markets: the market keys that were asked for; else those that the answers show.
         books: the bookmaker keys that were asked for; else those that the answers show.
         regions: the regions that were asked for: covers their books and those that the answers show.
+        simulated: the answers are made up. Nothing in them tells, so what is not declared is taken for The Odds API's.
     """
 
     endpoint: str | None = None
@@ -70,6 +71,7 @@ class ImportOptions:
     markets: tuple[str, ...] = ()
     books: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    simulated: bool = False
 
     @classmethod
     def parse(
@@ -82,6 +84,7 @@ class ImportOptions:
         markets: str | None = None,
         books: str | None = None,
         regions: str | None = None,
+        simulated: bool = False,
     ) -> ImportOptions:
         """The options from the texts of a command line.
 
@@ -93,6 +96,7 @@ class ImportOptions:
             markets: market keys, comma separated.
             books: bookmaker keys, comma separated.
             regions: regions, comma separated.
+            simulated: whether the answers are made up.
 
         Raises:
             UsageError: ``UNKNOWN_ENDPOINT``, ``UNKNOWN_REGION``, or ``IMPORT_OPTION_INVALID`` naming the option.
@@ -125,6 +129,7 @@ class ImportOptions:
             markets=lists["--markets"],
             books=lists["--books"],
             regions=lists["--regions"],
+            simulated=simulated,
         )
 
     @property
@@ -136,6 +141,7 @@ class ImportOptions:
             "markets": sorted(set(self.markets)),
             "bookmakers": sorted(set(self.books)),
             "regions": sorted(set(self.regions)),
+            "simulated": self.simulated,
         }
         return {name: value for name, value in given.items() if value}
 
@@ -643,7 +649,8 @@ def _copy(
 
 
 def _seal(writer: RecordingWriter, identity: PlanIdentity, batch: _PlannedBatch, spool: _Spool) -> None:
-    target = writer.begin(batch.batch_id, batch.at, identity, "import")
+    source = "simulated" if identity.document["declared"].get("simulated") else "import"
+    target = writer.begin(batch.batch_id, batch.at, identity, source)
     # What an interrupted import left costs nothing to make anew, and may be of other files.
     target.discard()
     try:

@@ -227,7 +227,7 @@ class _Run:
     def _load(self, batch_id: str) -> LoadedBatch:
         collected = self.scratch / "collected"  # what was collected is what is loaded; it has served once bronze has it
         batch = collect_again(self.source.read(batch_id), RecordingWriter(collected, durable=False))
-        loaded = load_batch(self.ingester, batch, self.clock)
+        loaded = load_batch(self.ingester, batch, self.clock, mix_sources=True)  # nobody takes this database for a warehouse
         shutil.rmtree(collected)
         self.quarantined += loaded.quarantined
         self.outcomes += loaded.outcomes

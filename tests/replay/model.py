@@ -123,6 +123,7 @@ class Answer:
     odds_format: str
     document: Any
     events: tuple[Mapping[str, Any], ...]
+    source: str
 
     @property
     def kind(self) -> str:
@@ -174,6 +175,7 @@ def open_answers(batches: Iterable[Batch], admitted: Callable[[Exchange], bool] 
                     exchange.request.param("oddsFormat") or "decimal",
                     document,
                     events,
+                    "simulated" if batch.source == "simulated" or "x-simulated" in dict(exchange.headers) else "the_odds_api",
                 )
             )
     return answers
@@ -1113,6 +1115,7 @@ class Gold:
                 "has_outrights": any(
                     bool((a.event(event_id) or {}).get("has_outrights")) for a in answers if a.endpoint != "scores"
                 ),
+                "source": min(a.source for a in answers),  # of the two words the simulated one comes first
                 "commence_time_first": parse_time(first["commence_time"]),
                 "commence_time_latest": parse_time(last["commence_time"]),
                 "start_at": start,
