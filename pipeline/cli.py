@@ -163,6 +163,7 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--name-pattern", metavar="PATTERN", help="how names bear times, such as 'nfl_%%d.%%m.%%Y_%%H%%M*.json'")
     one.add_argument("--answer-at", metavar="POINTER", help="where in a wrapper the answer stands, such as /data")
+    _simulated(one)
     _json(one)
 
     _results(commands)
@@ -181,6 +182,7 @@ def parser() -> argparse.ArgumentParser:
 
     one = _command(commands, "load", _load, "load a recording into a standing warehouse")
     one.add_argument("recording", metavar="DIR", type=Path, help="the recording's folder")
+    _mix_sources(one)
     _database_url(one)
     _json(one)
 
@@ -259,6 +261,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--api-url", metavar="URL", help="the API, or a sandbox (default: SPORTS_MARKET_API_BASE_URL)")
     one.add_argument("--sandbox-clock", action="store_true", help="take the time from the sandbox at that URL")
     one.add_argument("--workers", metavar="N", type=_at_least(1), default=4, help="calls under way at a time (default: 4)")
+    _mix_sources(one)
     _database_url(one)
     _json(one)
 
@@ -276,6 +279,7 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--api-url", metavar="URL", help="the API, or a sandbox (default: SPORTS_MARKET_API_BASE_URL)")
     one.add_argument("--workers", metavar="N", type=_at_least(1), default=4, help="calls under way at a time (default: 4)")
+    _mix_sources(one)
     _database_url(one)
     _json(one)
 
@@ -323,7 +327,11 @@ def parser() -> argparse.ArgumentParser:
         steps, "backfill", _dagster_backfill, "take a recording in as Dagster does: a partition per batch, every proof a check"
     )
     one.add_argument(
-        "recording", metavar="DIR", type=Path, nargs="?", help="a recording, or a folder of them (default: the bundled)"
+        "recording",
+        metavar="DIR",
+        type=Path,
+        nargs="?",
+        help="a recording, or a folder of them (default: those at hand, else the bundled)",
     )
     one.add_argument("--batch", metavar="ID", action="append", help="only this batch; repeatable")
     _database_url(one)
@@ -351,6 +359,14 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _simulated(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--simulated", action="store_true", help="they are made up (else they are The Odds API's)")
+
+
+def _mix_sources(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--mix-sources", action="store_true", help="take simulated and real answers into one warehouse")
+
+
 def _results(commands: Any) -> None:
     text = "results that the API no longer gives"
     group = commands.add_parser("results", help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False)
@@ -360,6 +376,7 @@ def _results(commands: Any) -> None:
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new, or a recording")
     one.add_argument("--captured-at", metavar="TIME", help="when the results were known (default: the column captured_at)")
     one.add_argument("--sport", metavar="KEY", help="the sport key (default: the column sport_key)")
+    _simulated(one)
     _json(one)
 
 
@@ -461,6 +478,7 @@ def _import(options: argparse.Namespace, screen: Screen) -> int:
         time_from=options.time_from,
         name_pattern=options.name_pattern,
         answer_at=options.answer_at,
+        simulated=options.simulated,
     )
     report = import_recording(options.source, options.out, wanted, screen.progress("file"))
     screen.end_progress()
@@ -472,7 +490,8 @@ def _import(options: argparse.Namespace, screen: Screen) -> int:
 def _results_import(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.recording.results import import_results
 
-    return screen.end(import_results(options.files, options.out, captured_at=options.captured_at, sport=options.sport))
+    given = {"captured_at": options.captured_at, "sport": options.sport, "simulated": options.simulated}
+    return screen.end(import_results(options.files, options.out, **given))
 
 
 def _replay(options: argparse.Namespace, screen: Screen) -> int:
@@ -515,7 +534,8 @@ def _load(options: argparse.Namespace, screen: Screen) -> int:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         screen.progress("batch")(0, len(found))
-        summary = load_recording(options.recording, warehouse, _project(options, screen), SystemClock(), screen.batch)
+        project, mix = _project(options, screen), options.mix_sources
+        summary = load_recording(options.recording, warehouse, project, SystemClock(), screen.batch, mix_sources=mix)
     return screen.end(summary)
 
 
@@ -684,7 +704,8 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
         project = _project(options, screen)
 
         def once(at: datetime | None = None) -> IngestSummary:
-            return ingest_once(file, client, options.spool, warehouse, project, clock, conduct, screen.batch, at)
+            given = (file, client, options.spool, warehouse, project, clock, conduct, screen.batch, at)
+            return ingest_once(*given, mix_sources=options.mix_sources)
 
         summary: IngestSummary | LoopSummary = once() if options.once else ingest_on(once, file, clock, system, screen.note)
         if options.json:
@@ -723,7 +744,8 @@ def _backfill(options: argparse.Namespace, screen: Screen) -> int:
         bootstrap(warehouse)
         client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(clock))
         conduct, project = Conduct(timer=clock, workers=options.workers), _project(options, screen)
-        summary = backfill(span, client, options.spool, warehouse, project, clock, conduct, screen.note, screen.batch)
+        given = (span, client, options.spool, warehouse, project, clock, conduct, screen.note, screen.batch)
+        summary = backfill(*given, mix_sources=options.mix_sources)
     return screen.end(summary)
 
 

@@ -53,7 +53,7 @@ class ApiError(SportsMarketError):
 
 
 class ConflictError(SportsMarketError):
-    """The same batch id came with other bytes or other coverage."""
+    """What comes cannot stand beside what is there: a batch id with other bytes or coverage, or answers of another source."""
 
 
 class CheckFailed(SportsMarketError):

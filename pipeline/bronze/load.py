@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from pipeline.bronze.charges import OWN, Charge, record_charges
 from pipeline.bronze.documents import keep_document
 from pipeline.bronze.elements import hold_back
+from pipeline.bronze.sources import refuse_mixed, sources_of, wait_for_others
 from pipeline.clock import Clock
 from pipeline.contracts import strict_json
 from pipeline.contracts.answers import Finding, Judgement, contract_version, judge
@@ -48,16 +49,18 @@ class LoadedBatch:
     held: int
 
 
-def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatch:
+def load_batch(connection: Connection, batch: Batch, clock: Clock, *, mix_sources: bool = False) -> LoadedBatch:
     """Load one batch as the ingester; commits before it returns.
 
     Args:
         connection: a session of the ingester, not within a transaction.
         batch: sealed.
         clock: dates the verdicts; nothing in silver or gold depends on it.
+        mix_sources: take it even where the warehouse holds another source.
 
     Raises:
         ConflictError: ``BATCH_CONFLICT``: the warehouse has this batch id with other content; names both hashes.
+            ``SOURCES_MIXED``: it is simulated and the warehouse is not, or the other way round.
         WarehouseError: ``MONTHS_ARCHIVED``: a batch that is not known, of a month that is archived.
     """
     content = content_sha256(batch)
@@ -73,9 +76,14 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock) -> LoadedBatc
         return _known_batch(connection, batch)
 
     refuse_archived(connection, [exchange.captured_at for exchange in batch.exchanges], f"Batch {batch.batch_id}")
+    sources = sources_of(connection, batch)
+    is_first = not mix_sources and refuse_mixed(connection, sources, f"Batch {batch.batch_id}")
     connection.commit()
     judged, shape, charges = _look_at(batch)
     with connection.transaction():
+        if is_first:
+            wait_for_others(connection)
+            refuse_mixed(connection, sources, f"Batch {batch.batch_id}")
         connection.execute(
             "insert into bronze.batches (batch_id, scheduled_at, plan_id, plan, source, exchange_count, content_sha256)"
             " values (%s, %s, %s, %s, %s, %s, %s)",

@@ -84,6 +84,7 @@ class OddsApiClient:
 
     Attributes:
         clock: as given.
+        base_url: as given.
 
     Raises:
         UsageError: ``BASE_URL_INVALID``.
@@ -103,7 +104,7 @@ class OddsApiClient:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError("BASE_URL_INVALID", "The API's base URL names no http(s) host.", f"The default is {BASE_URL}.")
         self._session = session
-        self._base_url = base_url
+        self.base_url: Final = base_url
         self._secrets = () if api_key is None else (api_key,)
         # KeyAuth keeps requests from looking for another authorisation (.netrc)
         self._auth = KeyAuth(api_key) if api_key is not None else _no_auth
@@ -118,7 +119,7 @@ class OddsApiClient:
             RequestNotRecorded: the session replays, and its batch does not hold this request.
             UsageError: the request cannot be written as a URL.
         """
-        target = url(self._base_url, request)
+        target = url(self.base_url, request)
         if self._pace is not None:
             self._pace.wait()
         try:

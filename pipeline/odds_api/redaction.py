@@ -11,8 +11,10 @@ from urllib.parse import quote, quote_plus
 
 from pipeline.secret import MASK, Secret
 
-__all__ = ["KEPT_HEADERS", "Secret", "hide_keys_in_logs", "redact", "redact_bytes"]
+__all__ = ["KEPT_HEADERS", "SIMULATED_HEADER", "Secret", "hide_keys_in_logs", "redact", "redact_bytes"]
 
+# With it a server says that its answers are made up; the sandbox does. It is kept with each, so that none is taken for real.
+SIMULATED_HEADER: Final = "x-simulated"
 # Response headers worth keeping. Everything else (cookies above all) is dropped where it arrives.
 KEPT_HEADERS: Final = frozenset(
     {
@@ -25,6 +27,7 @@ KEPT_HEADERS: Final = frozenset(
         "x-requests-last",
         "x-requests-remaining",
         "x-requests-used",
+        SIMULATED_HEADER,
     }
 )
 _KEY_IN_QUERY: Final = re.compile(r"(apikey(?:=|%3d))[^&\s\"'<>)]+", re.IGNORECASE)

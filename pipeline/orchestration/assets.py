@@ -11,12 +11,14 @@ import dagster as dg
 
 from pipeline.bronze.load import load_batch
 from pipeline.bronze.numbers import BatchNumbers, batch_numbers
+from pipeline.bronze.sources import refuse_calls
 from pipeline.collect.live import Conduct
 from pipeline.collect.scheduled import collect_scheduled
 from pipeline.errors import ConflictError, RecordingError
 from pipeline.orchestration import checks
+from pipeline.orchestration.at_hand import BUNDLED_SAYS, is_bundled, live_folder
 from pipeline.orchestration.partitions import batches
-from pipeline.orchestration.resources import API_POOL, WAREHOUSE_POOL, Api, Workshop, live_folder, said
+from pipeline.orchestration.resources import API_POOL, WAREHOUSE_POOL, Api, Workshop, said
 from pipeline.orchestration.translator import SOURCES, STANDING, STORED_MODELS
 from pipeline.replay.equivalence import compare_full_refresh
 from pipeline.replay.publish import Publication, publish, refuse
@@ -83,11 +85,13 @@ def recording(context: dg.AssetExecutionContext, workshop: Workshop, api: Api) -
         held = shelf.recording_of(batch_id)
         if held is None:
             with said(), api.client(clock) as client:
+                if api.source == "live":
+                    refuse_calls(workshop.warehouse, client.base_url)
                 collect_scheduled(api.file, batch_id, client, folder, Conduct(), api.source)
-        path = str(folder if held is None else held.path)
-        context.add_asset_metadata(
-            {"path": dg.MetadataValue.path(path), "collected": held is None}, RECORDING, partition_key=batch_id
-        )
+        path = folder if held is None else held.path
+        told = {"path": dg.MetadataValue.path(str(path)), "collected": held is None}
+        marked = {"simulated": BUNDLED_SAYS} if is_bundled(path) else {}
+        context.add_asset_metadata({**told, **marked}, RECORDING, partition_key=batch_id)
     yield dg.MaterializeResult()
 
 

@@ -11,10 +11,11 @@ import dagster as dg
 from pipeline.errors import UsageError
 from pipeline.odds_api.endpoints import nearest
 from pipeline.orchestration.assets import STATEMENT_MILLISECONDS
+from pipeline.orchestration.at_hand import shelf_of
 from pipeline.orchestration.checks import NOT_MADE
 from pipeline.orchestration.definitions import defs
 from pipeline.orchestration.partitions import batches, ranges
-from pipeline.orchestration.resources import settings, shelf_of
+from pipeline.orchestration.resources import settings
 
 RANGE_START: Final = "dagster/asset_partition_range_start"
 RANGE_END: Final = "dagster/asset_partition_range_end"
@@ -81,12 +82,18 @@ def backfill(instance: dg.DagsterInstance, batch_ids: Iterable[str] | None, say:
         say: told of each run.
 
     Raises:
-        UsageError: ``BATCH_UNKNOWN``: no recording at hand holds one of them.
+        UsageError: ``BATCH_UNKNOWN``: no recording at hand holds one of them; ``NO_RECORDINGS``.
     """
     # else each event opens two or three connections to Dagster's database
     instance.optimize_for_webserver(statement_timeout=STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=5)
     held = shelf_of(settings()).batch_ids
     wanted = held if batch_ids is None else tuple(sorted(set(batch_ids)))
+    if not wanted:
+        raise UsageError(
+            "NO_RECORDINGS",
+            "There is no recording at hand. The bundled one is simulated, and is not offered beside a key or real answers.",
+            "Name the folder of a recording, or set SPORTS_MARKET_RECORDINGS_DIR.",
+        )
     for batch_id in wanted:
         if batch_id not in held:
             raise UsageError(

@@ -13,8 +13,9 @@ from pipeline.clock import UTC, SystemClock, to_iso
 from pipeline.collect.scheduled import forbidden, nothing_due, slot
 from pipeline.errors import CheckFailed, SportsMarketError
 from pipeline.orchestration import assets, checks
+from pipeline.orchestration.at_hand import live_folder
 from pipeline.orchestration.partitions import batches, newest
-from pipeline.orchestration.resources import WAREHOUSE_POOL, Api, Workshop, live_folder, said, settings
+from pipeline.orchestration.resources import WAREHOUSE_POOL, Api, Workshop, said, settings
 from pipeline.orchestration.up import docs_folder
 from pipeline.replay.publish import publish
 from pipeline.replay.quarantine import retry_answers

@@ -25,17 +25,16 @@ from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Budget
 from pipeline.odds_api.retry import Pace
 from pipeline.odds_api.simulator import SimulatedMarket, SimulatorAdapter
+from pipeline.orchestration.at_hand import shelf_of
 from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.shelf import Shelf
 from pipeline.replay.equivalence import anew_in_process
-from pipeline.resources import resource
 from pipeline.settings import Settings, check_api_key
 from pipeline.transform.apply import prepare
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.database import Server, bootstrap, resolve_server
 
-LIVE_RECORDING: Final = "live"
 # One at a time where it costs credits, and where batches are published; the lock in the warehouse holds without them.
 API_POOL: Final = "api"
 WAREHOUSE_POOL: Final = "warehouse"
@@ -68,16 +67,6 @@ def project_of(given: Settings) -> DbtProject:
 @functools.cache
 def _project(work_dir: Path) -> DbtProject:
     return DbtProject(work_dir, lambda line: None)
-
-
-def live_folder(given: Settings) -> Path:
-    """The recording that live batches are collected into."""
-    return given.state_dir.absolute() / LIVE_RECORDING
-
-
-def shelf_of(given: Settings) -> Shelf:
-    """The recordings that are taken in, and what was collected live."""
-    return Shelf((given.recordings_dir or resource("fixtures/recordings"), live_folder(given)))
 
 
 class Workshop(dg.ConfigurableResource[Any]):
@@ -199,7 +188,7 @@ class Api(dg.ConfigurableResource[Any]):
         """
         given = settings()
         if self.source == "simulated":
-            with open_session(SimulatorAdapter(SimulatedMarket(self.seed), clock)) as session:
+            with open_session(SimulatorAdapter(SimulatedMarket(self.seed), clock, says_so=True)) as session:
                 yield OddsApiClient(session, clock=clock)
         else:
             key = check_api_key(

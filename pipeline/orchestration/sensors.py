@@ -5,8 +5,9 @@ from typing import Final
 import dagster as dg
 import requests
 
+from pipeline.orchestration.at_hand import BUNDLED_SAYS, offers_bundled, shelf_of
 from pipeline.orchestration.partitions import batches, newest
-from pipeline.orchestration.resources import settings, shelf_of
+from pipeline.orchestration.resources import settings
 
 SECONDS: Final = 30
 WEBHOOK_TIMEOUT: Final = (5.0, 10.0)
@@ -21,9 +22,12 @@ WEBHOOK_TIMEOUT: Final = (5.0, 10.0)
 def recordings(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Add a partition for each sealed batch that has none."""
     known = context.instance.get_dynamic_partitions(str(batches.name))
-    new = [batch_id for batch_id in newest(shelf_of(settings()).batch_ids) if batch_id not in set(known)]
+    given = settings()
+    new = [batch_id for batch_id in newest(shelf_of(given).batch_ids) if batch_id not in set(known)]
     if not new:
         return dg.SkipReason("Every sealed batch of the recordings at hand has its partition.")
+    if offers_bundled(given):
+        context.log.info(BUNDLED_SAYS)
     return dg.SensorResult(dynamic_partitions_requests=[batches.build_add_request(new)])
 
 

@@ -17,6 +17,7 @@ import requests
 
 from pipeline.clock import Timer
 from pipeline.errors import SetupError, UsageError
+from pipeline.orchestration.at_hand import BUNDLED_SAYS, offers_bundled
 from pipeline.orchestration.home import make_home
 from pipeline.settings import Settings
 from pipeline.transform.apply import prepare
@@ -70,6 +71,8 @@ def up(settings: Settings, project: DbtProject, port: int, wait_seconds: int, ti
             say(f"Warehouse:   {reader_url(warehouse)}")
             say(f"dbt docs:    {_dbt_docs(project, warehouse, settings).as_uri()}")
             say(f"Contracts:   {_contract_docs(project, settings).as_uri()}")
+            if offers_bundled(settings):
+                say(BUNDLED_SAYS)
             say("Ctrl-C ends all of it.")
             while process.poll() is None:
                 timer.sleep(_POLL_SECONDS)

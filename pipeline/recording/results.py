@@ -88,7 +88,7 @@ class ResultsReport:
 
 
 def import_results(
-    files: Sequence[Path], out: Path, *, captured_at: str | None = None, sport: str | None = None
+    files: Sequence[Path], out: Path, *, captured_at: str | None = None, sport: str | None = None, simulated: bool = False
 ) -> ResultsReport:
     """Write the results of CSV files into a recording: one batch per capture time, one answer per sport in it.
 
@@ -99,6 +99,7 @@ def import_results(
         out: the recording's folder: new, empty, or a recording.
         captured_at: ISO time at which rows without one count as received.
         sport: sport key of rows without one.
+        simulated: the results are those of a simulated market.
 
     Raises:
         UsageError: ``RESULTS_OPTION_INVALID``, or the folder holds something else.
@@ -133,7 +134,7 @@ def import_results(
             "Nothing was imported.\n  " + "\n  ".join([*shown, *more]),
             "Mend the files and import them again.",
         )
-    batches = _batches(kept.values())
+    batches = _batches(kept.values(), simulated)
     return ResultsReport(
         rows=rows,
         results=len(kept),
@@ -293,7 +294,7 @@ def _event(row: Mapping[str, str]) -> dict[str, Any]:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _batches(results: Iterable[_Result]) -> list[Batch]:
+def _batches(results: Iterable[_Result], simulated: bool) -> list[Batch]:
     """One batch per capture time, in order of time."""
     answers: dict[str, dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
@@ -301,11 +302,10 @@ def _batches(results: Iterable[_Result]) -> list[Batch]:
     batches = []
     for captured_at, sports in sorted(answers.items()):
         at = from_iso(captured_at).astimezone(UTC)
-        plan = PlanIdentity(
-            {"kind": "import", "endpoints": ["scores"], "sports": sorted(sports), "declared": {"events": "results"}}
-        )
+        declared = {"events": "results", **({"simulated": True} if simulated else {})}
+        plan = PlanIdentity({"kind": "import", "endpoints": ["scores"], "sports": sorted(sports), "declared": declared})
         exchanges = tuple(_exchange(place, sport, events, at) for place, (sport, events) in enumerate(sorted(sports.items())))
-        batches.append(Batch(plan.batch_id(at), at, plan, "import", exchanges))
+        batches.append(Batch(plan.batch_id(at), at, plan, "simulated" if simulated else "import", exchanges))
     return batches
 
 

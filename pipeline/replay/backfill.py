@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.bronze.sources import refuse_calls
 from pipeline.clock import Clock, to_iso
 from pipeline.collect.backfill import Span, Walked, walk
 from pipeline.collect.live import Conduct
@@ -80,6 +81,8 @@ def backfill(
     conduct: Conduct,
     tell: Callable[[str], None],
     report: Callable[[BatchLine], None],
+    *,
+    mix_sources: bool = False,
 ) -> BackfillSummary:
     """Walk a span, then load what the spool holds and nobody has loaded to its end.
 
@@ -93,15 +96,23 @@ def backfill(
         conduct: how to deal with the server.
         tell: told of each snapshot that is collected.
         report: told of each batch that is loaded.
+        mix_sources: take them even where the warehouse holds another source.
 
     Raises:
+        ConflictError: ``SOURCES_MIXED``: the warehouse is a simulated one, and the API is real; no call is made.
         SportsMarketError: as ``walk`` and ``load_batches`` do.
     """
+    if not mix_sources:
+        refuse_calls(warehouse, client.base_url)
     with claimed(spool) as ours:
         if not ours:
             return BackfillSummary(spool, None, None)
         writer = spool_of(spool)
         walked = walk(span, client, writer, conduct, tell)
         left = unfinished(warehouse, writer.batch_ids)
-        load = load_batches(Recording.open(spool), left, warehouse, project, clock, report) if left else None
+        load = (
+            load_batches(Recording.open(spool), left, warehouse, project, clock, report, mix_sources=mix_sources)
+            if left
+            else None
+        )
     return BackfillSummary(spool, walked, load)

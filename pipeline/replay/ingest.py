@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from pipeline.bronze.sources import refuse_calls
 from pipeline.clock import Clock, to_iso
 from pipeline.collect.abandoned import seal_abandoned
 from pipeline.collect.live import Conduct
@@ -113,6 +114,8 @@ def ingest_once(
     conduct: Conduct,
     report: Callable[[BatchLine], None],
     scheduled_at: dt.datetime | None = None,
+    *,
+    mix_sources: bool = False,
 ) -> IngestSummary:
     """Collect the batch of this moment's slot and load it, with what else of the spool was never loaded to its end.
 
@@ -129,13 +132,17 @@ def ingest_once(
         conduct: how to deal with the server; the budget is the file's.
         report: told of each batch that is loaded.
         scheduled_at: the batch's time; None = the beginning of this moment's slot.
+        mix_sources: take it even where the warehouse holds another source.
 
     Raises:
+        ConflictError: ``SOURCES_MIXED``: the warehouse is a simulated one, and the API is real; no call is made.
         UsageError: ``PLAN_OVER_BUDGET``: it costs more than its budget even where no event is listed.
         ApiError: the key is refused, the credits are used up, or the budget forbids more. What was answered is kept.
         SportsMarketError: as ``collect`` and ``load_batches`` do.
     """
     check_cost(file)
+    if not mix_sources:
+        refuse_calls(warehouse, client.base_url)
     with claimed(spool) as ours:
         if not ours:
             return IngestSummary(spool, None, None)
@@ -145,7 +152,7 @@ def ingest_once(
 
         def load(*collected: str) -> LoadSummary:
             left = {*collected, *unfinished(warehouse, writer.batch_ids)}
-            return load_batches(Recording.open(spool), sorted(left), warehouse, project, clock, report)
+            return load_batches(Recording.open(spool), sorted(left), warehouse, project, clock, report, mix_sources=mix_sources)
 
         try:
             batch = collect_slot(file, at, client, writer, conduct, "live")

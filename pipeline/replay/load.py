@@ -69,7 +69,13 @@ class LoadSummary:
 
 
 def load_recording(
-    recording: Path, warehouse: Warehouse, project: DbtProject, clock: Clock, report: Callable[[BatchLine], None]
+    recording: Path,
+    warehouse: Warehouse,
+    project: DbtProject,
+    clock: Clock,
+    report: Callable[[BatchLine], None],
+    *,
+    mix_sources: bool = False,
 ) -> LoadSummary:
     """Load every batch of a recording that is not published yet.
 
@@ -82,14 +88,15 @@ def load_recording(
         project: the dbt project.
         clock: dates verdicts and states.
         report: told of each batch.
+        mix_sources: take it even where the warehouse holds another source.
 
     Raises:
-        ConflictError: ``BATCH_CONFLICT``: a batch id is known with other bytes.
+        ConflictError: ``BATCH_CONFLICT``: a batch id is known with other bytes; ``SOURCES_MIXED``.
         RecordingError: the recording is broken.
         WarehouseError: ``MODELS_CHANGED``.
     """
     source = Recording.open(recording)
-    summary = load_batches(source, source.batch_ids, warehouse, project, clock, report)
+    summary = load_batches(source, source.batch_ids, warehouse, project, clock, report, mix_sources=mix_sources)
     with warehouse.connect(Role.TRANSFORMER) as connection:
         return replace(summary, digests=stored_digests(connection))
 
@@ -101,6 +108,8 @@ def load_batches(
     project: DbtProject,
     clock: Clock,
     report: Callable[[BatchLine], None],
+    *,
+    mix_sources: bool = False,
 ) -> LoadSummary:
     """Load some batches of a recording, as :func:`load_recording` does; no digest is computed.
 
@@ -111,13 +120,14 @@ def load_batches(
         project: the dbt project.
         clock: dates verdicts and states.
         report: told of each batch.
+        mix_sources: take them even where the warehouse holds another source.
     """
     prepare(warehouse, project)
     published = standing = withheld = quarantined = held = failed_checks = 0
     with warehouse.connect(Role.INGESTER) as ingester:
         for done, batch in enumerate(map(source.read, batch_ids), start=1):
             started = clock.now()
-            loaded = load_batch(ingester, batch, clock)
+            loaded = load_batch(ingester, batch, clock, mix_sources=mix_sources)
             quarantined += loaded.quarantined
             held += loaded.held
             changes, detail = 0, None

@@ -18,7 +18,7 @@ from typing import Any, Final
 from pipeline.bronze.load import LoadedBatch, load_batch
 from pipeline.clock import Clock
 from pipeline.collect.collector import collect_again
-from pipeline.errors import UsageError
+from pipeline.errors import RecordingError, UsageError
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.explain import Difference, explain
 from pipeline.replay.load import apply_and_count, failure_text
@@ -231,7 +231,7 @@ class _Run:
     def _load(self, batch_id: str) -> LoadedBatch:
         collected = self.scratch / "collected"  # what was collected is what is loaded; it has served once bronze has it
         batch = collect_again(self.source.read(batch_id), RecordingWriter(collected, durable=False))
-        loaded = load_batch(self.ingester, batch, self.clock)
+        loaded = load_batch(self.ingester, batch, self.clock, mix_sources=True)  # nobody takes this database for a warehouse
         shutil.rmtree(collected)
         self.quarantined += loaded.quarantined
         self.held += loaded.held
@@ -293,7 +293,7 @@ class _Run:
         """Compare the state after the first ``prefix`` batches with its snapshot; note the new one where asked to."""
         batch_id = self.chosen[prefix - 1]
         digests = stored_digests(session)
-        wanted = self.store.read(batch_id)
+        wanted = self._wanted(batch_id)
         if self.options.update:
             # as a file has it, so that the order of rows makes no difference
             snapshot = parse(render(Snapshot(batch_id, digests, changes_at_hand(session))), batch_id)
@@ -311,6 +311,15 @@ class _Run:
             before = [found for known in self.chosen[:prefix] if (found := self.store.read(known)) is not None]
             self.differences = explain(session, before, digests)
         return "different", self.differences[0].line()
+
+    def _wanted(self, batch_id: str) -> Snapshot | None:
+        """The snapshot; one that is broken or of an earlier format is none where it is about to be written anew."""
+        try:
+            return self.store.read(batch_id)
+        except RecordingError as error:
+            if self.options.update and error.code in ("SNAPSHOT_FORMAT", "SNAPSHOT_BROKEN"):
+                return None
+            raise
 
     def finish(self) -> ReplaySummary:
         """Verify the whole, compare the views, write what --update asks for, and sum up."""

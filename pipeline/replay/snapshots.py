@@ -74,7 +74,7 @@ class SnapshotStore:
         """The snapshot of one batch, or None.
 
         Raises:
-            RecordingError: ``SNAPSHOT_BROKEN``.
+            RecordingError: as :func:`parse` does.
         """
         file = self.folder / f"{batch_id}.json"
         return parse(file.read_text(encoding="utf-8"), str(file)) if file.is_file() else None
@@ -103,7 +103,9 @@ class SnapshotStore:
         try:
             document: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise _broken(str(file), str(error)) from None
+            # --update adds to it, and cannot where it is not to be read
+            what = f"{file} cannot be read: {error}."
+            raise RecordingError("SNAPSHOT_BROKEN", what, "Restore it, or remove it and write it anew with --update.") from None
         return document
 
 
@@ -178,16 +180,12 @@ def parse(text: str, where: str) -> Snapshot:
     """The inverse of :func:`render`.
 
     Raises:
-        RecordingError: ``SNAPSHOT_BROKEN`` or ``SNAPSHOT_FORMAT``; names ``where``.
+        RecordingError: ``SNAPSHOT_BROKEN``, ``SNAPSHOT_FORMAT`` (an earlier one) or ``SNAPSHOT_FORMAT_NEWER``; names ``where``.
     """
     try:
         document = json.loads(text)
         if document["format"] != FORMAT:
-            raise RecordingError(
-                "SNAPSHOT_FORMAT",
-                f"{where} has format {document['format']}.",
-                f"This version reads format {FORMAT}: update it.",
-            )
+            raise _other_format(where, int(document["format"]))
         changes = {
             name: TableChanges(**{kind: tuple(_parse_blocks(table.get(kind, ()))) for kind in KINDS})
             for name, table in document["changes"].items()
@@ -267,6 +265,18 @@ def _row(text: str) -> Row:
 
 def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _other_format(where: str, version: int) -> RecordingError:
+    if version > FORMAT:
+        return RecordingError(
+            "SNAPSHOT_FORMAT_NEWER", f"{where} has format {version}; this version reads {FORMAT}.", "Upgrade sports-market."
+        )
+    return RecordingError(
+        "SNAPSHOT_FORMAT",
+        f"{where} has format {version}, of an earlier version; this one reads format {FORMAT}.",
+        "Write it anew with `sports-market replay RECORDING --update`, and look at what that changes.",
+    )
 
 
 def _broken(where: str, why: str) -> RecordingError:

@@ -160,6 +160,7 @@ class Event:
         home_team: whose chance the lines show; None for outrights.
         start_at: believed start.
         status: as gold.events has it.
+        source: as gold.events has it.
         changes: prices or points that changed before the start.
         chances: fair probability of the home side before the start, by book and by consensus.
         totals: the total that each book hung before the start.
@@ -173,6 +174,7 @@ class Event:
     home_team: str | None
     start_at: dt.datetime
     status: str
+    source: str
     changes: int
     chances: tuple[Stretch, ...] = ()
     totals: tuple[Stretch, ...] = ()
@@ -339,7 +341,7 @@ _EVENT: Final = """
     select
         event.event_id, event.sport_key,
         coalesce(event.away_team || ' at ' || event.home_team, sports.title, event.sport_key), event.home_team,
-        event.start_at, event.status,
+        event.start_at, event.status, event.source,
         (
             select count(*)
             from gold.price_history as history

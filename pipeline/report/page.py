@@ -216,7 +216,10 @@ def _movement(facts: Facts) -> Section:
         parts.append(
             Part(
                 event.title,
-                (f"{event.sport_key}, {_starts(event)}, {event.status}; {event.changes:,} changes before the start.",),
+                (
+                    f"{event.sport_key}, {_starts(event)}, {event.status};"
+                    f" {event.changes:,} changes before the start.{_made_up(event)}",
+                ),
                 blocks=(
                     *(Block(chart=chart) for chart in charts if chart is not None),
                     _table(
@@ -549,6 +552,10 @@ def _cut(text: str | None) -> str | None:
 
 def _starts(event: Event) -> str:
     return f"start {_time(event.start_at)} UTC"
+
+
+def _made_up(event: Event) -> str:
+    return " Simulated: neither the game nor its prices are real." if event.source == "simulated" else ""
 
 
 def _time(moment: dt.datetime) -> str:

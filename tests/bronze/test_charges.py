@@ -49,7 +49,7 @@ def batch(source: str) -> Batch:
 def test_the_ledger(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with warehouse.connect(Role.INGESTER) as ingester:
         for source in ("live", "import", "simulated"):
-            load_batch(ingester, batch(source), ManualClock(AT))
+            load_batch(ingester, batch(source), ManualClock(AT), mix_sources=True)
             load_batch(ingester, batch(source), ManualClock(AT))
     monkeypatch.setenv("SPORTS_MARKET_ROLE_PREFIX", warehouse.role_prefix)
     for name in ("SPORTS_MARKET_DATABASE_URL", "SPORTS_MARKET_ROLE_PASSWORD"):

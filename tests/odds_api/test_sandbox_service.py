@@ -14,6 +14,7 @@ from pipeline.clock import UTC, ManualClock
 from pipeline.errors import UsageError
 from pipeline.odds_api.endpoints import ENDPOINTS, cost, url
 from pipeline.odds_api.errors import ERROR_CODES, classify
+from pipeline.odds_api.redaction import SIMULATED_HEADER
 from pipeline.odds_api.request import ApiRequest
 from pipeline.odds_api.sandbox.account import RateLimit
 from pipeline.odds_api.sandbox.clock import SandboxClock
@@ -76,6 +77,13 @@ def test_every_endpoint_is_answered_as_the_market_answers() -> None:
             assert (reply.status, reply.body) == (200, MARKET.answer(request, called.time.now()).body), name
             assert header(reply, "content-type") == "application/json; charset=utf-8"
             assert credits(reply)[0] == cost(request, json.loads(reply.body))
+            assert header(reply, SIMULATED_HEADER) == "true", name
+
+
+@pytest.mark.parametrize("fault", ["401", "429=2", "500", "html", "redirect", "reset", "timeout", "cut_gzip", "drip", "change"])
+def test_whatever_goes_wrong_it_says_that_it_is_simulated(fault: str) -> None:
+    assert header(Called().get("/v4/sports", fault=fault), SIMULATED_HEADER) == "true"
+    assert header(Called().get("/nowhere"), SIMULATED_HEADER) == "true"
 
 
 def test_the_old_name_of_the_history() -> None:

@@ -324,6 +324,15 @@ def test_coverage_is_what_a_family_ever_shows(tmp_path: Path) -> None:
         assert set(dict(exchange.request.params)) <= set(ENDPOINTS[exchange.request.endpoint].params)
 
 
+def test_what_is_simulated_is_declared_and_another_plan(tmp_path: Path) -> None:
+    source = put(tmp_path / "in", {"odds/20251009T004248Z.json": [event()]})
+    _, plain = run(source, tmp_path / "plain")
+    _, declared = run(source, tmp_path / "declared", simulated=True)
+    assert ([batch.source for batch in plain], [batch.source for batch in declared]) == (["import"], ["simulated"])
+    assert plain[0].batch_id != declared[0].batch_id
+    assert plain[0].exchanges == declared[0].exchanges
+
+
 def test_declared_coverage_wins(tmp_path: Path) -> None:
     source = put(tmp_path / "in", {"odds/20251009T000000Z.json": [event(book="betmgm")]})
     _, batches = run(source, tmp_path / "books", books="fanduel, bovada", markets="totals,h2h")

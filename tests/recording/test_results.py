@@ -69,6 +69,14 @@ def test_a_row_becomes_what_the_api_would_have_answered(tmp_path: Path) -> None:
     ]
 
 
+def test_results_of_a_simulated_market_are_declared(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", GAME)
+    for name, simulated, source in (("real", False, "import"), ("made_up", True, "simulated")):
+        import_results([file], tmp_path / name, captured_at=KNOWN, simulated=simulated)
+        assert [batch.source for batch in Recording.open(tmp_path / name).batches()] == [source]
+    assert Recording.open(tmp_path / "real").batch_ids != Recording.open(tmp_path / "made_up").batch_ids
+
+
 def test_a_batch_per_time_and_an_answer_per_sport(tmp_path: Path) -> None:
     other = {
         **GAME,

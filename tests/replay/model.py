@@ -127,6 +127,7 @@ class Answer:
     odds_format: str
     document: Any
     events: tuple[Mapping[str, Any], ...]
+    source: str
     # what it does not tell as it is held back: (event,), (event, book or None) or (event, book, market)
     held_back: frozenset[tuple[str | None, ...]] = frozenset()
 
@@ -195,6 +196,7 @@ def open_answers(
                     exchange.request.param("oddsFormat") or "decimal",
                     document,
                     events,
+                    "simulated" if batch.source == "simulated" or "x-simulated" in dict(exchange.headers) else "the_odds_api",
                     frozenset(
                         (each.event_id,)
                         if each.kind == "event"
@@ -1163,6 +1165,7 @@ class Gold:
                 "has_outrights": any(
                     bool((a.event(event_id) or {}).get("has_outrights")) for a in answers if a.endpoint != "scores"
                 ),
+                "source": min(a.source for a in answers),  # of the two words the simulated one comes first
                 "commence_time_first": parse_time(first["commence_time"]),
                 "commence_time_latest": parse_time(last["commence_time"]),
                 "start_at": start,

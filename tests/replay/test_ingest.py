@@ -83,6 +83,10 @@ def test_a_live_run_through_faults_and_its_replay_end_alike(tmp_path: Path, data
         assert done.batch is not None and done.load is not None and done.exit_code == 0
         assert done.batch.scheduled_at == dt.datetime(2026, 1, 4, 17, 0, tzinfo=UTC)
         assert done.failures == {"EVENT_NOT_FOUND": 1}
+        # collected live, and known for what it is
+        assert done.batch.source == "live"
+        with warehouse.connect(Role.READER) as reader:
+            assert reader.execute("select distinct source from gold.events").fetchall() == [("simulated",)]
         assert done.to_json()["attempts"] - done.to_json()["requests"] == 5
         assert done.bill.differing == ()
         # what the server charged is what the run knows of, and no more than it doubts

@@ -188,8 +188,10 @@ def test_a_broken_snapshot_is_named(text: str) -> None:
 
 
 def test_a_snapshot_of_another_format_is_refused() -> None:
-    with pytest.raises(RecordingError, match="SNAPSHOT_FORMAT"):
+    with pytest.raises(RecordingError, match=r"^SNAPSHOT_FORMAT: here.*sports-market replay RECORDING --update"):
         parse('{"format": 2, "batch_id": "a", "digests": {}, "changes": {}}', "here")
+    with pytest.raises(RecordingError, match=r"^SNAPSHOT_FORMAT_NEWER: here.*Upgrade"):
+        parse('{"format": 1000, "batch_id": "a", "digests": {}, "changes": {}}', "here")
 
 
 def test_the_store_leaves_others_alone(tmp_path: Path) -> None:

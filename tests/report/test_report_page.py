@@ -178,7 +178,7 @@ def test_a_line_is_broken_where_no_quote_stood() -> None:
         Stretch("fanduel", at(2), at(3), Decimal("0.6")),
         Stretch("fanduel", at(5), at(6), Decimal("0.55")),
     )
-    event = Event("e", "s", "Away at Home", "Home", at(6), "listed", 2, chances=stretches)
+    event = Event("e", "s", "Away at Home", "Home", at(6), "listed", "the_odds_api", 2, chances=stretches)
     chart = chances_chart("c", event)
     assert chart is not None
     [line] = json.loads(chart.figure)["data"]

@@ -148,6 +148,7 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         "update gold.events set commence_time_latest = commence_time_latest + interval '1 second'",
     ),
     ("events: the sport is that of the latest answer", "update gold.events set sport_key = 'chess'"),
+    ("events: it is simulated where an answer that shows it is", "update gold.events set source = 'simulated'"),
     (
         "events: last_seen_at is null while it is listed, else the last listing's",
         "update gold.events set last_seen_at = first_seen_at",

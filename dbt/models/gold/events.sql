@@ -68,6 +68,20 @@ listings as (
     group by touched.event_id
 ),
 
+-- one simulated answer is enough
+sources as (
+    select
+        touched.event_id,
+        case
+            when exists (
+                select 1 from {{ ref('event_sightings') }} as s
+                where s.event_id = touched.event_id and s.captured_at >= touched.seen_from and s.source = 'simulated'
+            ) then 'simulated'
+            else 'the_odds_api'
+        end as source
+    from touched
+),
+
 gathered as (
     select
         latest.event_id,
@@ -75,6 +89,7 @@ gathered as (
         latest.home_team,
         latest.away_team,
         kinds.has_outrights,
+        sources.source,
         firsts.commence_time as commence_time_first,
         latest.commence_time as commence_time_latest,
         coalesce(override.start_at, starts.start_as_known) as start_at,
@@ -90,6 +105,7 @@ gathered as (
     from latest
     join firsts on firsts.event_id = latest.event_id
     join kinds on kinds.event_id = latest.event_id
+    join sources on sources.event_id = latest.event_id
     join starts on starts.event_id = latest.event_id
     left join listings on listings.event_id = latest.event_id
     left join {{ ref('results') }} as results on results.event_id = latest.event_id
@@ -102,6 +118,7 @@ select
     home_team,
     away_team,
     has_outrights,
+    source,
     commence_time_first,
     commence_time_latest,
     start_at,

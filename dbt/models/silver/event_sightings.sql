@@ -3,6 +3,7 @@
     scope=rows_of_pending(),
     by_month=true,
     indexes=[{'columns': ['event_id', 'captured_at']}, {'columns': ['sport_key', 'captured_at']}],
+    when_made=["create index on silver.event_sightings (event_id, captured_at) where source = 'simulated'"],
 ) }}
 -- Every event that an admitted answer shows, once per answer, with the books and markets it shows for it.
 with odds_rows as (
@@ -64,28 +65,31 @@ sighted as (
 )
 
 select
-    exchange_id,
-    event_id,
-    endpoint,
-    place,
-    body_sha256,
-    moment_at,
-    captured_at,
-    sport_key,
-    sport_title,
-    commence_time,
-    home_team,
-    away_team,
-    has_outrights,
-    books,
-    book_markets,
-    shows_odds,
+    sighted.exchange_id,
+    sighted.event_id,
+    sighted.endpoint,
+    sighted.place,
+    sighted.body_sha256,
+    sighted.moment_at,
+    sighted.captured_at,
+    sighted.sport_key,
+    sighted.sport_title,
+    sighted.commence_time,
+    sighted.home_team,
+    sighted.away_team,
+    sighted.has_outrights,
+    sighted.books,
+    sighted.book_markets,
+    sighted.shows_odds,
     -- each kind of source has its own idea of the start; at one time they are read in this order
     case
-        when endpoint in ('events', 'historical_events') then 1
-        when endpoint in ('odds', 'historical_odds') then 2
-        when endpoint in ('event_odds', 'historical_event_odds') then 3
-        when endpoint = 'event_markets' then 4
+        when sighted.endpoint in ('events', 'historical_events') then 1
+        when sighted.endpoint in ('odds', 'historical_odds') then 2
+        when sighted.endpoint in ('event_odds', 'historical_event_odds') then 3
+        when sighted.endpoint = 'event_markets' then 4
         else 5
-    end as source_rank
+    end as source_rank,
+    ops.source_of(batches.source, exchanges.headers) as source
 from sighted
+join {{ source('bronze', 'exchanges') }} as exchanges on exchanges.exchange_id = sighted.exchange_id
+join {{ source('bronze', 'batches') }} as batches on batches.batch_id = exchanges.batch_id

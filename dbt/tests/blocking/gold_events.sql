@@ -23,7 +23,12 @@ checked as materialized (
         listing.is_open,
         listing.unlisted_at,
         listing.last_listed_at,
-        result.completed as is_completed
+        result.completed as is_completed,
+        exists (
+            select 1
+            from {{ ref('event_sightings') }} as s
+            where s.event_id = touched.event_id and s.captured_at >= touched.seen_from and s.source = 'simulated'
+        ) as is_simulated
     from touched
     left join lateral (
         select e.* from {{ ref('events') }} as e where e.event_id = touched.event_id offset 0
@@ -208,6 +213,7 @@ cross join lateral (
         (c.commence_time_first, c.commence_time_latest) = (c.earliest_start, c.latest_start)
     ),
     ('the sport is that of the latest answer', c.sport_key = c.latest_sport),
+    ('it is simulated where an answer that shows it is', c.source = case when c.is_simulated then 'simulated' else 'the_odds_api' end),
     ('last_seen_at is null while it is listed, else the last listing''s', c.last_seen_at is not distinct from case when not c.is_open then c.last_listed_at end),
     ('an event with a start and a start walk', c.start_as_known is not null),
     (

@@ -6,12 +6,13 @@ import datetime as dt
 import json
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import format_datetime
 from typing import Any, Final
 
 from pipeline.clock import UTC, Timer, to_iso
 from pipeline.odds_api.endpoints import url
+from pipeline.odds_api.redaction import SIMULATED_HEADER
 from pipeline.odds_api.sandbox.account import Account, RateLimit
 from pipeline.odds_api.sandbox.clock import SandboxClock
 from pipeline.odds_api.sandbox.faults import Fault, FaultScript, parse_fault
@@ -22,6 +23,7 @@ from pipeline.secret import Secret
 
 DEFAULT_CREDITS: Final = 100_000
 CALLS_KEPT: Final = 10_000
+_SIMULATED: Final = (SIMULATED_HEADER, "true")
 _JSON: Final = ("content-type", "application/json; charset=utf-8")
 
 
@@ -82,7 +84,7 @@ class Sandbox:
         self._changed = 0
 
     def answer(self, method: str, path: str, query: str = "", fault: str | None = None) -> Reply:
-        """Answer one call.
+        """Answer one call; each answer bears the header that it is simulated.
 
         Args:
             method: HTTP method.
@@ -93,6 +95,10 @@ class Sandbox:
         Raises:
             UsageError: ``FAULT_INVALID``: the call asks for one that is not there.
         """
+        reply = self._answer(method, path, query, fault)
+        return replace(reply, headers=(*reply.headers, _SIMULATED))
+
+    def _answer(self, method: str, path: str, query: str, fault: str | None) -> Reply:
         now = self.clock.now()
         self.account = self.account.at(_month(now))
         try:

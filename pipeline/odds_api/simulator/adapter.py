@@ -12,6 +12,7 @@ from requests.structures import CaseInsensitiveDict
 
 from pipeline.clock import Clock
 from pipeline.odds_api.endpoints import endpoint, envelope_time, parse_url
+from pipeline.odds_api.redaction import SIMULATED_HEADER
 from pipeline.odds_api.simulator.market import SimulatedMarket
 
 
@@ -22,10 +23,13 @@ class SimulatorAdapter(BaseAdapter):
         market: the market.
         clock: tells when a request is made; the response's ``captured_at`` is that time. A historical answer bears the
             time of its envelope instead, as a live one does.
+        says_so: whether each answer bears the header that it is simulated: for a spool that real answers may come into too.
+            Without it the recording's batches must say it.
     """
 
-    def __init__(self, market: SimulatedMarket, clock: Clock) -> None:
+    def __init__(self, market: SimulatedMarket, clock: Clock, *, says_so: bool = False) -> None:
         super().__init__()
+        self._marks = {SIMULATED_HEADER: "true"} if says_so else {}
         self._market = market
         self._clock = clock
 
@@ -48,7 +52,7 @@ class SimulatorAdapter(BaseAdapter):
         answer = self._market.answer(asked, moment)
         response = requests.Response()
         response.status_code = answer.status
-        response.headers = CaseInsensitiveDict(answer.headers)
+        response.headers = CaseInsensitiveDict({**dict(answer.headers), **self._marks})
         response.raw = io.BytesIO(answer.body)
         response._content = answer.body
         response.encoding = "utf-8"

@@ -113,7 +113,8 @@ def copy_bodies(
 
 
 def _seal(writer: RecordingWriter, identity: PlanIdentity, batch: PlannedBatch, spool: Spool) -> None:
-    target = writer.begin(batch.batch_id, batch.at, identity, "import")
+    source = "simulated" if identity.document["declared"].get("simulated") else "import"
+    target = writer.begin(batch.batch_id, batch.at, identity, source)
     # What an interrupted import left costs nothing to make anew, and may be of other files.
     target.discard()
     try:

@@ -40,6 +40,7 @@ class ImportOptions:
         time_pointer: JSON pointer of the time in the file, where ``time_from`` is ``body``.
         name_pattern: how names bear their times; None = in any of the usual ways.
         answer_at: JSON pointer of the answer in a wrapper; None = a file is the answer.
+        simulated: the answers are made up. Nothing in them tells, so what is not declared is taken for The Odds API's.
     """
 
     endpoint: str | None = None
@@ -55,6 +56,7 @@ class ImportOptions:
     time_pointer: str = ""
     name_pattern: NamePattern | None = None
     answer_at: str | None = None
+    simulated: bool = False
 
     @classmethod
     def parse(
@@ -71,6 +73,7 @@ class ImportOptions:
         time_from: str | None = None,
         name_pattern: str | None = None,
         answer_at: str | None = None,
+        simulated: bool = False,
     ) -> ImportOptions:
         """The options from the texts of a command line.
 
@@ -86,6 +89,7 @@ class ImportOptions:
             time_from: ``name``, ``folder``, ``mtime`` or ``body:POINTER``.
             name_pattern: see :class:`~pipeline.recording.imports.times.NamePattern`.
             answer_at: a JSON pointer.
+            simulated: whether the answers are made up.
 
         Raises:
             UsageError: ``UNKNOWN_ENDPOINT``, ``UNKNOWN_REGION``, ``ASKED_NOT_FOUND``, ``ASKED_UNKNOWN_KEY``,
@@ -122,6 +126,7 @@ class ImportOptions:
             time_pointer=pointer,
             name_pattern=_name_pattern(name_pattern, kind),
             answer_at=None if answer_at is None else _pointer("--answer-at", answer_at),
+            simulated=simulated,
         )
 
     @property
@@ -134,6 +139,7 @@ class ImportOptions:
             "bookmakers": sorted(set(self.books)),
             "regions": sorted(set(self.regions)),
             "asked": [asked.to_json() for asked in self.asked],
+            "simulated": self.simulated,
         }
         return {name: value for name, value in given.items() if value}
 
