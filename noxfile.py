@@ -85,6 +85,13 @@ def lineage(session: nox.Session) -> None:
 
 
 @nox.session
+def program(session: nox.Session) -> None:
+    """Write dbt/program.json anew: the statements of a batch, as dbt renders them. A test says when it is due."""
+    _install(session, "requirements.txt")
+    session.run("python", "-m", "pipeline.transform.render")
+
+
+@nox.session
 def mutation(session: nox.Session) -> None:
     """The mutation score: every rule of the contracts fires on what is broken, and on nothing good."""
     _install(session, "requirements.txt")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from pipeline.replay.progress import BatchLine
     from pipeline.secret import Secret
+    from pipeline.transform.engine import Engine
     from pipeline.transform.project import DbtProject
     from pipeline.warehouse.connect import Warehouse
     from pipeline.warehouse.database import Server
@@ -176,7 +177,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--keep", action="store_true", help="keep that database, and say where it is")
     one.add_argument("--order", choices=("recorded", "reversed", "shuffled"), default="recorded", help="order of the batches")
     one.add_argument("--seed", metavar="S", type=int, default=0, help="of the shuffle (default: 0)")
-    one.add_argument("--step", metavar="N", type=_at_least(0), default=1, help="batches per dbt run; 0 = all at once")
+    one.add_argument("--step", metavar="N", type=_at_least(0), default=1, help="batches per run; 0 = all at once")
+    _engines(one)
     one.add_argument("--require-snapshots", action="store_true", help="a state without a snapshot is a difference")
     one.add_argument("--update", action="store_true", help="write the snapshots, and show what changes")
 
@@ -185,6 +187,7 @@ def parser() -> argparse.ArgumentParser:
     _mix_sources(one)
     _database_url(one)
     _json(one)
+    _engines(one)
 
     one = _command(commands, "verify", _verify, "recompute digests and reconciliation of a standing warehouse")
     _database_url(one)
@@ -219,7 +222,7 @@ def parser() -> argparse.ArgumentParser:
         "--recording", metavar="DIR", type=Path, help="replay this recording in a database of its own, and report on it"
     )
     one.add_argument(
-        "--step", metavar="N", type=_at_least(0), default=1, help="of --recording: batches per dbt run; 0 = all at once"
+        "--step", metavar="N", type=_at_least(0), default=1, help="of --recording: batches per run; 0 = all at once"
     )
     one.add_argument("--event", metavar="ID", action="append", default=[], help="an event to show; repeatable")
     one.add_argument("--sport", metavar="KEY", help="only events and holds of this sport")
@@ -380,6 +383,11 @@ def _results(commands: Any) -> None:
     _json(one)
 
 
+def _engines(one: argparse.ArgumentParser) -> None:
+    text = "what runs the SQL: the program that dbt rendered once, or dbt itself, the judge of it (default: program)"
+    one.add_argument("--engine", choices=("program", "dbt"), default="program", help=text)
+
+
 def _quarantine(commands: Any) -> None:
     text = "answers, and elements of them, that their contract refuses"
     group = commands.add_parser("quarantine", help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False)
@@ -519,7 +527,7 @@ def _replay(options: argparse.Namespace, screen: Screen) -> int:
         _scratch(options) as scratch,
     ):
         screen.progress("batch")(0, min(len(found), options.batches or len(found)))
-        summary = replay(recording, warehouse, _project(options, screen), SystemClock(), wanted, scratch, screen.batch)
+        summary = replay(recording, warehouse, _engine(options, screen), SystemClock(), wanted, scratch, screen.batch)
     return screen.end(summary)
 
 
@@ -534,8 +542,8 @@ def _load(options: argparse.Namespace, screen: Screen) -> int:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         screen.progress("batch")(0, len(found))
-        project, mix = _project(options, screen), options.mix_sources
-        summary = load_recording(options.recording, warehouse, project, SystemClock(), screen.batch, mix_sources=mix)
+        engine, mix = _engine(options, screen), options.mix_sources
+        summary = load_recording(options.recording, warehouse, engine, SystemClock(), screen.batch, mix_sources=mix)
     return screen.end(summary)
 
 
@@ -543,7 +551,7 @@ def _verify(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.replay.verify import verify
 
     with _server(options, screen) as server:
-        report = verify(server.warehouse(), _project(options, screen))
+        report = verify(server.warehouse(), _engine(options, screen))
     return screen.end(report)
 
 
@@ -554,7 +562,7 @@ def _rebuild(options: argparse.Namespace, screen: Screen) -> int:
     with _server(options, screen) as server:
         warehouse = server.warehouse()
         bootstrap(warehouse)
-        rebuild(warehouse, _project(options, screen))
+        rebuild(warehouse, _engine(options, screen))
     screen.tell(f"Silver and gold of {warehouse.place} were built anew from bronze.")
     return 0
 
@@ -576,7 +584,7 @@ def _archive(options: argparse.Namespace, screen: Screen) -> int:
         bootstrap(warehouse)
         show = screen.progress("batch")
         if before is None:
-            return screen.end(restore(warehouse, _project(options, screen), since, options.out, show))
+            return screen.end(restore(warehouse, _engine(options, screen), since, options.out, show))
         out = options.out or Path("archive")
         return screen.end(
             archive(warehouse, before, out, SystemClock(), drop=options.drop, dry_run=options.dry_run, progress=show)
@@ -605,7 +613,7 @@ def _report(options: argparse.Namespace, screen: Screen) -> int:
     ):
         screen.progress("batch")(0, len(found))
         how = ReplayOptions(step=options.step)
-        summary = replay(options.recording, warehouse, _project(options, screen), SystemClock(), how, scratch, screen.batch)
+        summary = replay(options.recording, warehouse, _engine(options, screen), SystemClock(), how, scratch, screen.batch)
         screen.end_progress()
         written = write_report(warehouse, wanted, options.out, summary)
     screen.tell(f"{options.out}: {written}")
@@ -701,10 +709,10 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
         bootstrap(warehouse)
         client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(system))
         conduct = Conduct(timer=system, workers=options.workers)
-        project = _project(options, screen)
+        engine = _engine(options, screen)
 
         def once(at: datetime | None = None) -> IngestSummary:
-            given = (file, client, options.spool, warehouse, project, clock, conduct, screen.batch, at)
+            given = (file, client, options.spool, warehouse, engine, clock, conduct, screen.batch, at)
             return ingest_once(*given, mix_sources=options.mix_sources)
 
         summary: IngestSummary | LoopSummary = once() if options.once else ingest_on(once, file, clock, system, screen.note)
@@ -743,8 +751,8 @@ def _backfill(options: argparse.Namespace, screen: Screen) -> int:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(clock))
-        conduct, project = Conduct(timer=clock, workers=options.workers), _project(options, screen)
-        given = (span, client, options.spool, warehouse, project, clock, conduct, screen.note, screen.batch)
+        conduct, engine = Conduct(timer=clock, workers=options.workers), _engine(options, screen)
+        given = (span, client, options.spool, warehouse, engine, clock, conduct, screen.note, screen.batch)
         summary = backfill(*given, mix_sources=options.mix_sources)
     return screen.end(summary)
 
@@ -829,7 +837,7 @@ def _decide(options: argparse.Namespace, screen: Screen, decide: Callable[..., S
     from pipeline.clock import SystemClock
 
     with _server(options, screen) as server:
-        summary = decide(server.warehouse(), _project(options, screen), *wanted, SystemClock(), screen.batch)
+        summary = decide(server.warehouse(), _engine(options, screen), *wanted, SystemClock(), screen.batch)
     return screen.end(summary)
 
 
@@ -878,7 +886,7 @@ def _contracts_score(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.replay.mutation import mutation_score
 
     with _server(options, screen) as server, _database_of_its_own(server, False, screen) as warehouse:
-        score = mutation_score(warehouse, _project(options, screen), SystemClock())
+        score = mutation_score(warehouse, _engine(options, screen), SystemClock())
     return screen.end(score)
 
 
@@ -904,6 +912,15 @@ def _server(options: argparse.Namespace, screen: Screen) -> Server:
     from pipeline.warehouse.database import resolve_server
 
     return resolve_server(_settings(options), screen.note)
+
+
+def _engine(options: argparse.Namespace, screen: Screen) -> Engine:
+    """What runs the project's SQL: the program that dbt rendered, or dbt itself where that is asked for."""
+    if getattr(options, "engine", "program") == "dbt":
+        return _project(options, screen)
+    from pipeline.transform.program import load_program
+
+    return load_program(_settings(options).state_dir.absolute() / "dbt", screen.note)
 
 
 def _project(options: argparse.Namespace, screen: Screen) -> DbtProject:

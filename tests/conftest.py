@@ -7,9 +7,9 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -20,6 +20,7 @@ from pipeline.warehouse.database import Server, bootstrap, resolve_server
 from pipeline.warehouse.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
+    from pipeline.transform.program import Program
     from pipeline.transform.project import DbtProject
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
@@ -175,17 +176,50 @@ def warehouse(server: Server, template: Warehouse, clone_names: Iterator[str]) -
     server.drop_database(made)
 
 
+class Project:
+    """The project as users run it, by its program; and, for what only dbt can tell, dbt: ``manifest()``, ``invoke(…)``.
+
+    Attributes:
+        program: an engine.
+        dbt: the other one, the judge. Parsed once per run on first use.
+    """
+
+    def __init__(self, program: Program, dbt: DbtProject) -> None:
+        self.program = program
+        self.dbt = dbt
+
+    def run(self, *arguments: Any) -> Any:
+        """As the program does."""
+        return self.program.run(*arguments)
+
+    def fingerprints(self) -> Mapping[str, str]:
+        """Of the program."""
+        return self.program.fingerprints()
+
+    def scopes(self) -> Mapping[str, str]:
+        """Of the program."""
+        return self.program.scopes()
+
+    def views(self) -> tuple[str, ...]:
+        """Of the program."""
+        return self.program.views()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.dbt, name)
+
+
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
-    """The dbt project, parsed once per run on first use. It serves any number of databases, one after another."""
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project. It serves any number of databases, one after another."""
+    from pipeline.transform.program import load_program
     from pipeline.transform.project import DbtProject
 
-    return DbtProject(tmp_path_factory.mktemp("dbt"), lambda line: None)
+    work_dir = tmp_path_factory.mktemp("dbt")
+    return Project(load_program(work_dir, print), DbtProject(work_dir, lambda line: None))
 
 
-def with_parse(state_dir: Path, project: DbtProject) -> Path:
-    """Make a state folder whose processes find the dbt project parsed, as a user's do after the first."""
-    project.manifest()
+def with_parse(state_dir: Path, project: Project) -> Path:
+    """Make a state folder whose processes find what this one has of dbt, as a user's do after the first."""
     state_dir.mkdir(exist_ok=True)
     (state_dir / "dbt").symlink_to(project.work_dir)
     return state_dir

@@ -116,7 +116,7 @@
         {%- call statement('any_joins') %}set local enable_nestloop = on{% endcall -%}
     {%- endif -%}
     {#- what is read next in this transaction is planned by what stands there now -#}
-    {%- if load_result('main')['data'][0][0] >= 5000 -%}
+    {%- if load_result('main')['data'][0][0] >= env_var('SPORTS_MARKET_DBT_GROWN', '5000') | int -%}
         {%- call statement('analyze') -%}
             {%- if by_month -%}
                 select ops.analyze_months('{{ target.schema }}.{{ target.identifier }}', {{ months_of_pending() }})

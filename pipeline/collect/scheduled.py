@@ -38,9 +38,21 @@ def slot(now: dt.datetime, every: dt.timedelta) -> dt.datetime:
 
 @contextlib.contextmanager
 def claimed(spool: Path) -> Iterator[bool]:
-    """Whether this run has the spool to itself; the system lets go of it however the run ends."""
-    spool.mkdir(parents=True, exist_ok=True)
-    with (spool / ".lock").open("w") as lock:
+    """Whether this run has the spool to itself; the system lets go of it however the run ends.
+
+    Raises:
+        SetupError: ``SPOOL_NOT_WRITABLE``.
+    """
+    try:
+        spool.mkdir(parents=True, exist_ok=True)
+        opened = (spool / ".lock").open("w")
+    except OSError as error:
+        raise SetupError(
+            "SPOOL_NOT_WRITABLE",
+            f"The spool {spool} cannot be written: {error.strerror}.",
+            "Nothing was asked. Check the folder and its permissions, or name another.",
+        ) from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -149,7 +149,7 @@ def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any
                     found = (checks.loaded(batch_id), checks.quarantine(batch_id, numbers), checks.drift(batch_id, numbers))
                     checks.tell(context, *found)
                 if publishes:
-                    one = publish(opened.warehouse, workshop.project, batch_id, shelf.recording_of(batch_id), workshop.clock)
+                    one = publish(opened.warehouse, workshop.engine, batch_id, shelf.recording_of(batch_id), workshop.clock)
                     done[batch_id] = one
                     for key in sorted(context.selected_asset_keys) if one.published else ():
                         if tuple(key.path) not in BRONZE:
@@ -181,7 +181,7 @@ def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any
 def full_refresh(workshop: Workshop) -> Iterator[Any]:
     """Rebuild elsewhere, and compare the digests; where months are archived that cannot be done, and is no failure."""
     with said():
-        prepare(workshop.warehouse, workshop.project)
+        prepare(workshop.warehouse, workshop.engine)
         with workshop.warehouse.connect(Role.TRANSFORMER) as session:
             archived = ", ".join(map(month_text, archived_months(session)))
         if archived:

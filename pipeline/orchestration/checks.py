@@ -128,8 +128,8 @@ WHOLE: Final = {
 def whole_tables(context: dg.AssetCheckExecutionContext, workshop: Workshop) -> Iterator[dg.AssetCheckResult]:
     """Dbt's tests of whole tables, every digest from all rows, and bronze, silver and gold reconciled."""
     with said():
-        prepare(workshop.warehouse, workshop.project)
-        report = verify(workshop.warehouse, workshop.project)
+        prepare(workshop.warehouse, workshop.engine)
+        report = verify(workshop.warehouse, workshop.engine)
     for result in report.checks:
         key = WHOLE.get(result.name)
         if key is not None and key in context.selected_asset_check_keys:
@@ -156,7 +156,7 @@ def contract_suites(context: dg.AssetCheckExecutionContext, workshop: Workshop) 
 
     wanted = {key.name for key in context.selected_asset_check_keys}
     with said():
-        prepare(workshop.warehouse, workshop.project)
+        prepare(workshop.warehouse, workshop.engine)
         report = run(workshop.warehouse, [each for path, each in CONTRACTS.items() if "_".join(("suite", *path)) in wanted])
     for suite in report.suites:
         broken = [f"{each.rule}: {each.failing} rows, the first {each.example}" for each in suite.broken]

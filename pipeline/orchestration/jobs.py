@@ -72,7 +72,7 @@ def replay_recording(context: dg.OpExecutionContext, config: ReplayConfig, works
         try:
             bootstrap(warehouse)
             options = ReplayOptions(order=config.order, step=config.step)
-            summary = replay(folder, warehouse, workshop.project, workshop.clock, options, Path(scratch), lambda line: None)
+            summary = replay(folder, warehouse, workshop.engine, workshop.clock, options, Path(scratch), lambda line: None)
         finally:
             server.drop_database(warehouse)
         _tell(context, summary.to_json())
@@ -86,11 +86,11 @@ def replay_recording(context: dg.OpExecutionContext, config: ReplayConfig, works
 def rebuild_and_compare(context: dg.OpExecutionContext, workshop: Workshop) -> None:
     """Rebuild silver and gold from bronze where they stand, and compare each table with what stood there."""
     with said():
-        warehouse, project = workshop.warehouse, workshop.project
-        prepare(warehouse, project)
+        warehouse, engine = workshop.warehouse, workshop.engine
+        prepare(warehouse, engine)
         with transformer_session(warehouse) as session:
             before = recomputed_digests(session)
-        rebuild(warehouse, project)
+        rebuild(warehouse, engine)
         with transformer_session(warehouse) as session:
             after = recomputed_digests(session)
         differing = sorted(name for name in before if before[name] != after[name])
@@ -110,12 +110,12 @@ def retry_quarantine(context: dg.OpExecutionContext, workshop: Workshop) -> None
     The checks of these batches' partitions are told anew.
     """
     with said():
-        opened, project, clock = workshop.warehouse, workshop.project, workshop.clock
-        prepare(opened, project)
-        summary = retry_answers(opened, project, Selection(), clock, lambda line: None)
+        opened, engine, clock = workshop.warehouse, workshop.engine, workshop.clock
+        prepare(opened, engine)
+        summary = retry_answers(opened, engine, Selection(), clock, lambda line: None)
         _tell(context, summary.to_json())
         for batch_id in sorted({each.batch_id for each in summary.answers if each.outcome == "released"}):
-            one = publish(opened, project, batch_id, workshop.shelf.recording_of(batch_id), clock)
+            one = publish(opened, engine, batch_id, workshop.shelf.recording_of(batch_id), clock)
             with opened.connect(Role.INGESTER) as ingester:
                 numbers = batch_numbers(ingester, batch_id)
             checks.tell(context, checks.quarantine(batch_id, numbers), *checks.published(batch_id, one))
@@ -130,7 +130,7 @@ def write_docs(context: dg.OpExecutionContext, workshop: Workshop) -> None:
 
     with said():
         warehouse, project, folder = workshop.warehouse, workshop.project, docs_folder(workshop.settings)
-        prepare(warehouse, project)
+        prepare(warehouse, workshop.engine)
         pages = {
             "dbt": write_dbt_docs(project, warehouse, folder / "dbt"),
             "contracts": docs(project.manifest(), folder / "contracts"),

@@ -31,6 +31,8 @@ from pipeline.recording.shelf import Shelf
 from pipeline.replay.equivalence import anew_in_process
 from pipeline.settings import Settings, check_api_key
 from pipeline.transform.apply import prepare
+from pipeline.transform.engine import Engine
+from pipeline.transform.program import load_program
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.database import Server, bootstrap, resolve_server
@@ -69,6 +71,16 @@ def _project(work_dir: Path) -> DbtProject:
     return DbtProject(work_dir, lambda line: None)
 
 
+def engine_of(given: Settings) -> Engine:
+    """The program that dbt rendered, read at most once per process."""
+    return _program(given.state_dir.absolute() / "dbt")
+
+
+@functools.cache
+def _program(work_dir: Path) -> Engine:
+    return load_program(work_dir, lambda line: None)
+
+
 class Workshop(dg.ConfigurableResource[Any]):
     """The warehouse, the dbt project and the recordings, opened on first use and let go at the end of the run.
 
@@ -104,6 +116,11 @@ class Workshop(dg.ConfigurableResource[Any]):
         return project_of(self.settings)
 
     @property
+    def engine(self) -> Engine:
+        """What runs the project's SQL: the program that dbt rendered."""
+        return engine_of(self.settings)
+
+    @property
     def shelf(self) -> Shelf:
         """The recordings, as they are now."""
         return shelf_of(self.settings)
@@ -126,11 +143,12 @@ class Workshop(dg.ConfigurableResource[Any]):
         found: Warehouse = self._opened["warehouse"]
         return found
 
-    def make_anew(self, warehouse: Warehouse, project: DbtProject) -> None:
+    def make_anew(self, warehouse: Warehouse, engine: Engine) -> None:
         """Compute silver and gold of a database from its bronze, by what :attr:`dbt` says; see ``compare_full_refresh``."""
         if self.dbt == "in_process":
-            anew_in_process(warehouse, project)
+            anew_in_process(warehouse, engine)
             return
+        project = self.project
         project.manifest()  # dbt's packages are there from now on
         directory = str(project.directory)
         with project.environment(warehouse.dbt_env(Role.TRANSFORMER)):
@@ -143,7 +161,7 @@ class Workshop(dg.ConfigurableResource[Any]):
     def opened(self) -> Iterator[Opened]:
         """The warehouse with silver's and gold's relations, and a session that loads."""
         warehouse = self.warehouse
-        prepare(warehouse, self.project)
+        prepare(warehouse, self.engine)
         with warehouse.connect(Role.INGESTER) as ingester:
             yield Opened(warehouse, ingester)
 

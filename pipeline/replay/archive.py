@@ -25,7 +25,7 @@ from pipeline.errors import RecordingError, UsageError, WarehouseError
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording, RecordingWriter, content_sha256
 from pipeline.transform.apply import prepare, restore_silver, take_transform_lock
-from pipeline.transform.project import DbtProject
+from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.months import archived_months, following, month_of, month_text
 
@@ -174,7 +174,7 @@ def archive(
 
 def restore(
     warehouse: Warehouse,
-    project: DbtProject,
+    engine: Engine,
     since: dt.date | None,
     out: Path | None,
     progress: Progress = lambda done, total: None,
@@ -185,7 +185,7 @@ def restore(
 
     Args:
         warehouse: bootstrapped.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         since: the first of them; None = all.
         out: where the recordings are now; None = where they were written.
         progress: told of each batch.
@@ -209,7 +209,7 @@ def restore(
         connection.commit()
         for month in months:
             _bring_bodies(connection, month, batches[month], out, progress)
-        has_silver = _restore_silver(warehouse, project, months)
+        has_silver = _restore_silver(warehouse, engine, months)
         if not has_silver:
             connection.execute("delete from ops.archived_months where month = any (%s)", [months])
         for month in months:
@@ -439,14 +439,14 @@ def _bring_bodies(
         )
 
 
-def _restore_silver(warehouse: Warehouse, project: DbtProject, months: Sequence[dt.date]) -> bool:
+def _restore_silver(warehouse: Warehouse, engine: Engine, months: Sequence[dt.date]) -> bool:
     try:
-        prepare(warehouse, project)
+        prepare(warehouse, engine)
     except WarehouseError as error:
         if error.code != "MODELS_CHANGED":
             raise
         return False
-    restore_silver(warehouse, project, months)
+    restore_silver(warehouse, engine, months)
     return True
 
 

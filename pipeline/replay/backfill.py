@@ -16,7 +16,7 @@ from pipeline.odds_api.client import OddsApiClient
 from pipeline.recording.store import Recording
 from pipeline.replay.load import LoadSummary, load_batches, unfinished
 from pipeline.replay.progress import BatchLine
-from pipeline.transform.project import DbtProject
+from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Warehouse
 
 
@@ -76,7 +76,7 @@ def backfill(
     client: OddsApiClient,
     spool: Path,
     warehouse: Warehouse,
-    project: DbtProject,
+    engine: Engine,
     clock: Clock,
     conduct: Conduct,
     tell: Callable[[str], None],
@@ -91,7 +91,7 @@ def backfill(
         client: sends the requests.
         spool: the recording that it collects into.
         warehouse: bootstrapped.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         clock: dates verdicts and states.
         conduct: how to deal with the server.
         tell: told of each snapshot that is collected.
@@ -111,7 +111,7 @@ def backfill(
         walked = walk(span, client, writer, conduct, tell)
         left = unfinished(warehouse, writer.batch_ids)
         load = (
-            load_batches(Recording.open(spool), left, warehouse, project, clock, report, mix_sources=mix_sources)
+            load_batches(Recording.open(spool), left, warehouse, engine, clock, report, mix_sources=mix_sources)
             if left
             else None
         )

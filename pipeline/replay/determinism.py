@@ -10,10 +10,9 @@ from typing import Any, Final
 from pipeline.recording.store import Recording
 from pipeline.replay.explain import explain
 from pipeline.replay.snapshots import SnapshotStore
-from pipeline.transform.apply import BATCH_SELECTION, Session, transformer_session
-from pipeline.transform.one_transaction import one_transaction
-from pipeline.transform.project import DbtProject
-from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.transform.apply import Session, transformer_session
+from pipeline.transform.engine import Engine
+from pipeline.warehouse.connect import Warehouse
 from pipeline.warehouse.digest import TABLES, GoldTable, scope_digests, stored_digests
 from pipeline.warehouse.months import refuse_archived
 
@@ -86,7 +85,7 @@ def compare_with_snapshot(session: Session, recording: Recording) -> tuple[Compa
     )
 
 
-def compare_with_rebuild(warehouse: Warehouse, project: DbtProject, batch_id: str) -> tuple[Comparison, ...]:
+def compare_with_rebuild(warehouse: Warehouse, engine: Engine, batch_id: str) -> tuple[Comparison, ...]:
     """Compute the events of a published batch anew from bronze, in a transaction that is rolled back, and compare.
 
     Gold's rows of those events are taken away first, and every answer that shows one of them is applied again; so nothing of
@@ -94,7 +93,7 @@ def compare_with_rebuild(warehouse: Warehouse, project: DbtProject, batch_id: st
 
     Args:
         warehouse: holds the batch.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         batch_id: the batch; one that shows no event compares nothing.
 
     Returns:
@@ -111,8 +110,7 @@ def compare_with_rebuild(warehouse: Warehouse, project: DbtProject, batch_id: st
         message = None
         if scopes["gold.events"]:
             _take_back(session, scopes)
-            with one_transaction(session):
-                results = project.run("build", BATCH_SELECTION, warehouse.dbt_env(Role.TRANSFORMER))
+            results = engine.run(session, warehouse, "batch")
             message = next((f"{result.name}: {result.message}" for result in results if not result.ok), None)
         after = before if message else _digests(session, scopes)
         # never committed: this was only a look

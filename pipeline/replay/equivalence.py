@@ -9,7 +9,7 @@ from typing import Final
 from psycopg import sql
 
 from pipeline.transform.apply import prepare, rebuild, transformer_session
-from pipeline.transform.project import DbtProject
+from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.digest import recomputed_digests
@@ -29,21 +29,21 @@ COPIED: Final = (
 )
 
 
-def anew_in_process(warehouse: Warehouse, project: DbtProject) -> None:
+def anew_in_process(warehouse: Warehouse, engine: Engine) -> None:
     """Silver and gold from bronze as :func:`pipeline.transform.apply.rebuild` makes them."""
-    prepare(warehouse, project)
-    rebuild(warehouse, project)
+    prepare(warehouse, engine)
+    rebuild(warehouse, engine)
 
 
 def compare_full_refresh(
-    server: Server, warehouse: Warehouse, project: DbtProject, make: Callable[[Warehouse, DbtProject], None] = anew_in_process
+    server: Server, warehouse: Warehouse, engine: Engine, make: Callable[[Warehouse, Engine], None] = anew_in_process
 ) -> dict[str, tuple[str, str]]:
     """Copy bronze and what became of it into another database, rebuild silver and gold there, and drop it.
 
     Args:
         server: that the warehouse is on.
         warehouse: prepared; it is only read, in one moment of it.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         make: computes silver and gold of the other database, which has bronze and nothing else.
 
     Returns:
@@ -61,7 +61,7 @@ def compare_full_refresh(
         with transformer_session(warehouse) as session:
             _copy(warehouse, elsewhere)
             stands = recomputed_digests(session)
-        make(elsewhere, project)
+        make(elsewhere, engine)
         with transformer_session(elsewhere) as session:
             anew = recomputed_digests(session)
     finally:

@@ -22,7 +22,7 @@ from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
 from pipeline.replay.load import LoadSummary, load_batches, unfinished
 from pipeline.replay.progress import BatchLine
-from pipeline.transform.project import DbtProject
+from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import stored_digests, view_digests
 
@@ -109,7 +109,7 @@ def ingest_once(
     client: OddsApiClient,
     spool: Path,
     warehouse: Warehouse,
-    project: DbtProject,
+    engine: Engine,
     clock: Clock,
     conduct: Conduct,
     report: Callable[[BatchLine], None],
@@ -127,7 +127,7 @@ def ingest_once(
         client: sends the requests.
         spool: the recording that all runs of this place collect into.
         warehouse: bootstrapped.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         clock: tells the slot, and dates verdicts and states.
         conduct: how to deal with the server; the budget is the file's.
         report: told of each batch that is loaded.
@@ -152,7 +152,7 @@ def ingest_once(
 
         def load(*collected: str) -> LoadSummary:
             left = {*collected, *unfinished(warehouse, writer.batch_ids)}
-            return load_batches(Recording.open(spool), sorted(left), warehouse, project, clock, report, mix_sources=mix_sources)
+            return load_batches(Recording.open(spool), sorted(left), warehouse, engine, clock, report, mix_sources=mix_sources)
 
         try:
             batch = collect_slot(file, at, client, writer, conduct, "live")

@@ -12,7 +12,7 @@ from pipeline.clock import Clock
 from pipeline.recording.store import Recording
 from pipeline.replay.progress import BatchLine
 from pipeline.transform.apply import Applied, Session, apply_batches, count_changes, prepare
-from pipeline.transform.project import DbtProject
+from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import stored_digests
 
@@ -71,7 +71,7 @@ class LoadSummary:
 def load_recording(
     recording: Path,
     warehouse: Warehouse,
-    project: DbtProject,
+    engine: Engine,
     clock: Clock,
     report: Callable[[BatchLine], None],
     *,
@@ -85,7 +85,7 @@ def load_recording(
     Args:
         recording: its folder.
         warehouse: bootstrapped.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         clock: dates verdicts and states.
         report: told of each batch.
         mix_sources: take it even where the warehouse holds another source.
@@ -96,7 +96,7 @@ def load_recording(
         WarehouseError: ``MODELS_CHANGED``.
     """
     source = Recording.open(recording)
-    summary = load_batches(source, source.batch_ids, warehouse, project, clock, report, mix_sources=mix_sources)
+    summary = load_batches(source, source.batch_ids, warehouse, engine, clock, report, mix_sources=mix_sources)
     with warehouse.connect(Role.TRANSFORMER) as connection:
         return replace(summary, digests=stored_digests(connection))
 
@@ -105,7 +105,7 @@ def load_batches(
     source: Recording,
     batch_ids: Sequence[str],
     warehouse: Warehouse,
-    project: DbtProject,
+    engine: Engine,
     clock: Clock,
     report: Callable[[BatchLine], None],
     *,
@@ -117,12 +117,12 @@ def load_batches(
         source: the recording.
         batch_ids: of it, in the order in which they are loaded.
         warehouse: bootstrapped.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         clock: dates verdicts and states.
         report: told of each batch.
         mix_sources: take them even where the warehouse holds another source.
     """
-    prepare(warehouse, project)
+    prepare(warehouse, engine)
     published = standing = withheld = quarantined = held = failed_checks = 0
     with warehouse.connect(Role.INGESTER) as ingester:
         for done, batch in enumerate(map(source.read, batch_ids), start=1):
@@ -135,7 +135,7 @@ def load_batches(
                 standing += 1
                 state = "standing"
             else:
-                applied, changes = apply_and_count(warehouse, project, (batch.batch_id,), clock)
+                applied, changes = apply_and_count(warehouse, engine, (batch.batch_id,), clock)
                 failed_checks += len(applied.failed)
                 state = "published" if applied.published else "withheld"
                 published += applied.published
@@ -173,7 +173,7 @@ def unfinished(warehouse: Warehouse, batch_ids: Sequence[str]) -> tuple[str, ...
 
 def apply_and_count(
     warehouse: Warehouse,
-    project: DbtProject,
+    engine: Engine,
     batch_ids: tuple[str, ...],
     clock: Clock,
     before_commit: Callable[[Session], None] = lambda session: None,
@@ -185,7 +185,7 @@ def apply_and_count(
         changes.append(count_changes(session))
         before_commit(session)
 
-    applied = apply_batches(warehouse, project, batch_ids, clock, before_commit=count)
+    applied = apply_batches(warehouse, engine, batch_ids, clock, before_commit=count)
     return applied, sum(changes)
 
 

@@ -12,37 +12,36 @@ from pipeline.errors import CheckFailed
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from pipeline.transform.apply import apply_batches, prepare
-from pipeline.transform.checks import scopes
-from pipeline.transform.project import DbtProject
+from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Role, Warehouse
 
 BUNDLED: Final = "fixtures/recordings/simulated"
 
 
-def mutation_score(warehouse: Warehouse, project: DbtProject, clock: Clock) -> Score:
+def mutation_score(warehouse: Warehouse, engine: Engine, clock: Clock) -> Score:
     """One score of all rules: of answers, and of tables at every place that enforces them.
 
     Args:
         warehouse: bootstrapped, without batches, made for this; the bundled recording is loaded into it.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         clock: dates verdicts and states.
     """
-    fill(warehouse, project, clock)
-    return together(answers.score(), tables.score(warehouse, scopes(project.manifest())))
+    fill(warehouse, engine, clock)
+    return together(answers.score(), tables.score(warehouse, engine.scopes()))
 
 
-def fill(warehouse: Warehouse, project: DbtProject, clock: Clock) -> None:
+def fill(warehouse: Warehouse, engine: Engine, clock: Clock) -> None:
     """Load the bundled recording, all batches at once.
 
     Raises:
         CheckFailed: ``NO_GOOD_ROWS``.
     """
     recording = Recording.open(resource(BUNDLED))
-    prepare(warehouse, project)
+    prepare(warehouse, engine)
     with warehouse.connect(Role.INGESTER) as ingester:
         for batch in recording.batches():
             load_batch(ingester, batch, clock)
-    applied = apply_batches(warehouse, project, recording.batch_ids, clock)
+    applied = apply_batches(warehouse, engine, recording.batch_ids, clock)
     if not applied.published:
         failed = applied.failed[0]
         raise CheckFailed(

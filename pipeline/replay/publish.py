@@ -12,8 +12,7 @@ from pipeline.recording.store import Recording
 from pipeline.replay.determinism import Comparison, compare_with_rebuild, compare_with_snapshot
 from pipeline.replay.load import failure_text
 from pipeline.transform.apply import Applied, Session, apply_batches
-from pipeline.transform.checks import scopes
-from pipeline.transform.project import DbtProject
+from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import TABLES
 
@@ -117,7 +116,7 @@ class Publication:
         return failure_text(self.applied)
 
 
-def publish(warehouse: Warehouse, project: DbtProject, batch_id: str, recording: Recording | None, clock: Clock) -> Publication:
+def publish(warehouse: Warehouse, engine: Engine, batch_id: str, recording: Recording | None, clock: Clock) -> Publication:
     """Apply one loaded batch, and prove the state after it.
 
     A state of the batch's recording that has a snapshot is compared with it, before it is committed but without a say in it;
@@ -125,7 +124,7 @@ def publish(warehouse: Warehouse, project: DbtProject, batch_id: str, recording:
 
     Args:
         warehouse: bootstrapped and prepared.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         batch_id: a loaded batch.
         recording: that holds the batch, if there is one.
         clock: dates states and checks.
@@ -137,7 +136,7 @@ def publish(warehouse: Warehouse, project: DbtProject, batch_id: str, recording:
     seen: dict[str, Any] = {}
 
     def look(session: Session) -> None:
-        seen["tables"] = _tables(session, scopes(project.manifest()))
+        seen["tables"] = _tables(session, engine.scopes())
         seen["quotes"] = _quotes(session)
         seen["movement"] = _movement(session)
         seen["comparisons"] = None if recording is None else compare_with_snapshot(session, recording)
@@ -154,13 +153,13 @@ def publish(warehouse: Warehouse, project: DbtProject, batch_id: str, recording:
     loaded_at, known = found
     if not known:
         raise RecordingError("BATCH_NOT_LOADED", f"Bronze has no batch {batch_id}.", "Load its recording first.")
-    applied = apply_batches(warehouse, project, (batch_id,), clock, before_commit=look)
+    applied = apply_batches(warehouse, engine, (batch_id,), clock, before_commit=look)
     if not applied.published:
         return Publication(applied, seconds=(clock.now() - started).total_seconds())
     latency = 0.0 if loaded_at is None else (clock.now() - loaded_at).total_seconds()
     comparisons = seen.pop("comparisons")
     if comparisons is None:
-        comparisons = compare_with_rebuild(warehouse, project, batch_id)
+        comparisons = compare_with_rebuild(warehouse, engine, batch_id)
     seconds = (clock.now() - started).total_seconds()
     return Publication(applied, comparisons, **seen, latency_seconds=latency, seconds=seconds)
 

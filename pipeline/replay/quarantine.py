@@ -22,7 +22,7 @@ from pipeline.clock import Clock
 from pipeline.replay.load import apply_and_count, failure_text
 from pipeline.replay.progress import BatchLine
 from pipeline.transform.apply import Applied, prepare
-from pipeline.transform.project import DbtProject
+from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import stored_digests
 
@@ -154,13 +154,13 @@ class DecisionSummary:
 
 
 def retry_answers(
-    warehouse: Warehouse, project: DbtProject, wanted: Sequence[str] | Selection, clock: Clock, report: Report
+    warehouse: Warehouse, engine: Engine, wanted: Sequence[str] | Selection, clock: Clock, report: Report
 ) -> DecisionSummary:
     """Judge answers again by the contract of this code, and apply what it takes now.
 
     Args:
         warehouse: bootstrapped.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         wanted: exchange ids or beginnings of them, of an element with its JSON pointer after it; or which of the answers
             and elements in quarantine, those withdrawn and those of archived months not among them.
         clock: dates verdicts and states; nothing in silver or gold depends on it.
@@ -170,11 +170,11 @@ def retry_answers(
         UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.held.held`.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    return _drive(warehouse, project, wanted, _retry, clock, report)
+    return _drive(warehouse, engine, wanted, _retry, clock, report)
 
 
 def waive_answer(
-    warehouse: Warehouse, project: DbtProject, answer: str, reason: str, clock: Clock, report: Report
+    warehouse: Warehouse, engine: Engine, answer: str, reason: str, clock: Clock, report: Report
 ) -> DecisionSummary:
     """Admit an answer although the contract refuses it.
 
@@ -182,11 +182,11 @@ def waive_answer(
         UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.verdicts.waive`.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    return _drive(warehouse, project, [answer], partial(_waive, reason=reason), clock, report)
+    return _drive(warehouse, engine, [answer], partial(_waive, reason=reason), clock, report)
 
 
 def withdraw_answer(
-    warehouse: Warehouse, project: DbtProject, answer: str, reason: str, clock: Clock, report: Report
+    warehouse: Warehouse, engine: Engine, answer: str, reason: str, clock: Clock, report: Report
 ) -> DecisionSummary:
     """Take back an answer that was admitted.
 
@@ -194,11 +194,11 @@ def withdraw_answer(
         UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.verdicts.withdraw`.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    return _drive(warehouse, project, [answer], partial(_withdraw, reason=reason), clock, report)
+    return _drive(warehouse, engine, [answer], partial(_withdraw, reason=reason), clock, report)
 
 
 def _drive(
-    warehouse: Warehouse, project: DbtProject, wanted: Sequence[str] | Selection, decide: Decide, clock: Clock, report: Report
+    warehouse: Warehouse, engine: Engine, wanted: Sequence[str] | Selection, decide: Decide, clock: Clock, report: Report
 ) -> DecisionSummary:
     """Decide and apply, batch by batch in order of their ids; batches with decisions that were left over are among them."""
     with warehouse.connect(Role.INGESTER, autocommit=True) as ingester:
@@ -208,11 +208,11 @@ def _drive(
             parts = [part for part in parts if part.answer in here]
         else:
             parts = [find_part(ingester, text) for text in wanted]
-        prepare(warehouse, project)
+        prepare(warehouse, engine)
         chosen = _by_batch(ingester, parts)
         for batch_id in _left_over(ingester):
             chosen.setdefault(batch_id, [])
-        run = _Run(warehouse, project, ingester, decide, clock, report, len(chosen))
+        run = _Run(warehouse, engine, ingester, decide, clock, report, len(chosen))
         for batch_id in sorted(chosen):
             run.take(batch_id, chosen[batch_id])
     with warehouse.connect(Role.TRANSFORMER) as connection:
@@ -225,7 +225,7 @@ class _Run:
     """The state of one command."""
 
     warehouse: Warehouse
-    project: DbtProject
+    engine: Engine
     ingester: Connection
     decide: Decide
     clock: Clock
@@ -263,7 +263,7 @@ class _Run:
         self.told += [_told(part, batch_id, outcome, decisions.get(part)) for part, outcome in outcomes.items()]
 
     def _apply(self, batch_id: str) -> tuple[Applied, int]:
-        return apply_and_count(self.warehouse, self.project, (batch_id,), self.clock)
+        return apply_and_count(self.warehouse, self.engine, (batch_id,), self.clock)
 
     def _report(self, batch_id: str, state: str, changes: int, seconds: float, detail: str | None) -> None:
         row = self.ingester.execute(

@@ -26,7 +26,7 @@ from pipeline.replay.progress import BatchLine
 from pipeline.replay.snapshots import Snapshot, SnapshotStore, TableChanges, changes_at_hand, parse, render
 from pipeline.replay.verify import VerifyReport, verify
 from pipeline.transform.apply import Session, prepare
-from pipeline.transform.project import DbtProject
+from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import stored_digests
 
@@ -144,7 +144,7 @@ class ReplaySummary:
 def replay(
     recording: Path,
     warehouse: Warehouse,
-    project: DbtProject,
+    engine: Engine,
     clock: Clock,
     options: ReplayOptions,
     scratch: Path,
@@ -155,7 +155,7 @@ def replay(
     Args:
         recording: its folder.
         warehouse: bootstrapped, without batches.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         clock: dates verdicts and states; nothing in silver or gold depends on it.
         options: how.
         scratch: an empty folder for the batches as they are collected again.
@@ -168,9 +168,9 @@ def replay(
     options.check()
     source = Recording.open(recording)
     chosen = source.batch_ids[: options.batches]
-    prepare(warehouse, project)
+    prepare(warehouse, engine)
     with warehouse.connect(Role.INGESTER) as ingester:
-        run = _Run(source, chosen, ingester, warehouse, project, clock, options, scratch, report)
+        run = _Run(source, chosen, ingester, warehouse, engine, clock, options, scratch, report)
         for chunk in _chunks(_ordered(chosen, options), options.step or len(chosen)):
             run.take(chunk)
     return run.finish()
@@ -200,7 +200,7 @@ class _Run:
     chosen: tuple[str, ...]
     ingester: Connection
     warehouse: Warehouse
-    project: DbtProject
+    engine: Engine
     clock: Clock
     options: ReplayOptions
     scratch: Path
@@ -248,7 +248,7 @@ class _Run:
             if prefix is not None:
                 state, detail = self._compare(session, prefix)
 
-        applied, changes = apply_and_count(self.warehouse, self.project, batch_ids, self.clock, before_commit=look)
+        applied, changes = apply_and_count(self.warehouse, self.engine, batch_ids, self.clock, before_commit=look)
         if not applied.published and len(loaded) > 1:
             for batch in loaded:  # find the one that fails; the others are none the worse for it
                 self._apply((batch,), started)
@@ -323,7 +323,7 @@ class _Run:
 
     def finish(self) -> ReplaySummary:
         """Verify the whole, compare the views, write what --update asks for, and sum up."""
-        report = verify(self.warehouse, self.project)
+        report = verify(self.warehouse, self.engine)
         self.failed_checks += len(report.failed)
         self.failures += [f"at the end, {check.name}: {check.message or f'{check.failures} rows'}" for check in report.failed]
         if self.outcomes != report.outcomes_in_silver and not self.withheld:

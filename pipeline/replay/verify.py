@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeline.transform.apply import CheckResult, run_tests, transformer_session
+from pipeline.transform.apply import CheckResult, run_whole_tests, transformer_session
 from pipeline.transform.checks import whole_table_checks
-from pipeline.transform.project import DbtProject
+from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Warehouse
 from pipeline.warehouse.digest import Session, recomputed_digests, stored_digests, view_digests
 from pipeline.warehouse.months import archived_months, month_text
-
-# seeds have tests too, and no tag
-WHOLE_TABLE_TESTS: Final = ("--select", "resource_type:test", "--exclude", "tag:blocking")
 
 # Of archived months there are neither bodies nor silver rows to compare with: they are left out, and named in the report.
 _HERE: Final = "not exists (select 1 from ops.archived_months as archived where archived.month = ops.month_of({time}))"
@@ -142,7 +139,7 @@ class VerifyReport:
         return lines
 
 
-def verify(warehouse: Warehouse, project: DbtProject) -> VerifyReport:
+def verify(warehouse: Warehouse, engine: Engine) -> VerifyReport:
     """Verify a whole warehouse; changes nothing in it."""
     with transformer_session(warehouse) as session:
         kept, recomputed = stored_digests(session), recomputed_digests(session)
@@ -156,7 +153,7 @@ def verify(warehouse: Warehouse, project: DbtProject) -> VerifyReport:
             for name, digest in recomputed.items()
         ]
         checks += [_reconcile(session, name, query) for name, query in RECONCILIATIONS.items()]
-        checks += run_tests(session, warehouse, project, WHOLE_TABLE_TESTS)
+        checks += run_whole_tests(session, warehouse, engine)
         checks += whole_table_checks(session)
         views = view_digests(session)
         outcomes = _outcomes(session)

@@ -18,21 +18,13 @@ from pipeline.contracts.drift_store import CHECK as DRIFT_CHECK
 from pipeline.errors import WarehouseError
 from pipeline.transform.checks import CheckResult as CheckResult
 from pipeline.transform.checks import Session as Session
-from pipeline.transform.checks import batch_checks, is_aborted, scopes
-from pipeline.transform.fingerprints import fingerprints, stored_fingerprints, write_fingerprints
-from pipeline.transform.one_transaction import one_transaction
-from pipeline.transform.project import DbtProject, NodeResult
+from pipeline.transform.checks import batch_checks, is_aborted
+from pipeline.transform.engine import Engine, NodeResult, Work
+from pipeline.transform.fingerprints import stored_fingerprints, write_fingerprints
 from pipeline.warehouse.connect import SESSION_SETTINGS, Connection, Role, Warehouse
 from pipeline.warehouse.digest import refresh_event_digests
 from pipeline.warehouse.months import refuse_any_archived
 
-# Stored models and the tests that block a batch; views, seeds and whole-table tests have no part in it.
-BATCH_SELECTION: Final = ("--select", "config.materialized:ledgered", "tag:blocking", "--indirect-selection", "empty")
-# Everything that is made once and again only when the code changes.
-WHOLE_SELECTION: Final = ("--full-refresh", "--exclude", "resource_type:test", "resource_type:unit_test")
-BLOCKING_TESTS: Final = ("--select", "tag:blocking")
-# Of archived months that are brought back.
-SILVER_SELECTION: Final = ("--select", "tag:silver,config.materialized:ledgered")
 # Of two transformations of a database the second one waits. Nobody but the transformer and the owner may lock this table, and
 # whoever only reads it, such as a backup, is in nobody's way.
 TRANSFORM_LOCK: Final = "lock table ops.transform_lock in exclusive mode"
@@ -152,7 +144,7 @@ def _holders(session: Session | Connection) -> str:
     return "; ".join(told) or "it has just ended"
 
 
-def prepare(warehouse: Warehouse, project: DbtProject) -> bool:
+def prepare(warehouse: Warehouse, engine: Engine) -> bool:
     """Make silver's and gold's relations where there are none yet; check that what is there was made by this code.
 
     Returns:
@@ -161,14 +153,14 @@ def prepare(warehouse: Warehouse, project: DbtProject) -> bool:
     Raises:
         WarehouseError: ``MODELS_CHANGED``: rows of other code; names the models and the command that rebuilds them.
     """
-    wanted = fingerprints(project.manifest())
+    wanted = engine.fingerprints()
     with transformer_session(warehouse) as session:
         found = stored_fingerprints(session)
         if not found:
             # Empty: what is sealed is published by its own run, with its checks. No batch has this name.
             _execute(session, "delete from ops.run_batches")
             _execute(session, "insert into ops.run_batches values ('')")
-            _make_relations(session, warehouse, project)
+            _make_relations(session, warehouse, engine)
             _execute(session, "delete from ops.run_batches")
             write_fingerprints(session, wanted)
             session.commit()
@@ -183,7 +175,7 @@ def prepare(warehouse: Warehouse, project: DbtProject) -> bool:
     return False
 
 
-def rebuild(warehouse: Warehouse, project: DbtProject) -> None:
+def rebuild(warehouse: Warehouse, engine: Engine) -> None:
     """Compute silver and gold anew from the admitted answers of all published batches, in one transaction.
 
     Readers wait while it swaps the tables, and see the old rows or the new ones.
@@ -196,9 +188,9 @@ def rebuild(warehouse: Warehouse, project: DbtProject) -> None:
         refuse_any_archived(session, "To compute silver and gold anew")
         _lock_out_readers(session, warehouse)
         _execute(session, "delete from ops.run_batches")
-        _make_relations(session, warehouse, project)
-        tested = _run(session, warehouse, project, "test", BLOCKING_TESTS)
-        checks = _checks(tested, session, dict.fromkeys(scopes(project.manifest()), "true"))
+        _make_relations(session, warehouse, engine)
+        tested = _run(session, warehouse, engine, "blocking")
+        checks = _checks(tested, session, dict.fromkeys(engine.scopes(), "true"))
         failed = [check for check in checks if not check.ok]
         if failed:
             raise WarehouseError(
@@ -209,13 +201,13 @@ def rebuild(warehouse: Warehouse, project: DbtProject) -> None:
         _execute(session, "update ops.batch_states set state = 'published', detail = null where state = 'sealed'")
         _settle(session)
         refresh_event_digests(session, whole=True)
-        write_fingerprints(session, fingerprints(project.manifest()))
+        write_fingerprints(session, engine.fingerprints())
         session.commit()
 
 
 def apply_batches(
     warehouse: Warehouse,
-    project: DbtProject,
+    engine: Engine,
     batch_ids: Sequence[str],
     clock: Clock,
     before_commit: Callable[[Session], None] = lambda session: None,
@@ -224,7 +216,7 @@ def apply_batches(
 
     Args:
         warehouse: bootstrapped and prepared.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         batch_ids: loaded batches; those already applied cost a look.
         clock: dates states and checks; nothing in silver or gold depends on it.
         before_commit: called within the transaction once everything passed, e.g. to read digests and row changes.
@@ -236,7 +228,7 @@ def apply_batches(
         take_transform_lock(session, warehouse)
         _execute(session, "delete from ops.run_batches")
         _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
-        checks = _checks(_run(session, warehouse, project, "build", BATCH_SELECTION), session, scopes(project.manifest()))
+        checks = _checks(_run(session, warehouse, engine, "batch"), session, engine.scopes())
         published = all(check.ok for check in checks)
         if published:
             _settle(session)
@@ -252,14 +244,14 @@ def apply_batches(
     return Applied(tuple(batch_ids), published, checks)
 
 
-def restore_silver(warehouse: Warehouse, project: DbtProject, months: Sequence[dt.date]) -> None:
+def restore_silver(warehouse: Warehouse, engine: Engine, months: Sequence[dt.date]) -> None:
     """Compute the silver rows of archived months anew from their bodies, which are back; from then on they are not archived.
 
     Gold is not touched: it is what it was when they were archived.
 
     Args:
         warehouse: prepared; bronze has the bodies of these months.
-        project: the dbt project.
+        engine: what runs the project's SQL.
         months: the latest archived ones.
 
     Raises:
@@ -283,7 +275,7 @@ def restore_silver(warehouse: Warehouse, project: DbtProject, months: Sequence[d
                 [list(months)],
             )
         checks = [
-            *_dbt_checks(_run(session, warehouse, project, "run", SILVER_SELECTION), session),
+            *_dbt_checks(_run(session, warehouse, engine, "silver"), session),
             *([] if is_aborted(session) else [_outcomes_reconcile(session)]),
         ]
         failed = [check for check in checks if not check.ok]
@@ -307,9 +299,9 @@ def restore_silver(warehouse: Warehouse, project: DbtProject, months: Sequence[d
         session.commit()
 
 
-def run_tests(session: Session, warehouse: Warehouse, project: DbtProject, selection: Sequence[str]) -> tuple[CheckResult, ...]:
-    """Run dbt tests on what a session sees."""
-    return _dbt_checks(_run(session, warehouse, project, "test", selection), session)
+def run_whole_tests(session: Session, warehouse: Warehouse, engine: Engine) -> tuple[CheckResult, ...]:
+    """Run the tests of whole tables on what a session sees."""
+    return _dbt_checks(_run(session, warehouse, engine, "whole"), session)
 
 
 def count_changes(session: Session) -> int:
@@ -319,20 +311,15 @@ def count_changes(session: Session) -> int:
         return int(cursor.fetchall()[0][0])
 
 
-def _run(
-    session: Session, warehouse: Warehouse, project: DbtProject, command: str, arguments: Sequence[str]
-) -> tuple[NodeResult, ...]:
-    project.manifest()
-    with one_transaction(session):
-        return project.run(command, arguments, warehouse.dbt_env(Role.TRANSFORMER))
+def _run(session: Session, warehouse: Warehouse, engine: Engine, work: Work) -> tuple[NodeResult, ...]:
+    return engine.run(session, warehouse, work)
 
 
-def _make_relations(session: Session, warehouse: Warehouse, project: DbtProject) -> None:
+def _make_relations(session: Session, warehouse: Warehouse, engine: Engine) -> None:
     # A view goes with the table that is made anew under it, and dbt would not notice: its list of relations is older.
-    for node in project.manifest().nodes.values():
-        if str(node.resource_type) == "model" and node.config.materialized == "view":
-            _execute(session, f'drop view if exists "{node.schema}"."{node.alias}" cascade')
-    results = _run(session, warehouse, project, "build", WHOLE_SELECTION)
+    for view in engine.views():
+        _execute(session, f"drop view if exists {view} cascade")
+    results = _run(session, warehouse, engine, "make")
     broken = [result for result in results if not result.ok]
     if broken:
         raise WarehouseError(

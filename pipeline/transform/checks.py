@@ -5,18 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final
 
 import psycopg2
 import psycopg2.extensions
 
 from pipeline.contracts.row_rules import batch_query, broken_rules, rows_query
 from pipeline.contracts.tables import TableContract, read_contracts
-
-if TYPE_CHECKING:
-    from dbt.contracts.graph.manifest import Manifest
-
-Session: TypeAlias = psycopg2.extensions.connection
+from pipeline.transform.engine import Session as Session
 
 # Of the rules that a table breaks, so many are told.
 RULES_SHOWN: Final = 3
@@ -39,15 +35,6 @@ class CheckResult:
     message: str | None
 
 
-def scopes(manifest: Manifest) -> dict[str, str]:
-    """``schema.table`` of each stored model → the condition over alias ``t`` that picks the rows a run may change."""
-    found = {}
-    for node in manifest.nodes.values():
-        if str(node.resource_type) == "model" and node.config.materialized == "ledgered":
-            found[f"{node.schema}.{node.alias}"] = str(node.config.get("scope"))
-    return found
-
-
 def batch_checks(
     session: Session, scopes: Mapping[str, str], contracts: Sequence[TableContract] | None = None
 ) -> tuple[CheckResult, ...]:
@@ -55,7 +42,7 @@ def batch_checks(
 
     Args:
         session: in the run's transaction, after the models.
-        scopes: from :func:`scopes`; a table without one cannot be checked, which is a failure.
+        scopes: of the engine; a table without one cannot be checked, which is a failure.
         contracts: by default the project's own.
     """
     return tuple(

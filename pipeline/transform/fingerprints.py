@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import psycopg2.extensions
@@ -50,7 +51,7 @@ def stored_fingerprints(session: psycopg2.extensions.connection) -> dict[str, st
         return dict(cursor.fetchall())
 
 
-def write_fingerprints(session: psycopg2.extensions.connection, values: dict[str, str]) -> None:
+def write_fingerprints(session: psycopg2.extensions.connection, values: Mapping[str, str]) -> None:
     """Replace them; the caller commits."""
     with session.cursor() as cursor:
         cursor.execute("delete from ops.fingerprints")

@@ -59,7 +59,7 @@ def compiled_models(project: DbtProject, warehouse: Warehouse) -> dict[tuple[str
     """
     nodes = project.manifest().nodes
     found = {}
-    for result in project.run("compile", _MODELS, warehouse.dbt_env(Role.TRANSFORMER)):
+    for result in project.invoke("compile", _MODELS, warehouse.dbt_env(Role.TRANSFORMER)):
         if result.resource_type != "model":  # hooks are compiled too
             continue
         if not result.sql:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.errors import SetupError
 from pipeline.resources import resource
+from pipeline.transform.engine import NodeResult as NodeResult
+from pipeline.transform.engine import Session, Work
+from pipeline.transform.fingerprints import fingerprints
+from pipeline.transform.program import project_key
+from pipeline.warehouse.connect import Role
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
+
+    from pipeline.warehouse.connect import Warehouse
 
 Say = Callable[[str], None]
 
@@ -34,36 +38,19 @@ LEAN_FLAGS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class NodeResult:
-    """What became of one dbt node.
-
-    Attributes:
-        unique_id: dbt's id, e.g. ``model.sports_market.price_history``.
-        name: the node's name.
-        resource_type: ``model``, ``test``, ``seed``, ``unit_test`` …
-        status: dbt's word: ``success``, ``pass``, ``fail``, ``error``, ``skipped``, ``warn``.
-        failures: failing rows of a test, else None.
-        message: dbt's message, if any.
-        sql: the query that was run, where dbt compiled one.
-    """
-
-    unique_id: str
-    name: str
-    resource_type: str
-    status: str
-    failures: int | None
-    message: str | None
-    sql: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing speaks against publishing."""
-        return self.status in ("success", "pass", "warn", "no-op")
+# What dbt is asked for each kind of work. Views, seeds and whole-table tests have no part in a batch.
+COMMANDS: Final[Mapping[Work, tuple[str, tuple[str, ...]]]] = {
+    "make": ("build", ("--full-refresh", "--exclude", "resource_type:test", "resource_type:unit_test")),
+    "batch": ("build", ("--select", "config.materialized:ledgered", "tag:blocking", "--indirect-selection", "empty")),
+    "blocking": ("test", ("--select", "tag:blocking")),
+    "silver": ("run", ("--select", "tag:silver,config.materialized:ledgered")),
+    # seeds have tests too, and no tag
+    "whole": ("test", ("--select", "resource_type:test", "--exclude", "tag:blocking")),
+}
 
 
 class DbtProject:
-    """The dbt project, parsed once per process.
+    """The dbt project, parsed once per process; an :class:`pipeline.transform.engine.Engine` that asks dbt itself.
 
     Args:
         work_dir: a folder of ours for dbt's packages and target.
@@ -93,7 +80,7 @@ class DbtProject:
             install_packages(self.directory, self.packages_dir, self._say)
             with self.environment({}):
                 # dbt finds there what an earlier process has parsed, if that was this very project
-                target = self.work_dir / f"parsed-{self._version()}"
+                target = self.work_dir / f"parsed-{project_key(self.directory)}"
                 result = dbtRunner().invoke(["parse", *LEAN_FLAGS, "--partial-parse", *self.places(target)])
             for older in set(self.work_dir.glob("parsed-*")) - {target}:
                 shutil.rmtree(older, ignore_errors=True)
@@ -113,7 +100,7 @@ class DbtProject:
         Raises:
             SetupError: ``DBT_PROJECT_BROKEN``.
         """
-        kept = self.work_dir / f"manifest-{self._version()}.json"
+        kept = self.work_dir / f"manifest-{project_key(self.directory)}.json"
         if not kept.is_file():
             document = self.manifest().writable_manifest().to_dict(omit_none=False)
             self.work_dir.mkdir(parents=True, exist_ok=True)
@@ -123,19 +110,41 @@ class DbtProject:
         found: dict[str, Any] = json.loads(kept.read_bytes())
         return found
 
-    def _version(self) -> str:
-        """A hash of dbt's version and of every file of the project that is dbt's to read."""
-        left_out = {self.directory / name for name in ("target", "logs")}
-        files = (file for file in self.directory.rglob("*") if file.is_file() and not left_out & set(file.parents))
-        found = {str(file.relative_to(self.directory)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-        text = json.dumps([version("dbt-core"), found], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def fingerprints(self) -> Mapping[str, str]:
+        """Name of each model and seed → hash of the code that computes its rows."""
+        return fingerprints(self.manifest())
 
-    def run(self, command: str, arguments: Iterable[str], environment: Mapping[str, str]) -> tuple[NodeResult, ...]:
+    def scopes(self) -> Mapping[str, str]:
+        """``schema.table`` of each stored model → the condition that picks the rows a run may change."""
+        return {
+            f"{node.schema}.{node.alias}": str(node.config.get("scope"))
+            for node in self.manifest().nodes.values()
+            if str(node.resource_type) == "model" and node.config.materialized == "ledgered"
+        }
+
+    def views(self) -> tuple[str, ...]:
+        """``schema.view`` of each view."""
+        return tuple(
+            f"{node.schema}.{node.alias}"
+            for node in self.manifest().nodes.values()
+            if str(node.resource_type) == "model" and node.config.materialized == "view"
+        )
+
+    def run(self, session: Session, warehouse: Warehouse, work: Work) -> tuple[NodeResult, ...]:
+        """Do one kind of work on a session, in its transaction."""
+        self.manifest()
+        # dbt's import takes seconds
+        from pipeline.transform.one_transaction import one_transaction
+
+        command, arguments = COMMANDS[work]
+        with one_transaction(session):
+            return self.invoke(command, arguments, warehouse.dbt_env(Role.TRANSFORMER))
+
+    def invoke(self, command: str, arguments: Iterable[str], environment: Mapping[str, str]) -> tuple[NodeResult, ...]:
         """Run one dbt command in this process.
 
         Args:
-            command: ``build``, ``run``, ``test`` or ``seed``.
+            command: ``build``, ``run``, ``test``, ``seed`` or ``compile``.
             arguments: further arguments, such as a selection.
             environment: the profile's variables, from ``Warehouse.dbt_env``.
 

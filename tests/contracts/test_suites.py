@@ -20,7 +20,6 @@ from pipeline.contracts.suites import SuitesReport, run_suites, write_data_docs
 from pipeline.contracts.tables import Rule, TableContract, read_contracts
 from pipeline.errors import UsageError
 from pipeline.replay.mutation import fill
-from pipeline.transform.checks import scopes
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
@@ -106,7 +105,7 @@ def test_no_suite_at_all_is_a_failure() -> None:
 @pytest.mark.proof(cases=0)  # `nox -s mutation`
 def test_every_rule_is_killed_everywhere_and_no_good_row_is_accused(loaded: Warehouse, project: DbtProject) -> None:
     contracts = read_contracts()
-    result = score(loaded, scopes(project.manifest()))
+    result = score(loaded, project.scopes())
     assert result.ok, result.text()
     places = {(trial.rule, trial.place) for trial in result.trials}
     rules = {f"{each.name}.{rule.name}" for each in contracts for rule in each.rules}
@@ -129,7 +128,7 @@ def survivors(result: Score) -> set[tuple[str, str]]:
 def test_a_rule_that_sleeps_is_named(loaded: Warehouse, history: TableContract, project: DbtProject) -> None:
     first, *others = history.written_rules
     sleepy = replace(history, written_rules=(replace(first, condition="true"), *others))
-    found = survivors(score(loaded, scopes(project.manifest()), [sleepy]))
+    found = survivors(score(loaded, project.scopes(), [sleepy]))
     assert found == {(first.name, "suite"), (first.name, "batch")}
 
 
@@ -147,7 +146,7 @@ def test_a_suite_that_misses_rows_is_named(
 
     suites._suite.cache_clear()
     monkeypatch.setattr(suites, "rows_query", part)
-    found = survivors(score(loaded, scopes(project.manifest()), [history]))
+    found = survivors(score(loaded, project.scopes(), [history]))
     suites._suite.cache_clear()
     assert found == {("line_rank_counts_from_1", "suite"), ("line_rank_is_there", "suite")}
 
@@ -155,7 +154,7 @@ def test_a_suite_that_misses_rows_is_named(
 def test_a_rule_without_a_mutant_and_a_rule_that_accuses_good_rows_are_named(
     loaded: Warehouse, history: TableContract, project: DbtProject
 ) -> None:
-    result = score(loaded, scopes(project.manifest()), [having(history, "observations <> 1")])
+    result = score(loaded, project.scopes(), [having(history, "observations <> 1")])
     assert result.silent == ["gold.price_history.one_more: there is no mutant"]
     assert any("by one_more" in each for each in result.accused) and result.exit_code == 1
     assert false_alarms(loaded) == []

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Warehouse
 from pipeline.warehouse.database import Server
-from tests.replay import wild
+from tests.conftest import Project
 from tests.replay.support import Databases, databases_of
-from tests.replay.transcript import Transcript, take_down
+from tests.replay.transcript import Transcript, of_program
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +20,6 @@ def databases(server: Server, prepared_template: Warehouse, clone_names: Iterato
 
 
 @pytest.fixture(scope="session")
-def transcript(databases: Databases, project: DbtProject) -> Transcript:
-    """What dbt sends for a batch."""
-    with databases() as warehouse:
-        return take_down(warehouse, project, wild.market_of(0)[0])
+def transcript(project: Project) -> Transcript:
+    """What is sent for a batch, but for the checks."""
+    return of_program(project.program)

@@ -23,7 +23,7 @@ from pipeline.recording.store import RecordingWriter
 from pipeline.replay import load as replay_load
 from pipeline.replay.load import LoadSummary, load_recording
 from pipeline.replay.progress import BatchLine
-from pipeline.transform import apply
+from pipeline.transform import apply, one_transaction
 from pipeline.transform.apply import apply_batches, prepare, rebuild
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
@@ -138,11 +138,11 @@ def test_torn_states_would_be_seen(prepared: Warehouse, project: DbtProject, mon
         session.commit()
         yield
 
-    monkeypatch.setattr(apply, "one_transaction", many_transactions)
+    monkeypatch.setattr(one_transaction, "one_transaction", many_transactions)
     published = [fingerprint(prepared)]
     with reading(prepared) as seen:
         for batch in BATCHES[:3]:
-            take(prepared, project, [batch])
+            take(prepared, project.dbt, [batch])
             published.append(fingerprint(prepared))
     assert set(seen) - set(published)
 
@@ -237,13 +237,13 @@ def test_a_load_stopped_anywhere_ends_alike_when_run_again(
 def test_a_load_killed_at_any_time_ends_alike_when_run_again(
     recording: Path, golden: dict[str, str], databases: Databases, project: DbtProject, transcript: Transcript
 ) -> None:
-    """Through dbt, at times that are drawn."""
+    """At times that are drawn."""
     delays = random.Random(11)
     with databases() as warehouse:
         for _ in range(4):
 
             def kill(process: multiprocessing.process.BaseProcess) -> None:
-                process.join(timeout=delays.uniform(0.2, 2.5))
+                process.join(timeout=delays.uniform(0.05, 1.5))
                 process.kill()
 
             in_a_process(lambda: load(recording, warehouse, project), kill)
@@ -254,7 +254,7 @@ def test_a_load_killed_at_any_time_ends_alike_when_run_again(
         assert_model_agrees(warehouse, Gold(BATCHES))
 
 
-def test_an_interrupt_while_dbt_runs_leaves_the_batch_out(
+def test_an_interrupt_while_the_server_works_leaves_the_batch_out(
     recording: Path, golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
 ) -> None:
     """Ctrl-C in the middle of a statement: the run ends, nothing of the batch is there, and the next load takes it in."""
@@ -264,7 +264,7 @@ def test_an_interrupt_while_dbt_runs_leaves_the_batch_out(
         original = project.run
 
         def run(*arguments: Any) -> Any:
-            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
             return original(*arguments)
 
         project.run = run  # type: ignore[assignment,method-assign]

@@ -367,7 +367,7 @@ def test_a_batch_that_shows_an_archived_event_is_withheld_until_its_months_are_b
 
 def test_plain_dbt_refuses_a_full_refresh_too(filled: Warehouse, project: DbtProject, tmp_path: Path) -> None:
     archive(filled, OCTOBER, tmp_path, CLOCK)
-    results = project.run("run", ["--full-refresh", "--select", "quotes"], filled.dbt_env(Role.TRANSFORMER))
+    results = project.invoke("run", ["--full-refresh", "--select", "quotes"], filled.dbt_env(Role.TRANSFORMER))
     assert any("MONTHS_ARCHIVED" in str(result.message) and "2025-09" in str(result.message) for result in results)
     assert rows(filled, "select count(*) from silver.quotes where captured_at < '2025-11-01Z'") == [(4,)]
 

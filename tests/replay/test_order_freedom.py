@@ -19,8 +19,8 @@ from pipeline.bronze import load as bronze_load
 from pipeline.bronze.verdicts import Decision, retry, withdraw
 from pipeline.contracts.answers import Finding, Judgement, judge
 from pipeline.recording.model import Batch, Exchange, exchange_id
-from pipeline.transform.apply import BATCH_SELECTION, apply_batches, prepare, rebuild
-from pipeline.transform.project import DbtProject
+from pipeline.transform.apply import apply_batches, prepare, rebuild
+from pipeline.transform.project import COMMANDS, DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import recomputed_digests
 from tests.replay import wild
@@ -227,7 +227,7 @@ def test_plain_dbt_is_the_judge(golden: dict[str, str], prepared: Warehouse, pro
         for batch in BATCHES[:half]:
             bronze_load.load_batch(ingester, batch, CLOCK)
     # its own connection, and a commit per model
-    results = project.run("build", BATCH_SELECTION, prepared.dbt_env(Role.TRANSFORMER))
+    results = project.invoke(*COMMANDS["batch"], prepared.dbt_env(Role.TRANSFORMER))
     assert all(result.ok for result in results), [(r.name, r.message) for r in results if not r.ok]
     assert rows_digests(prepared) == golden
     plain_dbt(prepared, project, "run-operation", "settle_run")

@@ -39,7 +39,7 @@ def evening(databases: Databases, project: DbtProject) -> Iterator[Warehouse]:
 @pytest.fixture(scope="module")
 def queries(bundled: Warehouse, project: DbtProject) -> dict[str, str]:
     """The queries as dbt writes them, by name, for any database."""
-    results = project.run("compile", ["--select", "resource_type:analysis"], bundled.dbt_env(Role.TRANSFORMER))
+    results = project.invoke("compile", ["--select", "resource_type:analysis"], bundled.dbt_env(Role.TRANSFORMER))
     return {result.name: (result.sql or "").replace(f'"{bundled.dbname}".', "") for result in results}
 
 

@@ -1,13 +1,8 @@
-"""The statements that one transformation sends, taken down once and sent again without dbt: the same text for every batch.
-
-A transformation through dbt costs most of a second, whatever the batch. A model's SQL is the same text for every batch, so
-what dbt sent for one batch serves any other; that leaves the SQL, which is what generated markets are to prove.
-"""
+"""The program of a batch without its checks: for proofs of rows, which generated markets need many of."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +12,10 @@ import pytest
 
 from pipeline.recording.model import Batch
 from pipeline.transform import apply
-from pipeline.transform.project import DbtProject, NodeResult
+from pipeline.transform.engine import Engine, NodeResult, Work
+from pipeline.transform.program import Program
 from pipeline.warehouse.connect import Warehouse
 from tests.replay.support import take
-
-_COMMENT = re.compile(r"^\s*/\*.*?\*/\s*", re.DOTALL)
-_LINE_COMMENT = re.compile(r"^\s*--[^\n]*\n\s*")
 
 
 @dataclass(frozen=True)
@@ -30,23 +23,19 @@ class Transcript:
     """What a transformation sends, in order, questions to the catalog and checks left out.
 
     Attributes:
-        dbname: the database it was taken down in, which the statements name.
         statements: texts.
     """
 
-    dbname: str
     statements: tuple[str, ...] = field(repr=False)
 
     @contextmanager
     def instead_of_dbt(self) -> Iterator[None]:
         """Let transformations send these statements."""
 
-        def run(
-            session: Any, warehouse: Warehouse, project: DbtProject, command: str, arguments: Sequence[str]
-        ) -> tuple[NodeResult, ...]:
+        def run(session: Any, warehouse: Warehouse, engine: Engine, work: Work) -> tuple[NodeResult, ...]:
             with session.cursor() as cursor:
                 for statement in self.statements:
-                    cursor.execute(statement.replace(f'"{self.dbname}"', f'"{warehouse.dbname}"'))
+                    cursor.execute(statement)
             return ()
 
         with pytest.MonkeyPatch.context() as patch:
@@ -54,13 +43,13 @@ class Transcript:
             yield
 
 
-def take_down(warehouse: Warehouse, project: DbtProject, batch: Batch) -> Transcript:
-    """Apply one batch through dbt, and take down what is sent."""
-    statements = sent_statements(warehouse, project, batch)
-    return Transcript(warehouse.dbname, tuple(text for text in statements if not _opening(text).startswith("select")))
+def of_program(program: Program) -> Transcript:
+    """What the program sends for a batch, but for its checks."""
+    steps = [step for step in program.parts["batch"] if step.resource_type != "test"]
+    return Transcript(tuple(statement for step in steps for statement in step.statements))
 
 
-def sent_statements(warehouse: Warehouse, project: DbtProject, batch: Batch) -> list[str]:
+def sent_statements(warehouse: Warehouse, project: Engine, batch: Batch) -> list[str]:
     """Everything that dbt sends as one batch is applied."""
     sent: list[str] = []
 
@@ -82,11 +71,3 @@ def sent_statements(warehouse: Warehouse, project: DbtProject, batch: Batch) -> 
         patch.setattr(apply, "_run", run)
         take(warehouse, project, [batch])
     return sent
-
-
-def _opening(text: str) -> str:
-    while True:
-        shorter = _LINE_COMMENT.sub("", _COMMENT.sub("", text))
-        if shorter == text:
-            return text.lstrip().lower()
-        text = shorter

@@ -25,7 +25,7 @@ LIMIT = "60s"
 @pytest.fixture(scope="module")
 def compiled(bundled: Warehouse, project: DbtProject) -> dict[str, str]:
     """The queries in plain SQL, by name."""
-    results = project.run("compile", ["--select", "resource_type:analysis"], bundled.dbt_env(Role.TRANSFORMER))
+    results = project.invoke("compile", ["--select", "resource_type:analysis"], bundled.dbt_env(Role.TRANSFORMER))
     assert [(result.name, result.message) for result in results if not result.ok] == []
     folder = project.work_dir / "target" / "compiled" / "sports_market" / "analyses"
     return {name: (folder / f"{name}.sql").read_text(encoding="utf-8") for name in NAMES}

@@ -18,7 +18,7 @@ from pipeline.errors import WarehouseError
 from pipeline.resources import resource
 from pipeline.transform import checks
 from pipeline.transform.apply import apply_batches, rebuild, transformer_session
-from pipeline.transform.checks import batch_checks, scopes
+from pipeline.transform.checks import batch_checks
 from pipeline.warehouse.connect import Role, Warehouse
 
 CHECKS: Final = (
@@ -480,10 +480,10 @@ def loaded(module_market: Any) -> Loaded:
     """Answers of every kind, so that each rule has rows to look at."""
     _fill(module_market)
     project, warehouse = module_market.project, module_market.warehouse
-    project.run("compile", ["--select", "tag:blocking"], warehouse.dbt_env(Role.TRANSFORMER))
+    project.invoke("compile", ["--select", "tag:blocking"], warehouse.dbt_env(Role.TRANSFORMER))
     nodes = {node.name: node for node in project.manifest().nodes.values() if "blocking" in node.tags}
     assert set(nodes) == set(CHECKS)
-    return Loaded(warehouse, {name: node.compiled_code for name, node in nodes.items()}, scopes(project.manifest()))
+    return Loaded(warehouse, {name: node.compiled_code for name, node in nodes.items()}, project.scopes())
 
 
 def _fill(market: Any) -> None:
@@ -703,7 +703,7 @@ def test_a_warning_is_told_and_withholds_nothing(game: Any) -> None:
     again(game)
     game.publish()
     with transformer_session(game.warehouse) as session:
-        [found] = batch_checks(session, scopes(game.project.manifest()), [replace(events, written_rules=mild)])
+        [found] = batch_checks(session, game.project.scopes(), [replace(events, written_rules=mild)])
     assert found.ok and found.failures == 1 and "event_id_is_not_empty" in (found.message or "")
 
 

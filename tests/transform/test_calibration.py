@@ -127,7 +127,7 @@ def test_scores_are_what_they_are_by_other_arithmetic(known: Any) -> None:
 
 
 def test_reliability_of_a_book_is_one_query(known: Any) -> None:
-    [found] = known.project.run("compile", ["--select", "reliability_of_a_book"], known.warehouse.dbt_env(Role.TRANSFORMER))
+    [found] = known.project.invoke("compile", ["--select", "reliability_of_a_book"], known.warehouse.dbt_env(Role.TRANSFORMER))
     rows = known.rows(found.sql)
     assert {row[2] for row in rows} == {"consensus", "fanduel"}
     # games of the book and of the consensus

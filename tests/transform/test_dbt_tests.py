@@ -15,7 +15,7 @@ from pipeline.warehouse.connect import Role
 
 def run(market: Any, *selection: str) -> dict[str, NodeResult]:
     """The tests that dbt ran, by name."""
-    results = market.project.run("test", ["--select", *selection], market.warehouse.dbt_env(Role.TRANSFORMER))
+    results = market.project.invoke("test", ["--select", *selection], market.warehouse.dbt_env(Role.TRANSFORMER))
     return {result.name: result for result in results if result.resource_type in ("test", "unit_test")}
 
 

@@ -166,7 +166,7 @@ def test_what_was_never_called_completed_is_unresolved_and_not_void(market: Any)
 
 def compiled(market: Any, name: str) -> str:
     """An analysis as dbt compiles it."""
-    [found] = market.project.run("compile", ["--select", name], market.warehouse.dbt_env(Role.TRANSFORMER))
+    [found] = market.project.invoke("compile", ["--select", name], market.warehouse.dbt_env(Role.TRANSFORMER))
     assert found.sql, found.message
     return str(found.sql)
 

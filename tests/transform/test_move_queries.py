@@ -19,7 +19,7 @@ def test_they_answer_what_they_ask(market: Any) -> None:
         shown = [total(market, key, own[number], minute) for key, own in points.items()]
         market.load(minute, market.odds(market.game("e", 600, shown)))
     market.publish()
-    market.project.run("compile", ["--select", *QUERIES], market.warehouse.dbt_env(Role.TRANSFORMER))
+    market.project.invoke("compile", ["--select", *QUERIES], market.warehouse.dbt_env(Role.TRANSFORMER))
     folder = market.project.work_dir / "target" / "compiled" / "sports_market" / "analyses"
     moves, first = (market.rows((folder / f"{name}.sql").read_text(encoding="utf-8")) for name in QUERIES)
 

@@ -19,11 +19,12 @@ from dbt.adapters.sql.connections import SQLConnectionManager
 from pipeline.bronze.load import load_batch
 from pipeline.errors import WarehouseError
 from pipeline.transform import apply
-from pipeline.transform.apply import apply_batches, prepare, run_tests, take_transform_lock, transformer_session
+from pipeline.transform.apply import apply_batches, prepare, take_transform_lock, transformer_session
+from pipeline.transform.engine import Engine
 from pipeline.transform.one_transaction import REPLACED, one_transaction
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import bootstrap
+from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.support import CLOCK
 from tests.replay.transcript import sent_statements
@@ -49,6 +50,13 @@ def members() -> dict[str, Any]:
 def session(prepared: Warehouse) -> Iterator[apply.Session]:
     with transformer_session(prepared) as opened:
         yield opened
+
+
+@pytest.fixture(params=["program", "dbt"])
+def engine(request: pytest.FixtureRequest, project: Project) -> Engine:
+    """Both ways to run a batch."""
+    found: Engine = getattr(project, request.param)
+    return found
 
 
 def loaded(warehouse: Warehouse, *numbers: int) -> list[str]:
@@ -103,7 +111,7 @@ def test_it_is_put_back(session: apply.Session) -> None:
 
 
 def test_a_run_is_one_transaction_on_one_connection(
-    prepared: Warehouse, project: DbtProject, monkeypatch: pytest.MonkeyPatch
+    prepared: Warehouse, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_ids = loaded(prepared, 0, 1)
     opened: list[Any] = []
@@ -131,7 +139,7 @@ def test_a_run_is_one_transaction_on_one_connection(
 
     monkeypatch.setattr(psycopg2, "connect", connect)
     monkeypatch.setattr(apply, "_run", run)
-    assert apply_batches(prepared, project, batch_ids, CLOCK, before_commit=look).published
+    assert apply_batches(prepared, engine, batch_ids, CLOCK, before_commit=look).published
     assert len(opened) == 1
     assert opened[0].closed
     assert len(transactions) == 3
@@ -142,24 +150,19 @@ def test_a_run_is_one_transaction_on_one_connection(
         assert row[0] > 0
 
 
-def test_nothing_sent_begins_or_ends_a_transaction_or_changes_the_catalog(prepared: Warehouse, project: DbtProject) -> None:
+def test_nothing_sent_begins_or_ends_a_transaction_or_changes_the_catalog(prepared: Warehouse, engine: Engine) -> None:
     """And one statement a model: what is sent for a batch could be sent without dbt."""
     loaded(prepared, 0, 1)
-    apply_batches(prepared, project, [BATCHES[0].batch_id], CLOCK)
-    sent = [text.split("*/", 1)[-1].strip().lower() for text in sent_statements(prepared, project, BATCHES[1])]
+    apply_batches(prepared, engine, [BATCHES[0].batch_id], CLOCK)
+    sent = [text.split("*/", 1)[-1].strip().lower() for text in sent_statements(prepared, engine, BATCHES[1])]
     words = [text.split(None, 1)[0].rstrip(";") for text in sent if not text.startswith("--")]
     assert not {"begin", "commit", "rollback", "start", "end", "savepoint", "abort"} & set(words)
     assert not {"create", "drop", "alter", "truncate", "grant", "comment"} & set(words)
-    stored = sum(
-        node.config.materialized == "ledgered"
-        for node in project.manifest().nodes.values()
-        if str(node.resource_type) == "model"
-    )
-    assert words.count("with") == stored
+    assert words.count("with") == len(engine.scopes())
 
 
-def test_a_models_sql_is_the_same_text_for_every_batch(prepared: Warehouse, project: DbtProject) -> None:
-    first, second, third = (sent_statements(prepared, project, BATCHES[number]) for number in (0, 1, 2))
+def test_a_models_sql_is_the_same_text_for_every_batch(prepared: Warehouse, engine: Engine) -> None:
+    first, second, third = (sent_statements(prepared, engine, BATCHES[number]) for number in (0, 1, 2))
     assert first == second == third
     assert all(batch.batch_id not in text for batch in BATCHES for text in first)
 
@@ -167,20 +170,20 @@ def test_a_models_sql_is_the_same_text_for_every_batch(prepared: Warehouse, proj
 # --- what is left behind --------------------------------------------------------------------------------------------------
 
 
-def test_a_failed_model_leaves_nothing(prepared: Warehouse, project: DbtProject) -> None:
+def test_a_failed_model_leaves_nothing(prepared: Warehouse, engine: Engine) -> None:
     with prepared.connect(Role.OWNER, autocommit=True) as owner:
         # the last model of a run; silver and most of gold are written by then
         owner.execute("alter table gold.best_price add constraint never check (best_price_decimal < 0)")
     batch_ids = loaded(prepared, 0)
     before = contents(prepared)
-    done = apply_batches(prepared, project, batch_ids, CLOCK)
+    done = apply_batches(prepared, engine, batch_ids, CLOCK)
     assert not done.published
     after = contents(prepared)
     assert after == before
     assert not any(after.values())
 
 
-def test_a_run_that_is_given_up_leaves_nothing(prepared: Warehouse, project: DbtProject) -> None:
+def test_a_run_that_is_given_up_leaves_nothing(prepared: Warehouse, engine: Engine) -> None:
     batch_ids = loaded(prepared, 0)
     before = contents(prepared)
 
@@ -188,13 +191,13 @@ def test_a_run_that_is_given_up_leaves_nothing(prepared: Warehouse, project: Dbt
         raise RuntimeError("given up")
 
     with pytest.raises(RuntimeError, match="given up"):
-        apply_batches(prepared, project, batch_ids, CLOCK, before_commit=give_up)
+        apply_batches(prepared, engine, batch_ids, CLOCK, before_commit=give_up)
     assert contents(prepared) == before
-    assert apply_batches(prepared, project, batch_ids, CLOCK).published
+    assert apply_batches(prepared, engine, batch_ids, CLOCK).published
 
 
 def test_making_the_relations_is_one_transaction_too(
-    warehouse: Warehouse, project: DbtProject, monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def give_up(*_: Any) -> None:
         raise RuntimeError("given up")
@@ -202,32 +205,32 @@ def test_making_the_relations_is_one_transaction_too(
     with monkeypatch.context() as patch:
         patch.setattr(apply, "write_fingerprints", give_up)
         with pytest.raises(RuntimeError, match="given up"):
-            prepare(warehouse, project)
+            prepare(warehouse, engine)
     with warehouse.connect(Role.OWNER) as owner:
         assert owner.execute(
             "select count(*) from pg_catalog.pg_class where relnamespace in ('silver'::regnamespace, 'gold'::regnamespace)"
         ).fetchone() == (0,)
-    assert prepare(warehouse, project)
+    assert prepare(warehouse, engine)
 
 
-def test_what_is_sealed_before_there_are_relations_waits_for_its_own_run(warehouse: Warehouse, project: DbtProject) -> None:
+def test_what_is_sealed_before_there_are_relations_waits_for_its_own_run(warehouse: Warehouse, engine: Engine) -> None:
     batch_ids = loaded(warehouse, 0)
-    assert prepare(warehouse, project)
+    assert prepare(warehouse, engine)
     left = contents(warehouse)
     assert not any(left.values())
-    assert apply_batches(warehouse, project, batch_ids, CLOCK).published
+    assert apply_batches(warehouse, engine, batch_ids, CLOCK).published
     assert any(contents(warehouse).values())
 
 
-def test_what_failed_once_is_no_failure_of_the_run_that_passed(prepared: Warehouse, project: DbtProject) -> None:
+def test_what_failed_once_is_no_failure_of_the_run_that_passed(prepared: Warehouse, engine: Engine) -> None:
     batch_ids = loaded(prepared, 0)
     with prepared.connect(Role.OWNER, autocommit=True) as owner:
         owner.execute("alter table gold.best_price add constraint never check (best_price_decimal < 0)")
-        assert not apply_batches(prepared, project, batch_ids, CLOCK).published
+        assert not apply_batches(prepared, engine, batch_ids, CLOCK).published
         owner.execute("alter table gold.best_price drop constraint never")
         failed = "select count(*) from ops.check_results where status = 'fail'"
         assert owner.execute(failed).fetchone() != (0,)
-        assert apply_batches(prepared, project, batch_ids, CLOCK).published
+        assert apply_batches(prepared, engine, batch_ids, CLOCK).published
         assert owner.execute(failed).fetchone() == (0,)
         # that of the load stands
         assert owner.execute("select count(*) from ops.check_results where check_name = 'drift'").fetchone() == (1,)
@@ -284,7 +287,7 @@ def test_a_lesser_role_can_hold_nothing_that_a_load_waits_for(prepared: Warehous
         connection.execute(statement.encode())
 
 
-def test_a_load_goes_on_while_readers_hold_all_that_they_may(prepared: Warehouse, project: DbtProject) -> None:
+def test_a_load_goes_on_while_readers_hold_all_that_they_may(prepared: Warehouse, project: Project) -> None:
     """Of two months, so that partitions are made; and a bootstrap, as each load begins with one."""
     impatient = replace(prepared, lock_seconds=3)
     with prepared.connect(Role.READER) as reader, prepared.connect(Role.OWNER) as owner:
@@ -299,11 +302,11 @@ def test_a_load_goes_on_while_readers_hold_all_that_they_may(prepared: Warehouse
         assert apply_batches(impatient, project, loaded(prepared, 0), CLOCK).published
 
 
-def test_tests_alone_change_nothing(session: apply.Session, prepared: Warehouse, project: DbtProject) -> None:
+def test_tests_alone_change_nothing(session: apply.Session, prepared: Warehouse, engine: Engine) -> None:
     """A failed test of a run is no error of the session: what follows in the transaction still works."""
-    checks = run_tests(session, prepared, project, apply.BLOCKING_TESTS)
-    assert checks
-    assert all(check.ok for check in checks)
+    found = engine.run(session, prepared, "blocking")
+    assert found
+    assert all(each.ok for each in found)
     assert scalar(session, "select 1") == 1
 
 
