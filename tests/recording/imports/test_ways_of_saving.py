@@ -235,6 +235,8 @@ def test_refusals_of_a_kind_are_one_line(tmp_path: Path) -> None:
         ({"1": (-110, -120, 1.0)}, ["american"], {"ODDS_FORMAT_GUESSED"}),
         ({"1": ()}, ["decimal"], set()),
         ({"1": (), "2": (-110,)}, ["american", "american"], set()),
+        # one that is not sure of itself speaks for no other
+        ({"1": (1.9, 1.8, -110), "2": (150, 200)}, ["decimal", "american"], {"ODDS_FORMAT_GUESSED"}),
         ({"1": (-110, 1.5), "2": (-110,)}, ["american", "american"], {"ODDS_FORMAT_OF_FAMILY"}),
     ],
 )
