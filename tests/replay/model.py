@@ -198,13 +198,13 @@ class Quote:
     line_point: Decimal | None
     native: Decimal
     last_update: Time | None
-    price_decimal: Decimal
-    implied: Decimal
+    price_decimal: Decimal | None
+    implied: Decimal | None
     duplicate_no: int = 1
     rank: int = 1
     outcome_set: str = "other"
     is_complete: bool = False
-    overround: Decimal = Decimal(0)
+    overround: Decimal | None = None
     problem: str | None = "incomplete"
     first_side_fair: Fraction | None = None
 
@@ -230,8 +230,13 @@ class Quote:
         return min(self.answer.captured_at, self.last_update) if self.last_update else self.answer.captured_at
 
 
-def american(a: Decimal) -> tuple[Fraction, Fraction]:
-    value = Fraction(a)
+def priced(native: Decimal, odds_format: str) -> tuple[Fraction, Fraction] | None:
+    """Decimal price and implied probability; None for a number that is no price in its format."""
+    value = Fraction(native)
+    if odds_format == "decimal":
+        return (value, 1 / value) if value >= 1 else None
+    if abs(value) < 100:
+        return None
     if value > 0:
         return 1 + value / 100, Fraction(100) / (value + 100)
     return 1 + 100 / abs(value), abs(value) / (abs(value) + 100)
@@ -272,17 +277,15 @@ def _quote(
 ) -> Quote:
     native = rounded(outcome["price"], 8)
     point = None if outcome.get("point") is None else rounded(outcome["point"], 3)
-    if answer.odds_format == "american":
-        price, implied = american(native)
-    else:
-        price, implied = Fraction(native), 1 / Fraction(native)
+    price, implied = priced(native, answer.odds_format) or (None, None)
     side = _side(outcome["name"], event)
     line_point = point
     if market_rule(market)["family"] == "spreads":
         line_point = {"home": point, "away": None if point is None else -point}.get(side)
     return Quote(
         answer, event["id"], event["sport_key"], book, market, outcome.get("description"), outcome["name"], side, point,
-        line_point, native, told, rounded(price, 8), rounded(implied, 10),
+        line_point, native, told,
+        None if price is None else rounded(price, 8), None if implied is None else rounded(implied, 10),
     )  # fmt: skip
 
 
@@ -313,23 +316,26 @@ def _judge_set(members: Sequence[Quote]) -> None:
     expected = 2
     if rule["family"] in ("h2h", "h2h_lay"):
         expected = 3 if first.market.startswith("h2h_3_way") else int(sport["h2h_outcomes"])
-    priced = all(quote.price_decimal > 1 for quote in members)
+    prices = [quote.price_decimal for quote in members if quote.price_decimal is not None]
+    is_priced = len(prices) == len(members) and min(prices) > 1
     whole = {
         "three_way": sides == ["away", "draw", "home"],
         "two_way": expected == 2 and sides in (["away", "home"], ["over", "under"]),
         "yes_no": sides == ["no", "yes"],
     }.get(kind, False)
-    total = rounded(sum((quote.implied for quote in members), Decimal(0)), 10)
+    # of what is no price nothing is added up
+    told = [quote.implied for quote in members if quote.implied is not None]
+    total = rounded(sum(told, Decimal(0)), 10) if told else None
     lay = rule["price_side"] == "lay"
-    is_complete = priced and whole
+    is_complete = is_priced and whole
     problem = None
     if kind == "two_way" and expected == 3:
         problem = "unexpected_outcome_set"
     elif kind == "other":
         problem = "unknown_outcomes"
-    elif not priced:
+    elif not is_priced:
         problem = "price_out_of_range"
-    elif min(quote.price_decimal for quote in members) <= Decimal("1.001"):
+    elif min(prices) <= Decimal("1.001"):
         problem = "placeholder_price"
     elif kind != "field" and not is_complete:
         problem = "incomplete"
@@ -353,7 +359,10 @@ def _judge_set(members: Sequence[Quote]) -> None:
         quote.is_complete = is_complete
         quote.overround = total
         quote.problem = problem
-        quote.first_side_fair = Fraction(leader.implied) / Fraction(total) if is_complete else None
+        quote.first_side_fair = None
+        if is_complete:
+            assert leader.implied is not None and total is not None
+            quote.first_side_fair = Fraction(leader.implied) / Fraction(total)
 
 
 def _rank_lines(quotes: Sequence[Quote]) -> None:
@@ -368,7 +377,7 @@ def _rank_lines(quotes: Sequence[Quote]) -> None:
             key=lambda item: (
                 not item[1].is_complete,
                 nothing if item[1].first_side_fair is None else abs(item[1].first_side_fair - Fraction(1, 2)),
-                item[1].overround,
+                nothing if item[1].overround is None else item[1].overround,
                 nothing if item[1].line_point is None else abs(item[1].line_point),
                 nothing if item[1].line_point is None else item[1].line_point,
                 item[1].duplicate_no,
@@ -1190,6 +1199,9 @@ def _price_changed(before: Quote, after: Quote) -> bool:
         return True
     if before.answer.odds_format == after.answer.odds_format:
         return before.native != after.native
+    if before.price_decimal is None or after.price_decimal is None:
+        # no price is another thing than a price; of two numbers that are none the numbers tell
+        return (before.price_decimal, before.native) != (after.price_decimal, after.native)
     # decimal odds are cut to cents, american ones to whole numbers
     tolerance = Decimal("0.006") + Decimal("0.0005") * before.price_decimal**2
     return abs(after.price_decimal - before.price_decimal) > tolerance
@@ -1244,7 +1256,8 @@ def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word
     rows = sorted((row for row, _ in members), key=lambda row: row["outcome_name"])
     names = tuple(row["outcome_name"] for row in rows)
     implied = tuple(row["implied_probability"] for row in rows)
-    total = sum((q for q in implied if q is not None), Decimal(0))
+    told = [q for q in implied if q is not None]
+    total = sum(told, Decimal(0)) if told else None
     kind, problem = word.outcome_set, word.problem
     coverage = None
     if kind == "field":
@@ -1255,13 +1268,13 @@ def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word
     is_complete = is_complete and len(set(names)) == len(names)
     if problem is None and not is_complete:
         problem = "incomplete"
-    elif problem is None and kind == "field" and total > parameter("field_overround_max"):
+    elif problem is None and kind == "field" and total is not None and total > parameter("field_overround_max"):
         problem = "overround_too_high"
     is_sound = problem is None
     values = fair(implied) if is_complete and (kind != "field" or is_sound) else None
     if is_sound and values is not None and values.additive is None:
         problem = "additive_negative"
-    elif is_sound and total < 1:
+    elif is_sound and total is not None and total < 1:
         problem = "underround"
     basis = "plain"
     if market_rule(market)["family"] == "draw_no_bet" or (line_point is not None and line_point % 1 == 0):
@@ -1284,8 +1297,8 @@ def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word
         "valid_to": None,
         "implied_probabilities": implied,
         "overround": total,
-        "margin": total - 1 if is_complete else None,
-        "hold": rounded(1 - 1 / Fraction(total), 10) if is_complete else None,
+        "margin": total - 1 if is_complete and total else None,
+        "hold": rounded(1 - 1 / Fraction(total), 10) if is_complete and total else None,
         "is_complete": is_complete,
         "runner_coverage": coverage,
         "problem": problem,

@@ -576,6 +576,12 @@ def test_a_broken_row_breaks_its_rule(loaded: Loaded, session: psycopg.Connectio
     assert rule in loaded.broken_rules(session)
 
 
+def test_a_row_whose_price_is_none_is_not_the_quotes_that_has_one(loaded: Loaded, session: psycopg.Connection[Any]) -> None:
+    as_none = "odds_format = 'american', price_native = 1.8, price_decimal = null, implied_probability = null"
+    session.execute(f"update gold.price_history set {as_none} where valid_to is null and {ONE_LINE}".encode())
+    assert "price_history: every quote is in a row with its price and point" in loaded.broken_rules(session)
+
+
 @pytest.mark.parametrize(("rule", "statement"), BROKEN_ROWS, ids=[rule for rule, _ in BROKEN_ROWS])
 def test_a_broken_row_breaks_its_contract(loaded: Loaded, session: psycopg.Connection[Any], rule: str, statement: str) -> None:
     changed = session.execute(statement.encode())

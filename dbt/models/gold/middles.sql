@@ -32,6 +32,7 @@ quoted as materialized (
     select
         lined.*,
         sides.first_side,
+        -- null: sets without a first side fall out below
         case when lined.outcome_sides[1] = sides.first_side then 1 else 2 end as first_place,
         concat_ws('|', lined.market_key, sides.first_side, '=' || lined.description) as times_key
     from lined
@@ -110,6 +111,7 @@ offers as materialized (
         (1, promising.line_point, standing_then.first_place, standing_then.net_1),
         (2, promising.other_line_point, 3 - standing_then.first_place, standing_then.net_2)
     ) as leg (leg_no, line_point, place, net_probability)
+    -- null: only lines with a point are looked at
     where leg.line_point = standing_then.line_point
 ),
 

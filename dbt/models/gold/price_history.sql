@@ -248,11 +248,9 @@ judged as (
             when is_present and coalesce(was_present, false) then
                 case
                     when point is distinct from was_point then 'changed'
-                    when compared_format = was_format and compared_native <> was_native then 'changed'
-                    -- two formats of one price differ by their rounding
-                    when compared_format <> was_format
-                        and abs(compared_decimal - was_decimal) > 0.006 + 0.0005 * was_decimal * was_decimal then 'changed'
-                    when phase_as_known <> was_phase then 'phase'
+                    when compared_format is not distinct from was_format and compared_native is distinct from was_native then 'changed'
+                    when compared_format is distinct from was_format and {{ prices_differ('compared', 'was') }} then 'changed'
+                    when phase_as_known is distinct from was_phase then 'phase'
                 end
             when is_present then 'appeared'
             when was_present then absence

@@ -51,6 +51,7 @@ checked as materialized (
     ) as walked on true
     left join lateral (
         select
+            -- null: the first start changes none
             count(*) filter (where c.accepted and c.old_start <> c.new_start) as changes,
             count(*) filter (where not c.accepted) as doubts
         from {{ ref('event_start_changes') }} as c
