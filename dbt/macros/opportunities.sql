@@ -180,7 +180,6 @@ found as (
     select
         event_id, at, opportunity_key,
         min(times_key) as times_key,
-        min(sport_key) as sport_key,
         min(market_key) as market_key,
         min(description) as description,
         min(outcome_set) as outcome_set,

@@ -136,13 +136,17 @@ class Answer:
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         return next((event for event in self.events if event["id"] == event_id), None)
 
-    def covers(self, event_id: str, sport: str) -> bool:
-        """Whether its request asked about an event: its whole sport, or this event by name, or whatever it shows."""
+    def covers(self, event_id: str, sport: str | None) -> bool:
+        """Whether it tells of an event: it shows it, or asked for the sport that it belonged to, as a whole or for it."""
         asked = self.coverage
-        if asked.events is None:
-            return asked.sport == sport
-        named = event_id in asked.events or self.event(event_id) is not None
-        return named and asked.sport in (None, sport)
+        if self.event(event_id) is not None:
+            return True
+        return sport is not None and asked.sport == sport and (asked.events is None or event_id in asked.events)
+
+    @property
+    def reading_order(self) -> tuple[Any, ...]:
+        """Sorts the answers about one event; of one time the last one is its newest."""
+        return (self.captured_at, SOURCE_RANKS[self.kind], self.place, self.exchange_id)
 
 
 def is_admitted(exchange: Exchange) -> bool:
@@ -396,11 +400,9 @@ class Gold:
 
     def __init__(self, batches: Iterable[Batch], admitted: Callable[[Exchange], bool] = is_admitted) -> None:
         self.answers = sorted(open_answers(batches, admitted), key=lambda a: (a.captured_at, a.moment, a.place, a.exchange_id))
-        self.sport_of: dict[str, str] = {}
         self.shown: dict[str, list[Answer]] = defaultdict(list)
         for answer in self.answers:
             for event in answer.events:
-                self.sport_of[event["id"]] = event["sport_key"]
                 self.shown[event["id"]].append(answer)
         self.quotes: dict[tuple[Any, ...], list[Quote]] = defaultdict(list)
         for answer in self.answers:
@@ -409,6 +411,7 @@ class Gold:
         self._by_sport: dict[str | None, list[Answer]] = defaultdict(list)
         for answer in self.answers:
             self._by_sport[answer.coverage.sport].append(answer)
+        self._keys = {event_id: self._keys_of(event_id) for event_id in self.shown}
         self._covering: dict[str, list[Answer]] = {}
         self._stretches_of: dict[tuple[Any, ...], list[Row]] = {}
         self.start_changes = {event_id: self._walk_start(event_id) for event_id in self.shown}
@@ -418,7 +421,7 @@ class Gold:
         results = self.results()
         history = self.price_history()
         margins = self.margins(history)
-        moves = model_lines.moves(margins, self.captures)
+        moves = model_lines.moves(margins, self.captures, self.known_sport)
         return {
             "gold.sports": self.sports(),
             "gold.bookmakers": self.bookmakers(),
@@ -429,7 +432,7 @@ class Gold:
             "gold.best_price": self.best_price(history),
             "gold.margins": margins,
             "gold.consensus": self.consensus(margins),
-            "gold.consensus_line": model_lines.consensus_line(margins),
+            "gold.consensus_line": model_lines.consensus_line(margins, self.known_sport),
             "gold.moves": moves,
             "gold.steam": model_lines.steam(moves),
             "gold.arbitrages": self.arbitrages(margins),
@@ -444,7 +447,7 @@ class Gold:
     # starts
 
     def _walk_start(self, event_id: str) -> list[Row]:
-        told = sorted(self.shown[event_id], key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id))
+        told = sorted(self.shown[event_id], key=lambda a: a.reading_order)
         said: dict[str, Time] = {}
         believed: Time | None = None
         walk = []
@@ -485,17 +488,40 @@ class Gold:
     def event_start_changes(self) -> Table:
         return {(row["event_id"], row["exchange_id"]): row for walk in self.start_changes.values() for row in walk}
 
+    # sport keys
+
+    def _keys_of(self, event_id: str) -> list[tuple[Time, str]]:
+        told = sorted(self.shown[event_id], key=lambda a: a.reading_order)
+        return [(a.captured_at, event["sport_key"]) for a in told if (event := a.event(event_id)) is not None]
+
+    def sport_at(self, event_id: str, at: Time) -> str | None:
+        """The key under which an event was last shown up to a time."""
+        return next((key for since, key in reversed(self._keys[event_id]) if since <= at), None)
+
+    def known_sport(self, event_id: str, at: Time) -> str:
+        """The same, once it was shown."""
+        sport = self.sport_at(event_id, at)
+        assert sport is not None
+        return sport
+
     # coverage
 
     def covering(self, event_id: str) -> list[Answer]:
-        """The answers whose request asked about an event. One that asked for a window of starts asked about the events that it
-        shows, and about those whose start, as last heard of before it, lies in the window."""
+        """The answers that tell of an event: that show it, or asked for the sport that it belonged to as they came. One that
+        asked for a window of starts asked about those whose start, as last heard of before it, lies in the window."""
         if event_id not in self._covering:
-            sport = self.sport_of[event_id]
+            keys = {key for _, key in self._keys[event_id]}
+            asked = [answer for key in sorted(keys) for answer in self._by_sport[key]]
+            shown = self.shown[event_id]
             self._covering[event_id] = [
-                answer
-                for answer in (*self._by_sport[sport], *self._by_sport[None])
-                if answer.covers(event_id, sport) and (answer.event(event_id) is not None or self._in_window(answer, event_id))
+                *shown,
+                *(
+                    answer
+                    for answer in asked
+                    if answer.event(event_id) is None
+                    and answer.covers(event_id, self.sport_at(event_id, answer.captured_at))
+                    and self._in_window(answer, event_id)
+                ),
             ]
         return self._covering[event_id]
 
@@ -506,7 +532,7 @@ class Gold:
         heard = [a for a in self.shown[event_id] if a.captured_at < answer.captured_at]
         if not heard:
             return False
-        newest = max(heard, key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id)).event(event_id)
+        newest = max(heard, key=lambda a: a.reading_order).event(event_id)
         assert newest is not None
         start = parse_time(newest["commence_time"])
         return (asked.commence_from is None or start >= asked.commence_from) and (
@@ -535,7 +561,7 @@ class Gold:
                 ends = min((at for at in points if at > times[-1]), default=None)
                 rows[(event_id, times[0])] = {
                     "event_id": event_id,
-                    "sport_key": self.sport_of[event_id],
+                    "sport_key": self.known_sport(event_id, times[0]),
                     "valid_from": times[0],
                     "last_seen_at": times[-1] if ends else None,
                     "valid_to": ends,
@@ -601,7 +627,7 @@ class Gold:
                     yield _closed(open_row, last_seen, at, reason)
                     open_row = None
             if open_row is None:
-                open_row = _row(quote, phase, at, last_seen)
+                open_row = _row(quote, self.known_sport(series[0], at), phase, at, last_seen)
             open_row["observations"] += 1
             last, last_seen = quote, at
         if open_row is not None:
@@ -648,7 +674,10 @@ class Gold:
             if words[key].outcome_set == "field" and words[key].problem is None
             for row, _ in rows
         }
-        return {key: _margin_row(key, rows, words[key], len(runners), at) for key, rows in sets.items()}
+        return {
+            key: _margin_row(key, rows, words[key], self.known_sport(key[0], at), len(runners), at)
+            for key, rows in sets.items()
+        }
 
     # consensus
 
@@ -709,7 +738,7 @@ class Gold:
             oldest = min(self._newest_quote_at(row, name, sides[name], at) for row in voices.values())
             found[name] = {
                 "event_id": line[0],
-                "sport_key": usable[0]["sport_key"],
+                "sport_key": self.known_sport(line[0], at),
                 "market_key": line[1],
                 "description": line[2],
                 "line_point": line[3],
@@ -890,7 +919,7 @@ class Gold:
         words = [self._word_of(row, place, at) for row, place in chosen]
         ages = tuple(_age(word, at) for _, word in words)
         return {
-            "sport_key": chosen[0][0]["sport_key"],
+            "sport_key": self.known_sport(chosen[0][0]["event_id"], at),
             "outcome_names": tuple(row["outcome_names"][place] for row, place in chosen),
             "outcome_sides": tuple(row["outcome_sides"][place] for row, place in chosen),
             "phase": "in_play" if any(row["phase_as_known"] == "in_play" for row, _ in chosen) else "pre",
@@ -1018,7 +1047,7 @@ class Gold:
             age = at - max(item[1].quote_at for item in holders)
             found[(kind, name)] = {
                 "event_id": first["event_id"],
-                "sport_key": first["sport_key"],
+                "sport_key": self.known_sport(first["event_id"], at),
                 "market_key": first["market_key"],
                 "description": first["description"],
                 "line_point": first["line_point"],
@@ -1101,7 +1130,7 @@ class Gold:
     def events(self, listings: Table, results: Table) -> Table:
         rows: Table = {}
         for event_id, answers in self.shown.items():
-            order = sorted(answers, key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id))
+            order = sorted(answers, key=lambda a: a.reading_order)
             first, last = order[0].event(event_id), order[-1].event(event_id)
             assert first is not None and last is not None
             walk = self.start_changes[event_id]
@@ -1220,11 +1249,11 @@ def _absence(answers: Sequence[Answer], event_id: str, book: str, market: str) -
     return "outcome_absent"
 
 
-def _row(quote: Quote, phase: str, at: Time, last_seen: Time | None) -> Row:
+def _row(quote: Quote, sport: str, phase: str, at: Time, last_seen: Time | None) -> Row:
     return {
         "event_id": quote.event_id,
         "line_rank": quote.rank,
-        "sport_key": quote.sport,
+        "sport_key": sport,
         "bookmaker_key": quote.book,
         "market_key": quote.market,
         "description": quote.description,
@@ -1251,7 +1280,9 @@ def _newest_first(quote: Quote) -> tuple[Any, ...]:
     return (-quote.answer.captured_at.timestamp(), quote.answer.place, quote.answer.exchange_id)
 
 
-def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word: Quote, runners: int, at: Time) -> Row:
+def _margin_row(
+    key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word: Quote, sport: str, runners: int, at: Time
+) -> Row:
     event_id, book, market, description, line_point, set_no = key
     rows = sorted((row for row, _ in members), key=lambda row: row["outcome_name"])
     names = tuple(row["outcome_name"] for row in rows)
@@ -1283,7 +1314,7 @@ def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word
         basis = "half_stake"
     return {
         "event_id": event_id,
-        "sport_key": rows[0]["sport_key"],
+        "sport_key": sport,
         "bookmaker_key": book,
         "market_key": market,
         "description": description,

@@ -127,7 +127,7 @@ runs as (
 select
     moved.market_id,
     moved.event_id,
-    moved.sport_key,
+    {{ sport_key_at('moved.event_id', 'moved.at') }} as sport_key,
     moved.market_key,
     moved.description,
     moved.outcome_set,

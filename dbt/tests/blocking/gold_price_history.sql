@@ -127,7 +127,7 @@ cross join lateral (
         or exists (
             select 1
             from {{ ref('coverage') }} as asked
-            where asked.sport_key = c.sport_key
+            where asked.sport_key = {{ sport_key_at('c.event_id', 'c.valid_to') }}
                 and asked.event_id in ('', c.event_id)
                 -- null: an absence has its time
                 and asked.captured_at = c.valid_to
@@ -135,7 +135,20 @@ cross join lateral (
                 and c.bookmaker_key = any (asked.books)
             offset 0
         )
+        -- or of one that shows the event, be it under another key than the time's last one
+        or exists (
+            select 1
+            from {{ ref('event_sightings') }} as shown
+            join {{ ref('coverage') }} as asked on asked.exchange_id = shown.exchange_id and asked.event_id in ('', c.event_id)
+            where shown.event_id = c.event_id
+                -- null: an absence has its time
+                and shown.captured_at = c.valid_to
+                and c.market_key = any (asked.markets)
+                and c.bookmaker_key = any (asked.books)
+            offset 0
+        )
     ),
+    ('its sport is the one that its event belonged to at valid_from', c.sport_key = {{ sport_key_at('c.event_id', 'c.valid_from') }}),
     (
         'price_decimal and implied_probability follow from the native price',
         (c.price_decimal, c.implied_probability) is not distinct from (
