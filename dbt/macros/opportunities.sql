@@ -74,6 +74,7 @@ combined as (
         on three.event_id = one.event_id
         and three.at = one.at
         and three.opportunity_key = one.opportunity_key
+    -- null: without a third leg the first two decide
     where one.operator_group <> two.operator_group or one.operator_group <> three.operator_group
 ),
 
@@ -112,6 +113,7 @@ spoken as (
             and h.valid_from <= legs.at
             and (h.valid_to is null or h.valid_to > legs.at)
             and h.line_point is not distinct from legs.line_point
+            -- null: a leg has a price
             and h.implied_probability = legs.implied_probability
         order by h.line_rank
         limit 1
@@ -178,7 +180,6 @@ found as (
     select
         event_id, at, opportunity_key,
         min(times_key) as times_key,
-        min(sport_key) as sport_key,
         min(market_key) as market_key,
         min(description) as description,
         min(outcome_set) as outcome_set,

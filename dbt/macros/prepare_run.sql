@@ -43,7 +43,7 @@ select ops.make_months(to_regclass('{{ model }}'), {{ months_of_pending() }});
 {%- endfor %}
 {%- endif %}
 
-insert into ops.touched_events (event_id, sport_key, tail_from)
+insert into ops.touched_events (event_id, tail_from)
 with pending as materialized (
     select
         exchanges.exchange_id,
@@ -69,7 +69,6 @@ with pending as materialized (
 shown as (
     select
         event.item ->> 'id' as event_id,
-        event.item ->> 'sport_key' as sport_key,
         pending.tail_from
     from pending
     join bronze.documents as documents on documents.body_sha256 = pending.body_sha256 and documents.month = pending.month
@@ -90,7 +89,7 @@ shown as (
 )
 {%- if not anew %},
 missing_quotes as (
-    select history.event_id, pending.sport_key, pending.tail_from
+    select history.event_id, pending.tail_from
     from pending
     cross join lateral (
         select distinct open_rows.event_id
@@ -103,11 +102,24 @@ missing_quotes as (
         from gold.price_history as spanning
         where spanning.sport_key = pending.sport_key
             and spanning.valid_to >= pending.tail_from
+        union
+        -- a row carries the key of its beginning: events that moved to this one since are found by their own history
+        select moved.event_id
+        from silver.event_sport_keys as moved
+        where moved.sport_key = pending.sport_key
+            and moved.moved_from is not null
+            and (moved.valid_to is null or moved.valid_to >= pending.tail_from)
+            and exists (
+                select 1
+                from gold.price_history as rows_of_it
+                where rows_of_it.event_id = moved.event_id
+                    and (rows_of_it.valid_to is null or rows_of_it.valid_to >= pending.tail_from)
+            )
     ) as history
     where pending.event_ids is null or history.event_id = any (pending.event_ids)
 ),
 missing_listings as (
-    select listings.event_id, pending.sport_key, pending.tail_from
+    select listings.event_id, pending.tail_from
     from pending
     cross join lateral (
         select open_rows.event_id
@@ -117,18 +129,30 @@ missing_listings as (
         select spanning.event_id
         from gold.event_listing_intervals as spanning
         where spanning.sport_key = pending.sport_key and spanning.valid_to >= pending.tail_from
+        union
+        select moved.event_id
+        from silver.event_sport_keys as moved
+        where moved.sport_key = pending.sport_key
+            and moved.moved_from is not null
+            and (moved.valid_to is null or moved.valid_to >= pending.tail_from)
+            and exists (
+                select 1
+                from gold.event_listing_intervals as rows_of_it
+                where rows_of_it.event_id = moved.event_id
+                    and (rows_of_it.valid_to is null or rows_of_it.valid_to >= pending.tail_from)
+            )
     ) as listings
     where pending.event_ids is null or listings.event_id = any (pending.event_ids)
 )
 {%- endif %}
-select event_id, min(sport_key), {{ "'-infinity'" if anew else "min(tail_from)" }}
+select event_id, {{ "'-infinity'" if anew else "min(tail_from)" }}
 from (
-    select event_id, sport_key, tail_from from shown
+    select event_id, tail_from from shown
     {%- if not anew %}
     union all
-    select event_id, sport_key, tail_from from missing_quotes
+    select event_id, tail_from from missing_quotes
     union all
-    select event_id, sport_key, tail_from from missing_listings
+    select event_id, tail_from from missing_listings
     {%- endif %}
 ) as touched
 group by event_id;

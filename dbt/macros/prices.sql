@@ -20,6 +20,17 @@ cast(
 )
 {%- endmacro %}
 
+{#-
+  Whether one price, given in two formats, differs by more than their rounding, by what its columns begin with, such as `was` of was_native and was_decimal.
+  What is no price differs from any price; of two numbers that are none the numbers tell.
+-#}
+{% macro prices_differ(one, other) -%}
+coalesce(
+    abs({{ one }}_decimal - {{ other }}_decimal) > 0.006 + 0.0005 * {{ other }}_decimal * {{ other }}_decimal,
+    ({{ one }}_decimal, {{ one }}_native) is distinct from ({{ other }}_decimal, {{ other }}_native)
+)
+{%- endmacro %}
+
 {#- A value of the parameters seed, as numeric. -#}
 {% macro parameter(name) -%}
 (select value from {{ ref('parameters') }} where name = '{{ name }}')

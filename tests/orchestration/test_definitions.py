@@ -60,7 +60,7 @@ def test_every_dbt_test_and_every_contract_is_a_check(graph: Any, project: DbtPr
 
 def test_every_check_of_a_batch_has_its_partitions(graph: Any) -> None:
     stored = {node.key for node in graph.asset_nodes if node.partitions_def and node.key.path[0] in ("silver", "gold")}
-    assert len(stored) == 23
+    assert len(stored) == 24
     checked = {key.asset_key for key in graph.asset_check_keys if graph.get(key).partitions_def and key.name == "contract"}
     assert checked == stored
 

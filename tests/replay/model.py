@@ -152,13 +152,17 @@ class Answer:
     def event(self, event_id: str) -> Mapping[str, Any] | None:
         return next((event for event in self.events if event["id"] == event_id), None)
 
-    def covers(self, event_id: str, sport: str) -> bool:
-        """Whether its request asked about an event: its whole sport, or this event by name, or whatever it shows."""
+    def covers(self, event_id: str, sport: str | None) -> bool:
+        """Whether it tells of an event: it shows it, or asked for the sport that it belonged to, as a whole or for it."""
         asked = self.coverage
-        if asked.events is None:
-            return asked.sport == sport
-        named = event_id in asked.events or self.event(event_id) is not None
-        return named and asked.sport in (None, sport)
+        if self.event(event_id) is not None:
+            return True
+        return sport is not None and asked.sport == sport and (asked.events is None or event_id in asked.events)
+
+    @property
+    def reading_order(self) -> tuple[Any, ...]:
+        """Sorts the answers about one event; of one time the last one is its newest."""
+        return (self.captured_at, SOURCE_RANKS[self.kind], self.place, self.exchange_id)
 
 
 def is_admitted(exchange: Exchange) -> bool:
@@ -242,13 +246,13 @@ class Quote:
     line_point: Decimal | None
     native: Decimal
     last_update: Time | None
-    price_decimal: Decimal
-    implied: Decimal
+    price_decimal: Decimal | None
+    implied: Decimal | None
     duplicate_no: int = 1
     rank: int = 1
     outcome_set: str = "other"
     is_complete: bool = False
-    overround: Decimal = Decimal(0)
+    overround: Decimal | None = None
     problem: str | None = "incomplete"
     first_side_fair: Fraction | None = None
 
@@ -274,8 +278,13 @@ class Quote:
         return min(self.answer.captured_at, self.last_update) if self.last_update else self.answer.captured_at
 
 
-def american(a: Decimal) -> tuple[Fraction, Fraction]:
-    value = Fraction(a)
+def priced(native: Decimal, odds_format: str) -> tuple[Fraction, Fraction] | None:
+    """Decimal price and implied probability; None for a number that is no price in its format."""
+    value = Fraction(native)
+    if odds_format == "decimal":
+        return (value, 1 / value) if value >= 1 else None
+    if abs(value) < 100:
+        return None
     if value > 0:
         return 1 + value / 100, Fraction(100) / (value + 100)
     return 1 + 100 / abs(value), abs(value) / (abs(value) + 100)
@@ -316,17 +325,15 @@ def _quote(
 ) -> Quote:
     native = rounded(outcome["price"], 8)
     point = None if outcome.get("point") is None else rounded(outcome["point"], 3)
-    if answer.odds_format == "american":
-        price, implied = american(native)
-    else:
-        price, implied = Fraction(native), 1 / Fraction(native)
+    price, implied = priced(native, answer.odds_format) or (None, None)
     side = _side(outcome["name"], event)
     line_point = point
     if market_rule(market)["family"] == "spreads":
         line_point = {"home": point, "away": None if point is None else -point}.get(side)
     return Quote(
         answer, event["id"], event["sport_key"], book, market, outcome.get("description"), outcome["name"], side, point,
-        line_point, native, told, rounded(price, 8), rounded(implied, 10),
+        line_point, native, told,
+        None if price is None else rounded(price, 8), None if implied is None else rounded(implied, 10),
     )  # fmt: skip
 
 
@@ -357,23 +364,26 @@ def _judge_set(members: Sequence[Quote]) -> None:
     expected = 2
     if rule["family"] in ("h2h", "h2h_lay"):
         expected = 3 if first.market.startswith("h2h_3_way") else int(sport["h2h_outcomes"])
-    priced = all(quote.price_decimal > 1 for quote in members)
+    prices = [quote.price_decimal for quote in members if quote.price_decimal is not None]
+    is_priced = len(prices) == len(members) and min(prices) > 1
     whole = {
         "three_way": sides == ["away", "draw", "home"],
         "two_way": expected == 2 and sides in (["away", "home"], ["over", "under"]),
         "yes_no": sides == ["no", "yes"],
     }.get(kind, False)
-    total = rounded(sum((quote.implied for quote in members), Decimal(0)), 10)
+    # of what is no price nothing is added up
+    told = [quote.implied for quote in members if quote.implied is not None]
+    total = rounded(sum(told, Decimal(0)), 10) if told else None
     lay = rule["price_side"] == "lay"
-    is_complete = priced and whole
+    is_complete = is_priced and whole
     problem = None
     if kind == "two_way" and expected == 3:
         problem = "unexpected_outcome_set"
     elif kind == "other":
         problem = "unknown_outcomes"
-    elif not priced:
+    elif not is_priced:
         problem = "price_out_of_range"
-    elif min(quote.price_decimal for quote in members) <= Decimal("1.001"):
+    elif min(prices) <= Decimal("1.001"):
         problem = "placeholder_price"
     elif kind != "field" and not is_complete:
         problem = "incomplete"
@@ -397,7 +407,10 @@ def _judge_set(members: Sequence[Quote]) -> None:
         quote.is_complete = is_complete
         quote.overround = total
         quote.problem = problem
-        quote.first_side_fair = Fraction(leader.implied) / Fraction(total) if is_complete else None
+        quote.first_side_fair = None
+        if is_complete:
+            assert leader.implied is not None and total is not None
+            quote.first_side_fair = Fraction(leader.implied) / Fraction(total)
 
 
 def _rank_lines(quotes: Sequence[Quote]) -> None:
@@ -412,7 +425,7 @@ def _rank_lines(quotes: Sequence[Quote]) -> None:
             key=lambda item: (
                 not item[1].is_complete,
                 nothing if item[1].first_side_fair is None else abs(item[1].first_side_fair - Fraction(1, 2)),
-                item[1].overround,
+                nothing if item[1].overround is None else item[1].overround,
                 nothing if item[1].line_point is None else abs(item[1].line_point),
                 nothing if item[1].line_point is None else item[1].line_point,
                 item[1].duplicate_no,
@@ -438,11 +451,9 @@ class Gold:
         self.answers = sorted(
             open_answers(batches, admitted, held), key=lambda a: (a.captured_at, a.moment, a.place, a.exchange_id)
         )
-        self.sport_of: dict[str, str] = {}
         self.shown: dict[str, list[Answer]] = defaultdict(list)
         for answer in self.answers:
             for event in answer.events:
-                self.sport_of[event["id"]] = event["sport_key"]
                 self.shown[event["id"]].append(answer)
         self.quotes: dict[tuple[Any, ...], list[Quote]] = defaultdict(list)
         for answer in self.answers:
@@ -451,6 +462,7 @@ class Gold:
         self._by_sport: dict[str | None, list[Answer]] = defaultdict(list)
         for answer in self.answers:
             self._by_sport[answer.coverage.sport].append(answer)
+        self._keys = {event_id: self._keys_of(event_id) for event_id in self.shown}
         self._covering: dict[str, list[Answer]] = {}
         self._stretches_of: dict[tuple[Any, ...], list[Row]] = {}
         self.start_changes = {event_id: self._walk_start(event_id) for event_id in self.shown}
@@ -460,7 +472,7 @@ class Gold:
         results = self.results()
         history = self.price_history()
         margins = self.margins(history)
-        moves = model_lines.moves(margins, self.captures)
+        moves = model_lines.moves(margins, self.captures, self.known_sport)
         return {
             "gold.sports": self.sports(),
             "gold.bookmakers": self.bookmakers(),
@@ -471,7 +483,7 @@ class Gold:
             "gold.best_price": self.best_price(history),
             "gold.margins": margins,
             "gold.consensus": self.consensus(margins),
-            "gold.consensus_line": model_lines.consensus_line(margins),
+            "gold.consensus_line": model_lines.consensus_line(margins, self.known_sport),
             "gold.moves": moves,
             "gold.steam": model_lines.steam(moves),
             "gold.arbitrages": self.arbitrages(margins),
@@ -486,7 +498,7 @@ class Gold:
     # starts
 
     def _walk_start(self, event_id: str) -> list[Row]:
-        told = sorted(self.shown[event_id], key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id))
+        told = sorted(self.shown[event_id], key=lambda a: a.reading_order)
         said: dict[str, Time] = {}
         believed: Time | None = None
         walk = []
@@ -527,18 +539,41 @@ class Gold:
     def event_start_changes(self) -> Table:
         return {(row["event_id"], row["exchange_id"]): row for walk in self.start_changes.values() for row in walk}
 
+    # sport keys
+
+    def _keys_of(self, event_id: str) -> list[tuple[Time, str]]:
+        told = sorted(self.shown[event_id], key=lambda a: a.reading_order)
+        return [(a.captured_at, event["sport_key"]) for a in told if (event := a.event(event_id)) is not None]
+
+    def sport_at(self, event_id: str, at: Time) -> str | None:
+        """The key under which an event was last shown up to a time."""
+        return next((key for since, key in reversed(self._keys[event_id]) if since <= at), None)
+
+    def known_sport(self, event_id: str, at: Time) -> str:
+        """The same, once it was shown."""
+        sport = self.sport_at(event_id, at)
+        assert sport is not None
+        return sport
+
     # coverage
 
     def covering(self, event_id: str) -> list[Answer]:
-        """The answers whose request asked about an event. One that asked for a window of starts asked about the events that it
-        shows, and about those whose start, as last heard of before it, lies in the window."""
+        """The answers that tell of an event: that show it, or asked for the sport that it belonged to as they came. One that
+        asked for a window of starts asked about those whose start, as last heard of before it, lies in the window."""
         if event_id not in self._covering:
-            sport = self.sport_of[event_id]
+            keys = {key for _, key in self._keys[event_id]}
+            asked = [answer for key in sorted(keys) for answer in self._by_sport[key]]
+            shown = self.shown[event_id]
             self._covering[event_id] = [
-                answer
-                for answer in (*self._by_sport[sport], *self._by_sport[None])
-                if answer.covers(event_id, sport)
-                and (answer.event(event_id) is not None or (answer.tells_of(event_id) and self._in_window(answer, event_id)))
+                *shown,
+                *(
+                    answer
+                    for answer in asked
+                    if answer.event(event_id) is None
+                    and answer.covers(event_id, self.sport_at(event_id, answer.captured_at))
+                    and answer.tells_of(event_id)
+                    and self._in_window(answer, event_id)
+                ),
             ]
         return self._covering[event_id]
 
@@ -549,7 +584,7 @@ class Gold:
         heard = [a for a in self.shown[event_id] if a.captured_at < answer.captured_at]
         if not heard:
             return False
-        newest = max(heard, key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id)).event(event_id)
+        newest = max(heard, key=lambda a: a.reading_order).event(event_id)
         assert newest is not None
         start = parse_time(newest["commence_time"])
         return (asked.commence_from is None or start >= asked.commence_from) and (
@@ -578,7 +613,7 @@ class Gold:
                 ends = min((at for at in points if at > times[-1]), default=None)
                 rows[(event_id, times[0])] = {
                     "event_id": event_id,
-                    "sport_key": self.sport_of[event_id],
+                    "sport_key": self.known_sport(event_id, times[0]),
                     "valid_from": times[0],
                     "last_seen_at": times[-1] if ends else None,
                     "valid_to": ends,
@@ -644,7 +679,7 @@ class Gold:
                     yield _closed(open_row, last_seen, at, reason)
                     open_row = None
             if open_row is None:
-                open_row = _row(quote, phase, at, last_seen)
+                open_row = _row(quote, self.known_sport(series[0], at), phase, at, last_seen)
             open_row["observations"] += 1
             last, last_seen = quote, at
         if open_row is not None:
@@ -691,7 +726,10 @@ class Gold:
             if words[key].outcome_set == "field" and words[key].problem is None
             for row, _ in rows
         }
-        return {key: _margin_row(key, rows, words[key], len(runners), at) for key, rows in sets.items()}
+        return {
+            key: _margin_row(key, rows, words[key], self.known_sport(key[0], at), len(runners), at)
+            for key, rows in sets.items()
+        }
 
     # consensus
 
@@ -752,7 +790,7 @@ class Gold:
             oldest = min(self._newest_quote_at(row, name, sides[name], at) for row in voices.values())
             found[name] = {
                 "event_id": line[0],
-                "sport_key": usable[0]["sport_key"],
+                "sport_key": self.known_sport(line[0], at),
                 "market_key": line[1],
                 "description": line[2],
                 "line_point": line[3],
@@ -933,7 +971,7 @@ class Gold:
         words = [self._word_of(row, place, at) for row, place in chosen]
         ages = tuple(_age(word, at) for _, word in words)
         return {
-            "sport_key": chosen[0][0]["sport_key"],
+            "sport_key": self.known_sport(chosen[0][0]["event_id"], at),
             "outcome_names": tuple(row["outcome_names"][place] for row, place in chosen),
             "outcome_sides": tuple(row["outcome_sides"][place] for row, place in chosen),
             "phase": "in_play" if any(row["phase_as_known"] == "in_play" for row, _ in chosen) else "pre",
@@ -1061,7 +1099,7 @@ class Gold:
             age = at - max(item[1].quote_at for item in holders)
             found[(kind, name)] = {
                 "event_id": first["event_id"],
-                "sport_key": first["sport_key"],
+                "sport_key": self.known_sport(first["event_id"], at),
                 "market_key": first["market_key"],
                 "description": first["description"],
                 "line_point": first["line_point"],
@@ -1144,7 +1182,7 @@ class Gold:
     def events(self, listings: Table, results: Table) -> Table:
         rows: Table = {}
         for event_id, answers in self.shown.items():
-            order = sorted(answers, key=lambda a: (a.captured_at, SOURCE_RANKS[a.kind], a.place, a.exchange_id))
+            order = sorted(answers, key=lambda a: a.reading_order)
             first, last = order[0].event(event_id), order[-1].event(event_id)
             assert first is not None and last is not None
             walk = self.start_changes[event_id]
@@ -1243,6 +1281,9 @@ def _price_changed(before: Quote, after: Quote) -> bool:
         return True
     if before.answer.odds_format == after.answer.odds_format:
         return before.native != after.native
+    if before.price_decimal is None or after.price_decimal is None:
+        # no price is another thing than a price; of two numbers that are none the numbers tell
+        return (before.price_decimal, before.native) != (after.price_decimal, after.native)
     # decimal odds are cut to cents, american ones to whole numbers
     tolerance = Decimal("0.006") + Decimal("0.0005") * before.price_decimal**2
     return abs(after.price_decimal - before.price_decimal) > tolerance
@@ -1261,11 +1302,11 @@ def _absence(answers: Sequence[Answer], event_id: str, book: str, market: str) -
     return "outcome_absent"
 
 
-def _row(quote: Quote, phase: str, at: Time, last_seen: Time | None) -> Row:
+def _row(quote: Quote, sport: str, phase: str, at: Time, last_seen: Time | None) -> Row:
     return {
         "event_id": quote.event_id,
         "line_rank": quote.rank,
-        "sport_key": quote.sport,
+        "sport_key": sport,
         "bookmaker_key": quote.book,
         "market_key": quote.market,
         "description": quote.description,
@@ -1292,12 +1333,15 @@ def _newest_first(quote: Quote) -> tuple[Any, ...]:
     return (-quote.answer.captured_at.timestamp(), quote.answer.place, quote.answer.exchange_id)
 
 
-def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word: Quote, runners: int, at: Time) -> Row:
+def _margin_row(
+    key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word: Quote, sport: str, runners: int, at: Time
+) -> Row:
     event_id, book, market, description, line_point, set_no = key
     rows = sorted((row for row, _ in members), key=lambda row: row["outcome_name"])
     names = tuple(row["outcome_name"] for row in rows)
     implied = tuple(row["implied_probability"] for row in rows)
-    total = sum((q for q in implied if q is not None), Decimal(0))
+    told = [q for q in implied if q is not None]
+    total = sum(told, Decimal(0)) if told else None
     kind, problem = word.outcome_set, word.problem
     coverage = None
     if kind == "field":
@@ -1308,13 +1352,13 @@ def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word
     is_complete = is_complete and len(set(names)) == len(names)
     if problem is None and not is_complete:
         problem = "incomplete"
-    elif problem is None and kind == "field" and total > parameter("field_overround_max"):
+    elif problem is None and kind == "field" and total is not None and total > parameter("field_overround_max"):
         problem = "overround_too_high"
     is_sound = problem is None
     values = fair(implied) if is_complete and (kind != "field" or is_sound) else None
     if is_sound and values is not None and values.additive is None:
         problem = "additive_negative"
-    elif is_sound and total < 1:
+    elif is_sound and total is not None and total < 1:
         problem = "underround"
     basis = "plain"
     if market_rule(market)["family"] == "draw_no_bet" or (line_point is not None and line_point % 1 == 0):
@@ -1323,7 +1367,7 @@ def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word
         basis = "half_stake"
     return {
         "event_id": event_id,
-        "sport_key": rows[0]["sport_key"],
+        "sport_key": sport,
         "bookmaker_key": book,
         "market_key": market,
         "description": description,
@@ -1337,8 +1381,8 @@ def _margin_row(key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word
         "valid_to": None,
         "implied_probabilities": implied,
         "overround": total,
-        "margin": total - 1 if is_complete else None,
-        "hold": rounded(1 - 1 / Fraction(total), 10) if is_complete else None,
+        "margin": total - 1 if is_complete and total else None,
+        "hold": rounded(1 - 1 / Fraction(total), 10) if is_complete and total else None,
         "is_complete": is_complete,
         "runner_coverage": coverage,
         "problem": problem,

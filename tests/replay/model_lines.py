@@ -116,7 +116,7 @@ def _mains(rows: Sequence[Row]) -> Iterator[MainLine]:
 # --- consensus_line -------------------------------------------------------------------------------------------------------
 
 
-def consensus_line(margins: Table) -> Table:
+def consensus_line(margins: Table, sport_at: Callable[[str, Time], str]) -> Table:
     rows: Table = {}
     for market, lines in main_lines(margins).items():
         if featured_family(market[1]) == "h2h":
@@ -130,6 +130,7 @@ def consensus_line(margins: Table) -> Table:
                 standing["valid_to"] = at
             standing = held
             if held is not None:
+                held["sport_key"] = sport_at(market[0], at)
                 rows[(*market[:3], at)] = held
     return rows
 
@@ -163,7 +164,6 @@ def _hung_at(at: Time, lines: Sequence[MainLine]) -> Row | None:
     first = next(iter(voices.values())).row
     return {
         "event_id": first["event_id"],
-        "sport_key": first["sport_key"],
         "market_key": first["market_key"],
         "description": first["description"],
         "valid_from": at,
@@ -197,12 +197,13 @@ def _fair_line(line: MainLine) -> Decimal | None:
 # --- moves ----------------------------------------------------------------------------------------------------------------
 
 
-def moves(margins: Table, captures: Captures) -> Table:
+def moves(margins: Table, captures: Captures, sport_at: Callable[[str, Time], str]) -> Table:
     rows: Table = {}
     for market, lines in main_lines(margins).items():
         found = list(_moves_of(market, lines, captures))
         for row in found:
             row["run_began_at"] = _run_start(row, found)
+            row["sport_key"] = sport_at(market[0], row["changed_at"])
             rows[(*market, row["bookmaker_key"], row["changed_at"])] = row
     return rows
 
@@ -235,7 +236,6 @@ def _moves_of(market: Market, lines: Sequence[MainLine], captures: Captures) -> 
             name = old.row["outcome_names"][old.place]
             yield {
                 "event_id": market[0],
-                "sport_key": new.row["sport_key"],
                 "market_key": market[1],
                 "description": market[2],
                 "outcome_set": market[3],

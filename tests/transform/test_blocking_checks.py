@@ -176,6 +176,27 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         "update gold.event_listing_intervals set valid_from = valid_from - interval '1 minute' where valid_to is null",
     ),
     ("event_listing_intervals: its event is in events", "delete from gold.events"),
+    (
+        "event_listing_intervals: its sport is the one that its event belonged to at valid_from",
+        "update gold.event_listing_intervals set sport_key = 'chess' where valid_to is null",
+    ),
+    (
+        "event_sport_keys: periods of an event follow on one another, and only the last is open",
+        "update silver.event_sport_keys set valid_to = timestamptz '2025-10-09 12:20Z'",
+    ),
+    (
+        "event_sport_keys: moved_from is the key before, which is another",
+        "update silver.event_sport_keys set moved_from = 'chess'",
+    ),
+    (
+        "event_sport_keys: it begins with the answer that is read last of its time",
+        "update silver.event_sport_keys set sport_key = 'chess'",
+    ),
+    (
+        "event_sport_keys: no answer within it shows another key last",
+        f"update silver.event_sightings set sport_key = 'chess' where {LAST}",
+    ),
+    ("event_sport_keys: every event that an answer shows has one", "delete from silver.event_sport_keys"),
     ("results: every event with a score has one row, and no other", "delete from gold.results"),
     ("results: score and completion are those of the newest score", "update gold.results set home_score = 99"),
     (
@@ -211,6 +232,10 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
     (
         "price_history: price_decimal and implied_probability follow from the native price",
         f"update gold.price_history set price_decimal = 7 where {ONE_LINE}",
+    ),
+    (
+        "price_history: its sport is the one that its event belonged to at valid_from",
+        f"update gold.price_history set sport_key = 'chess' where {ONE_LINE}",
     ),
     (
         "price_history: line_point is null for h2h, the home handicap for spreads, else the point",
@@ -380,6 +405,13 @@ BROKEN_ROWS: Final[tuple[tuple[str, str], ...]] = (
         "silver.coverage: only_listings_tell_absence",
         f"update silver.coverage set covers_listing = not covers_listing where {LAST}",
     ),
+    (
+        "silver.event_sport_keys: valid_from_before_valid_to",
+        "update silver.event_sport_keys"
+        " set valid_from = timestamptz '2025-10-09 12:21Z', valid_to = timestamptz '2025-10-09 12:20Z'",
+    ),
+    ("silver.event_sport_keys: moves_to_another_key", "update silver.event_sport_keys set moved_from = sport_key"),
+    ("silver.event_sport_keys: sport_key_is_not_empty", "update silver.event_sport_keys set sport_key = ''"),
     ("silver.scores: home_score_is_the_number_sent", f"update silver.scores set home_score = 99 where {LAST}"),
     (
         "gold.event_start_changes: start_follows_from_acceptance",
@@ -575,6 +607,12 @@ def test_a_broken_row_breaks_its_rule(loaded: Loaded, session: psycopg.Connectio
     changed = session.execute(statement.encode())
     assert changed.rowcount > 0, "nothing was broken"
     assert rule in loaded.broken_rules(session)
+
+
+def test_a_row_whose_price_is_none_is_not_the_quotes_that_has_one(loaded: Loaded, session: psycopg.Connection[Any]) -> None:
+    as_none = "odds_format = 'american', price_native = 1.8, price_decimal = null, implied_probability = null"
+    session.execute(f"update gold.price_history set {as_none} where valid_to is null and {ONE_LINE}".encode())
+    assert "price_history: every quote is in a row with its price and point" in loaded.broken_rules(session)
 
 
 @pytest.mark.parametrize(("rule", "statement"), BROKEN_ROWS, ids=[rule for rule, _ in BROKEN_ROWS])

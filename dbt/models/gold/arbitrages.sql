@@ -11,7 +11,7 @@ with {{ touched_from_their_best() }},
 quoted as materialized (
     select
         touched.tail_from,
-        sets.event_id, sets.sport_key, sets.bookmaker_key, sets.market_key, sets.description, sets.line_point, sets.set_no,
+        sets.event_id, sets.bookmaker_key, sets.market_key, sets.description, sets.line_point, sets.set_no,
         sets.outcome_set, sets.outcome_names, sets.outcome_sides, sets.implied_probabilities, sets.fair_multiplicative,
         sets.overround, sets.phase_as_known, sets.valid_from, sets.valid_to,
         {{ line_key('sets', after='sets.outcome_set, cast(sets.outcome_names as text)') }} as times_key
@@ -64,7 +64,7 @@ offers as materialized (
         leg.net_probability,
         standing_then.implied_probabilities[leg.leg_no] as implied_probability,
         standing_then.fair_multiplicative[leg.leg_no] as ratio,
-        standing_then.overround, standing_then.phase_as_known, standing_then.sport_key, standing_then.market_key,
+        standing_then.overround, standing_then.phase_as_known, standing_then.market_key,
         standing_then.description, standing_then.line_point, standing_then.outcome_set,
         standing_then.outcome_names[leg.leg_no] as outcome_name,
         standing_then.outcome_sides[leg.leg_no] as outcome_side
@@ -106,7 +106,7 @@ reaching_in as materialized (
 {{ opportunity_intervals(
     id='arbitrage_id',
     identity=[
-        'event_id', 'sport_key', 'market_key', 'description', 'line_point', 'outcome_set', 'outcome_names', 'outcome_sides'
+        'event_id', 'market_key', 'description', 'line_point', 'outcome_set', 'outcome_names', 'outcome_sides'
     ],
     edge_at_open='margin_at_open',
     edge_best='margin_best'
@@ -115,7 +115,7 @@ reaching_in as materialized (
 select
     intervals.arbitrage_id,
     intervals.event_id,
-    intervals.sport_key,
+    {{ sport_key_at('intervals.event_id', 'intervals.valid_from') }} as sport_key,
     intervals.market_key,
     intervals.description,
     intervals.line_point,

@@ -13,7 +13,7 @@ with touched as materialized (
 quoted as materialized (
     select
         touched.tail_from,
-        history.series_id, history.line_rank, history.event_id, history.sport_key, history.bookmaker_key, history.market_key,
+        history.series_id, history.line_rank, history.event_id, history.bookmaker_key, history.market_key,
         history.description, history.line_point,
         {{ line_key('history') }} as line_key,
         history.outcome_name, history.outcome_side, history.price_decimal,
@@ -173,7 +173,6 @@ usable as (
 best as (
     select
         at, event_id, line_key, outcome_set, outcome_name,
-        min(sport_key) as sport_key,
         min(market_key) as market_key,
         min(description) as description,
         min(line_point) as line_point,
@@ -227,7 +226,7 @@ lines as (
 timeline as (
     select
         lines.line_id, times.at, keyed.line_id is not null as has_price, false as reaches_in,
-        lines.event_id, keyed.sport_key, lines.market_key, lines.description, lines.line_point, keyed.outcome_set, keyed.outcome_name,
+        lines.event_id, lines.market_key, lines.description, lines.line_point, keyed.outcome_set, keyed.outcome_name,
         keyed.outcome_side, keyed.best_price_decimal, keyed.books, keyed.runner_up_price_decimal, keyed.book_count, keyed.best_hold,
         {{ seconds_between('keyed.quote_at', 'times.at') }} as age_at_open_seconds
     from lines
@@ -238,7 +237,7 @@ timeline as (
     union all
     select
         line_id, valid_from, true, true,
-        event_id, sport_key, market_key, description, line_point, outcome_set, outcome_name,
+        event_id, market_key, description, line_point, outcome_set, outcome_name,
         outcome_side, best_price_decimal, books, runner_up_price_decimal, book_count, best_hold,
         age_at_open_seconds
     from reaching_in
@@ -269,7 +268,7 @@ stretches as (
 select
     line_id,
     event_id,
-    sport_key,
+    {{ sport_key_at('stretches.event_id', 'stretches.at') }} as sport_key,
     market_key,
     description,
     line_point,

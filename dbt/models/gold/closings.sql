@@ -30,6 +30,7 @@ select
         cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
         where held.is_sound
             and (held.valid_to is null or held.valid_to > quote.captured_at)
+            -- null: without a quote there is no fair value
             and outcome.name = quote.outcome_name
             -- that very price, in whichever format a stretch has it: two formats of one price differ by their rounding
             and abs(1 / outcome.q - quote.price_decimal) <= 0.006 + 0.0005 * quote.price_decimal * quote.price_decimal

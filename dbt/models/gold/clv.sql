@@ -131,6 +131,7 @@ cross join lateral (
             where held.is_sound
                 and (held.valid_to is null or held.valid_to > moments.at)
                 and outcome.name = moments.outcome_name
+                -- null: what is no price is in no sound set
                 and outcome.q = stood.implied_probability
         ) as fair
         cross join lateral (
@@ -154,7 +155,7 @@ cross join lateral (
             {{ line_key('taken', after='taken.outcome_set') }} as line_key,
             case
                 -- prices among other outcomes are another product
-                when taken.price_net is null or taken.outcome_set <> taken.outcome_set_taken then 'no_close'
+                when taken.price_net is null or taken.outcome_set is distinct from taken.outcome_set_taken then 'no_close'
                 when taken.line_point is distinct from taken.line_point_taken then 'point_moved'
                 else 'same_point'
             end as clv_status

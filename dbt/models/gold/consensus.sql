@@ -13,7 +13,7 @@ with touched as materialized (
 quoted as materialized (
     select
         touched.tail_from,
-        sets.event_id, sets.sport_key, sets.bookmaker_key, sets.market_key, sets.description, sets.line_point, sets.set_no,
+        sets.event_id, sets.bookmaker_key, sets.market_key, sets.description, sets.line_point, sets.set_no,
         sets.outcome_set, sets.outcome_names, sets.outcome_sides, sets.fair_multiplicative, sets.fair_power, sets.overround,
         sets.phase_as_known, sets.valid_from, sets.valid_to,
         {{ line_key('sets', after='sets.outcome_set') }} as line_key
@@ -43,7 +43,7 @@ standing_then as (
 
 outcomes as materialized (
     select
-        standing_then.at, standing_then.event_id, standing_then.line_key, standing_then.sport_key, standing_then.market_key,
+        standing_then.at, standing_then.event_id, standing_then.line_key, standing_then.market_key,
         standing_then.description, standing_then.line_point, standing_then.outcome_set, standing_then.bookmaker_key,
         standing_then.operator_group, standing_then.sharp_weight, standing_then.is_exchange, standing_then.overround,
         standing_then.phase_as_known,
@@ -59,7 +59,6 @@ outcomes as materialized (
 counted as (
     select
         at, event_id, line_key, outcome_name,
-        min(sport_key) as sport_key,
         min(market_key) as market_key,
         min(description) as description,
         min(line_point) as line_point,
@@ -84,7 +83,7 @@ keyed as materialized (
         cast({{ dbt_utils.generate_surrogate_key(
             ['event_id', 'market_key', key_part('description'), 'line_point', 'outcome_set', key_part('outcome_name')]
         ) }} as uuid) as line_id,
-        event_id, line_key, at, sport_key, market_key, description, line_point, outcome_set, outcome_name, outcome_side,
+        event_id, line_key, at, market_key, description, line_point, outcome_set, outcome_name, outcome_side,
         {{ agreed_values() }},
         median_sum, group_count, book_count, probability_min, probability_max,
         cast(
@@ -114,7 +113,7 @@ lines as (
 timeline as (
     select
         lines.line_id, times.at, keyed.line_id is not null as is_held,
-        lines.event_id, keyed.sport_key, keyed.market_key, keyed.description, keyed.line_point, keyed.outcome_set,
+        lines.event_id, keyed.market_key, keyed.description, keyed.line_point, keyed.outcome_set,
         keyed.outcome_name, keyed.outcome_side, keyed.fair_median, keyed.fair_mean, keyed.fair_sharp, keyed.median_sum,
         keyed.group_count, keyed.book_count, keyed.probability_min, keyed.probability_max, keyed.stddev_pop,
         keyed.sharp_weight_total, keyed.sharp_basis, keyed.voices, cast(null as integer) as oldest_quote_age_at_open_seconds
@@ -126,7 +125,7 @@ timeline as (
     union all
     select
         line_id, valid_from, true,
-        event_id, sport_key, market_key, description, line_point, outcome_set,
+        event_id, market_key, description, line_point, outcome_set,
         outcome_name, outcome_side, fair_median, fair_mean, fair_sharp, median_sum,
         group_count, book_count, probability_min, probability_max, stddev_pop,
         sharp_weight_total, sharp_basis, null, oldest_quote_age_at_open_seconds
@@ -190,7 +189,7 @@ ages as (
 )
 
 select
-    stretches.line_id, stretches.event_id, stretches.sport_key, stretches.market_key, stretches.description, stretches.line_point,
+    stretches.line_id, stretches.event_id, {{ sport_key_at('stretches.event_id', 'stretches.at') }} as sport_key, stretches.market_key, stretches.description, stretches.line_point,
     stretches.outcome_set, stretches.outcome_name, stretches.outcome_side,
     'power' as method,
     stretches.at as valid_from,

@@ -27,7 +27,7 @@ sports as materialized (
 
 hung as materialized (
     select
-        main_lines.event_id, main_lines.market_line, main_lines.sport_key, main_lines.market_key, main_lines.description,
+        main_lines.event_id, main_lines.market_line, main_lines.market_key, main_lines.description,
         main_lines.bookmaker_key, main_lines.operator_group, main_lines.line_point, main_lines.ratio, main_lines.overround,
         main_lines.at, main_lines.until_at,
         case
@@ -51,7 +51,7 @@ times as materialized (
 voices as materialized (
     select distinct on (times.at, hung.event_id, hung.market_line, hung.operator_group)
         times.at,
-        hung.event_id, hung.market_line, hung.sport_key, hung.market_key, hung.description, hung.operator_group,
+        hung.event_id, hung.market_line, hung.market_key, hung.description, hung.operator_group,
         hung.line_point, hung.ratio, hung.overround, hung.fair_line
     from times
     join hung
@@ -84,7 +84,6 @@ modal_points as (
 counted as (
     select
         at, event_id, market_line,
-        min(sport_key) as sport_key,
         min(market_key) as market_key,
         min(description) as description,
         cast(count(*) as integer) as group_count,
@@ -112,7 +111,7 @@ agreed as (
 keyed as materialized (
     select
         {{ market_id_of('agreed') }} as market_id,
-        event_id, market_line, at, sport_key, market_key, description, group_count, line_min, line_max,
+        event_id, market_line, at, market_key, description, group_count, line_min, line_max,
         case when is_enough then cast(line_median as numeric(8, 3)) end as line_median,
         case when is_enough then line_modal end as line_modal,
         case when is_enough then cast(group_share_at_modal as numeric(12, 10)) end as group_share_at_modal,
@@ -138,7 +137,7 @@ lines as (
 timeline as (
     select
         lines.market_id, times.at, keyed.market_id is not null as is_hung,
-        lines.event_id, keyed.sport_key, keyed.market_key, keyed.description, keyed.line_median, keyed.line_modal,
+        lines.event_id, keyed.market_key, keyed.description, keyed.line_median, keyed.line_modal,
         keyed.group_share_at_modal, keyed.line_min, keyed.line_max, keyed.group_count, keyed.fair_line
     from lines
     join times
@@ -148,7 +147,7 @@ timeline as (
     union all
     select
         market_id, valid_from, true,
-        event_id, sport_key, market_key, description, line_median, line_modal,
+        event_id, market_key, description, line_median, line_modal,
         group_share_at_modal, line_min, line_max, group_count, fair_line
     from reaching_in
 ),
@@ -179,7 +178,7 @@ stretches as (
 select
     market_id,
     event_id,
-    sport_key,
+    {{ sport_key_at('stretches.event_id', 'stretches.at') }} as sport_key,
     market_key,
     description,
     at as valid_from,

@@ -29,8 +29,9 @@ select
     odds.reason is null as is_usable,
     odds.reason
 from (
-    select distinct h.event_id, h.sport_key
+    select distinct h.event_id, e.sport_key
     from {{ ref('price_history') }} as h
+    join {{ ref('events') }} as e on e.event_id = h.event_id
     where h.valid_to is null and h.price_side = 'back'
 ) as quoted
 cross join lateral (
@@ -58,7 +59,6 @@ cross join lateral (
             limit 1
         ) as quote
         where open_row.event_id = quoted.event_id
-            and open_row.sport_key = quoted.sport_key
             and open_row.valid_to is null
             and open_row.price_side = 'back'
     ),

@@ -7,7 +7,7 @@ with pairs as (
         earlier.sport_key,
         earlier.home_team,
         earlier.away_team,
-        earlier.home_team <> later.home_team as is_swapped,
+        earlier.home_team is distinct from later.home_team as is_swapped,
         earlier.start_at,
         later.start_at as other_start_at,
         abs({{ seconds_between('earlier.start_at', 'later.start_at') }}) as start_gap_seconds,
@@ -20,6 +20,7 @@ with pairs as (
         and later.start_at between earlier.start_at - interval '6 hours' and earlier.start_at + interval '6 hours'
         and earlier.start_at between later.start_at - interval '6 hours' and later.start_at + interval '6 hours'
         and (earlier.first_seen_at, earlier.event_id) < (later.first_seen_at, later.event_id)
+        -- null: who names no teams is nobody's duplicate
         and least(earlier.home_team, earlier.away_team) = least(later.home_team, later.away_team)
         and greatest(earlier.home_team, earlier.away_team) = greatest(later.home_team, later.away_team)
     where earlier.home_team is not null and earlier.away_team is not null

@@ -7,57 +7,32 @@
 ) }}
 -- When an event was listed: shown by some answer of each moment whose answers cover it.
 with touched as materialized (
-    select event_id, sport_key, tail_from from {{ source('ops', 'touched_events') }}
+    select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
 
 answers as (
-    select
-        touched.event_id,
-        touched.sport_key,
-        asked.moment_at,
-        asked.captured_at,
-        shown.exchange_id is not null as is_shown
-    from touched
-    cross join lateral (
-        select c.exchange_id, c.moment_at, c.captured_at, c.held_back, c.commence_from, c.commence_to
-        from {{ ref('coverage') }} as c
-        where c.sport_key = touched.sport_key
-            and c.event_id in ('', touched.event_id)
-            and c.captured_at >= touched.tail_from
-            and c.covers_listing
-        offset 0
-    ) as asked
-    left join lateral (
-        select s.exchange_id
-        from {{ ref('event_sightings') }} as s
-        where s.exchange_id = asked.exchange_id and s.event_id = touched.event_id and s.captured_at = asked.captured_at
-        offset 0
-    ) as shown on true
-    where shown.exchange_id is not null
-        or ({{ in_commence_window('asked', 'touched.event_id') }} and {{ tells_of_event('asked', 'touched.event_id') }})
+{{ covering_answers(asked=['moment_at', 'captured_at'], shown=[], only_if='c.covers_listing') }}
 ),
 
 moments as (
     select
         event_id,
-        sport_key,
-        bool_or(is_shown) as is_listed,
-        coalesce(min(captured_at) filter (where is_shown), max(captured_at)) as captured_at
+        bool_or(shows_event) as is_listed,
+        coalesce(min(captured_at) filter (where shows_event), max(captured_at)) as captured_at
     from answers
-    group by event_id, sport_key, moment_at
+    group by event_id, moment_at
 ),
 
 -- two moments may have their answers at one time: one that shows it is enough
 points as (
-    select event_id, sport_key, captured_at, bool_or(is_listed) as is_listed
+    select event_id, captured_at, bool_or(is_listed) as is_listed
     from moments
-    group by event_id, sport_key, captured_at
+    group by event_id, captured_at
 ),
 
 reaching_in as (
     select
         touched.event_id,
-        touched.sport_key,
         touched.tail_from,
         standing.valid_from
     from touched
@@ -70,9 +45,9 @@ reaching_in as (
 ),
 
 timeline as (
-    select event_id, sport_key, captured_at, is_listed, false as reaches_in from points
+    select event_id, captured_at, is_listed, false as reaches_in from points
     union all
-    select event_id, sport_key, valid_from as captured_at, true as is_listed, true as reaches_in from reaching_in
+    select event_id, valid_from as captured_at, true as is_listed, true as reaches_in from reaching_in
 ),
 
 compared as (
@@ -95,7 +70,6 @@ numbered as (
 stretches as (
     select
         event_id,
-        sport_key,
         stretch_no,
         min(captured_at) as valid_from,
         max(captured_at) filter (where not reaches_in) as last_seen_in_tail,
@@ -104,7 +78,7 @@ stretches as (
         bool_and(is_listed) as is_listed
     from numbered
     where stretch_no > 0
-    group by event_id, sport_key, stretch_no
+    group by event_id, stretch_no
 ),
 
 ended as (
@@ -116,7 +90,7 @@ ended as (
 
 select
     ended.event_id,
-    ended.sport_key,
+    {{ sport_key_at('ended.event_id', 'ended.valid_from') }} as sport_key,
     ended.valid_from,
     case when ended.valid_to is not null then coalesce(ended.last_seen_in_tail, earlier.last_seen_at) end as last_seen_at,
     ended.valid_to,

@@ -6,7 +6,7 @@
 ) }}
 -- The walk over the start times that answers gave for an event, in the order in which they came.
 with recursive touched as materialized (
-    select event_id, sport_key, tail_from, seen_from from {{ source('ops', 'touched_events') }}
+    select event_id, tail_from, seen_from from {{ source('ops', 'touched_events') }}
 ),
 
 sightings as materialized (

@@ -51,6 +51,7 @@ starts as (
         touched.event_id,
         (array_agg(c.start_as_known order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc))[1] as start_as_known,
         bool_or(not c.accepted) as is_suspect,
+        -- null: the first start changes none
         count(*) filter (where c.accepted and c.old_start <> c.new_start) as change_count
     from touched
     join {{ ref('event_start_changes') }} as c on c.event_id = touched.event_id

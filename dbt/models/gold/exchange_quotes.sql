@@ -5,7 +5,7 @@ select
     lay.line_rank as lay_line_rank,
     back.series_id as back_series_id,
     lay.event_id,
-    lay.sport_key,
+    stretch.sport_key,
     lay.bookmaker_key,
     back.market_key,
     lay.description,
@@ -41,7 +41,9 @@ cross join lateral (
         greatest(back.valid_from, lay.valid_from) as valid_from,
         -- least takes no account of a null, which is no end
         least(back.valid_to, lay.valid_to) as valid_to,
-        least(back.phase_as_known, lay.phase_as_known) as phase_as_known
+        least(back.phase_as_known, lay.phase_as_known) as phase_as_known,
+        -- as known when it begins
+        case when back.valid_from > lay.valid_from then back.sport_key else lay.sport_key end as sport_key
 ) as stretch
 {{ with_profile('lay.bookmaker_key', 'stretch.valid_from') }}
 where lay.price_side = 'lay'

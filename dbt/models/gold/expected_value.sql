@@ -65,6 +65,7 @@ cross join lateral (
             order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
             limit 1
         ) as quote
+        -- null: what is no price is no best one
         where {{ price_net('open_rows.price_decimal', 'profile') }} = offered.price_decimal
         order by offered.line_id, offered.bookmaker_key, open_rows.line_rank
     ),

@@ -13,6 +13,7 @@ select
     became.valid_from as changed_at,
     became.phase_as_known as phase,
     case
+        -- null: without a sound set on either side nobody can tell
         when was_fair.outcome_set <> now_fair.outcome_set then 'outcome_set'
         when change.is_point and change.is_price then 'both'
         when change.is_point then 'point'
@@ -57,6 +58,7 @@ left join lateral (
         limit 1
     ) as found
     cross join lateral unnest(found.outcome_names, found.implied_probabilities, found.fair_power) as outcome (name, q, probability)
+    -- null: what is no price is in no sound set
     where outcome.name = became.outcome_name and outcome.q = was.implied_probability
 ) as was_fair on true
 left join lateral (
@@ -69,27 +71,29 @@ left join lateral (
         limit 1
     ) as found
     cross join lateral unnest(found.outcome_names, found.implied_probabilities, found.fair_power) as outcome (name, q, probability)
+    -- null: what is no price is in no sound set
     where outcome.name = became.outcome_name and outcome.q = became.implied_probability
 ) as now_fair on true
 cross join lateral (
     select
         became.point is distinct from was.point as is_point,
         case
-            when became.odds_format = was.odds_format then became.price_native <> was.price_native
-            -- two formats of one price differ by their rounding
-            else abs(became.price_decimal - was.price_decimal) > 0.006 + 0.0005 * was.price_decimal * was.price_decimal
+            when became.odds_format = was.odds_format then became.price_native is distinct from was.price_native
+            else {{ prices_differ('became.price', 'was.price') }}
         end as is_price,
         case
+            -- null: without a sound set on either side there is no difference
             when became.point is not distinct from was.point and was_fair.outcome_set = now_fair.outcome_set
                 then now_fair.probability - was_fair.probability
         end as delta_probability,
         -- above 0 toward home or Over: a lower home handicap, a higher total, else a likelier home or Over
         case
-            when became.point <> was.point
+            when became.point is distinct from was.point
                 then case
                     when became.outcome_side in ('home', 'away') then was.line_point - became.line_point
                     else became.line_point - was.line_point
                 end
+            -- null: without a sound set on either side there is no direction
             when became.point is not distinct from was.point and was_fair.outcome_set = now_fair.outcome_set
                 then (now_fair.probability - was_fair.probability) * case when became.outcome_side in ('away', 'under') then -1 else 1 end
         end as toward_first

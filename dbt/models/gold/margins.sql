@@ -13,7 +13,7 @@ with recursive touched as materialized (
 reaching as materialized (
     select
         touched.tail_from,
-        history.series_id, history.line_rank, history.event_id, history.sport_key, history.bookmaker_key, history.market_key,
+        history.series_id, history.line_rank, history.event_id, history.bookmaker_key, history.market_key,
         history.description, history.line_point, history.outcome_name, history.outcome_side, history.implied_probability,
         history.phase_as_known, history.valid_from, history.valid_to
     from touched
@@ -68,7 +68,6 @@ told as materialized (
 sets as (
     select
         at, event_id, cell_key, bookmaker_key, market_key, description, line_point, duplicate_no as set_no,
-        min(sport_key) as sport_key,
         min(family) as family,
         -- in_play, where any of them is
         min(phase_as_known) as phase_as_known,
@@ -221,7 +220,7 @@ asked as materialized (
 
 written as (
     select
-        begun.set_id, begun.event_id, begun.sport_key, begun.bookmaker_key, begun.market_key, begun.description, begun.line_point,
+        begun.set_id, begun.event_id, {{ sport_key_at('begun.event_id', 'begun.at') }} as sport_key, begun.bookmaker_key, begun.market_key, begun.description, begun.line_point,
         cast(begun.set_no as integer) as set_no,
         begun.outcome_set, begun.outcome_names, begun.outcome_sides, begun.phase_as_known,
         begun.at as valid_from,

@@ -13,7 +13,7 @@ lined as materialized (
     from touched
     cross join lateral (
         select
-            s.event_id, s.sport_key, s.bookmaker_key, s.market_key, s.description, s.line_point, s.set_no, s.outcome_set,
+            s.event_id, s.bookmaker_key, s.market_key, s.description, s.line_point, s.set_no, s.outcome_set,
             s.outcome_names, s.outcome_sides, s.implied_probabilities, s.fair_multiplicative, s.overround, s.phase_as_known,
             s.valid_from, s.valid_to
         from {{ reaching_rows(ref('margins')) }} as s
@@ -32,6 +32,7 @@ quoted as materialized (
     select
         lined.*,
         sides.first_side,
+        -- null: sets without a first side fall out below
         case when lined.outcome_sides[1] = sides.first_side then 1 else 2 end as first_place,
         concat_ws('|', lined.market_key, sides.first_side, '=' || lined.description) as times_key
     from lined
@@ -96,7 +97,7 @@ offers as materialized (
         leg.net_probability,
         standing_then.implied_probabilities[leg.place] as implied_probability,
         standing_then.fair_multiplicative[leg.place] as ratio,
-        standing_then.overround, standing_then.phase_as_known, standing_then.sport_key, standing_then.market_key,
+        standing_then.overround, standing_then.phase_as_known, standing_then.market_key,
         standing_then.description, standing_then.line_point, standing_then.outcome_set,
         standing_then.outcome_names[leg.place] as outcome_name,
         standing_then.outcome_sides[leg.place] as outcome_side
@@ -110,6 +111,7 @@ offers as materialized (
         (1, promising.line_point, standing_then.first_place, standing_then.net_1),
         (2, promising.other_line_point, 3 - standing_then.first_place, standing_then.net_2)
     ) as leg (leg_no, line_point, place, net_probability)
+    -- null: only lines with a point are looked at
     where leg.line_point = standing_then.line_point
 ),
 
@@ -141,7 +143,7 @@ reaching_in as materialized (
 {{ opportunity_intervals(
     id='middle_id',
     identity=[
-        'event_id', 'sport_key', 'market_key', 'description', 'line_point', 'other_line_point', 'outcome_names', 'outcome_sides'
+        'event_id', 'market_key', 'description', 'line_point', 'other_line_point', 'outcome_names', 'outcome_sides'
     ],
     edge_at_open='-cost_at_open',
     edge_best='-cost_best'
@@ -150,7 +152,7 @@ reaching_in as materialized (
 select
     intervals.middle_id,
     intervals.event_id,
-    intervals.sport_key,
+    {{ sport_key_at('intervals.event_id', 'intervals.valid_from') }} as sport_key,
     intervals.market_key,
     intervals.description,
     intervals.line_point,

@@ -38,6 +38,7 @@ judged as (
     from compared
     join touched on touched.event_id = compared.event_id
     where compared.at >= touched.since_at
+        -- null: a first line moved from nothing
         and compared.at - compared.old_until_at <= {{ parameter_interval('steam_window_seconds') }}
         and compared.phase_as_known = 'pre'
         and compared.old_phase = 'pre'
@@ -126,7 +127,7 @@ runs as (
 select
     moved.market_id,
     moved.event_id,
-    moved.sport_key,
+    {{ sport_key_at('moved.event_id', 'moved.at') }} as sport_key,
     moved.market_key,
     moved.description,
     moved.outcome_set,
@@ -160,6 +161,7 @@ cross join lateral (
     from {{ ref('quotes') }} as q
     where q.event_id = moved.event_id
         and q.series_id = {{ series_id_on_line('moved', 'moved.bookmaker_key') }}
+        -- null: what moved stood before
         and q.captured_at < moved.old_until_at
     order by q.captured_at desc
     limit 1

@@ -13,7 +13,7 @@
 select
     first_row.series_id,
     event.event_id,
-    event.sport_key,
+    first_row.sport_key,
     first_row.bookmaker_key,
     first_row.market_key,
     first_row.description,
@@ -38,7 +38,7 @@ select
 from {{ whole_events() }} as event
 cross join lateral (
     select distinct on (h.series_id)
-        h.series_id, h.bookmaker_key, h.market_key, h.description, h.outcome_name, h.outcome_side, h.point, h.line_point,
+        h.series_id, h.sport_key, h.bookmaker_key, h.market_key, h.description, h.outcome_name, h.outcome_side, h.point, h.line_point,
         h.price_native, h.odds_format, h.price_decimal, h.implied_probability, h.phase_as_known, h.valid_from
     from {{ ref('price_history') }} as h
     where h.event_id = event.event_id and h.line_rank = 1 and h.price_side = 'back'
@@ -61,7 +61,7 @@ left join lateral (
             case when recent.answers = 32 then (
                 select max(c.captured_at)
                 from {{ ref('coverage') }} as c
-                where c.sport_key = event.sport_key
+                where c.sport_key = first_row.sport_key
                     and c.event_id = scopes.event_id
                     and c.captured_at < first_row.valid_from
                     and {{ covers_series }}
@@ -75,7 +75,7 @@ left join lateral (
         from (
             select near.captured_at, near.moment_at, near.markets, near.books, near.held_back, near.commence_from, near.commence_to
             from {{ ref('coverage') }} as near
-            where near.sport_key = event.sport_key
+            where near.sport_key = first_row.sport_key
                 and near.event_id = scopes.event_id
                 and near.captured_at < first_row.valid_from
             order by near.captured_at desc

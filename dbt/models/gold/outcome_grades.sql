@@ -129,6 +129,7 @@ cross join lateral (
             placed.outcome_side not in ('home', 'away') or placed.outcome_name in (placed.home_team, placed.away_team) as is_known,
             -- the margin of the side that this outcome's book calls home
             case
+                -- null: an outright names no teams, and has no home side
                 when (placed.outcome_side = 'home' and placed.outcome_name = placed.away_team)
                     or (placed.outcome_side = 'away' and placed.outcome_name = placed.home_team)
                     then -1

@@ -94,6 +94,7 @@ cross join lateral (
         select
             settled.*,
             settled.player is not null
+            -- null: a row has its book
             and min(bookmaker_key) over (partition by kind, player) <> max(bookmaker_key) over (partition by kind, player) as is_joined
         from settled
     )

@@ -11,42 +11,12 @@
 ) }}
 -- Each quoted line over time: one row per series and stretch of unchanged price and point.
 with touched as materialized (
-    select event_id, sport_key, tail_from from {{ source('ops', 'touched_events') }}
+    select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
 
 -- the answers from the tail's beginning on that covered an event, whether they show it or not
 answers as materialized (
-    select
-        touched.event_id,
-        touched.sport_key,
-        touched.tail_from,
-        asked.exchange_id,
-        asked.moment_at,
-        asked.captured_at,
-        asked.markets,
-        asked.books as books_asked,
-        asked.held_back,
-        shown.exchange_id is not null as shows_event,
-        shown.books,
-        shown.book_markets
-    from touched
-    cross join lateral (
-        select c.exchange_id, c.moment_at, c.captured_at, c.markets, c.books, c.held_back, c.commence_from, c.commence_to
-        from {{ ref('coverage') }} as c
-        where c.sport_key = touched.sport_key
-            and c.event_id in ('', touched.event_id)
-            and c.captured_at >= touched.tail_from
-            and c.markets <> '{}'
-        offset 0
-    ) as asked
-    left join lateral (
-        select s.exchange_id, s.books, s.book_markets
-        from {{ ref('event_sightings') }} as s
-        where s.exchange_id = asked.exchange_id and s.event_id = touched.event_id and s.captured_at = asked.captured_at
-        offset 0
-    ) as shown on true
-    where shown.exchange_id is not null
-        or ({{ in_commence_window('asked', 'touched.event_id') }} and {{ tells_of_event('asked', 'touched.event_id') }})
+{{ covering_answers(asked=['moment_at', 'captured_at', 'markets', 'books', 'held_back'], shown=['books', 'book_markets'], only_if="c.markets <> '{}'") }}
 ),
 
 sightings as (
@@ -82,7 +52,7 @@ observed as materialized (
     from phased
     cross join lateral (
         select
-            q.series_id, q.line_rank, q.moment_at, q.captured_at, q.event_id, q.sport_key, q.bookmaker_key, q.market_key,
+            q.series_id, q.line_rank, q.moment_at, q.captured_at, q.event_id, q.bookmaker_key, q.market_key,
             q.description, q.outcome_name, q.outcome_side, q.price_side, q.point, q.line_point, q.price_native, q.odds_format,
             q.price_decimal, q.implied_probability
         from {{ ref('quotes') }} as q
@@ -161,8 +131,8 @@ cell_moments as materialized (
         max(answers.captured_at) as captured_at,
         case
             when not bool_or(answers.shows_event) then 'event_absent'
-            when not coalesce(bool_or(answers.books ? cells.bookmaker_key), false) then 'book_absent'
-            when not coalesce(bool_or(cells.bookmaker_key || '|' || cells.market_key = any (answers.book_markets)), false)
+            when not coalesce(bool_or(answers.shown_books ? cells.bookmaker_key), false) then 'book_absent'
+            when not coalesce(bool_or(cells.bookmaker_key || '|' || cells.market_key = any (answers.shown_book_markets)), false)
                 then 'market_absent'
             else 'outcome_absent'
         end as absence
@@ -170,7 +140,7 @@ cell_moments as materialized (
     join answers
         on answers.event_id = cells.event_id
         and cells.market_key = any (answers.markets)
-        and cells.bookmaker_key = any (answers.books_asked)
+        and cells.bookmaker_key = any (answers.books)
         and {{ tells_of_market('answers', 'cells.event_id', 'cells.bookmaker_key', 'cells.market_key') }}
     group by cells.event_id, cells.bookmaker_key, cells.market_key, answers.moment_at
 ),
@@ -198,7 +168,7 @@ absent as (
 told as (
     select
         series_id, line_rank, event_id, moment_at, captured_at, true as is_present, false as reaches_in, cast(null as text) as absence,
-        sport_key, bookmaker_key, market_key, description, outcome_name, outcome_side, price_side, point, line_point,
+        bookmaker_key, market_key, description, outcome_name, outcome_side, price_side, point, line_point,
         price_native, odds_format, price_decimal, implied_probability, phase_as_known,
         price_native as compared_native, price_decimal as compared_decimal, odds_format as compared_format,
         cast(null as timestamptz) as seen_before, cast(null as timestamptz) as tail_from
@@ -206,7 +176,7 @@ told as (
     union all
     select
         series_id, line_rank, event_id, moment_at, captured_at, false as is_present, false as reaches_in, absence,
-        null, null, null, null, null, null, null, null, null,
+        null, null, null, null, null, null, null, null,
         null, null, null, null, null,
         null, null, null,
         null, null
@@ -214,7 +184,7 @@ told as (
     union all
     select
         series_id, line_rank, event_id, null as moment_at, valid_from as captured_at, true as is_present, true as reaches_in, null as absence,
-        sport_key, bookmaker_key, market_key, description, outcome_name, outcome_side, price_side, point, line_point,
+        bookmaker_key, market_key, description, outcome_name, outcome_side, price_side, point, line_point,
         price_native, odds_format, price_decimal, implied_probability, phase_as_known,
         last_price_native as compared_native, last_price_decimal as compared_decimal, last_odds_format as compared_format,
         prev_seen_at as seen_before, tail_from
@@ -250,11 +220,9 @@ judged as (
             when is_present and coalesce(was_present, false) then
                 case
                     when point is distinct from was_point then 'changed'
-                    when compared_format = was_format and compared_native <> was_native then 'changed'
-                    -- two formats of one price differ by their rounding
-                    when compared_format <> was_format
-                        and abs(compared_decimal - was_decimal) > 0.006 + 0.0005 * was_decimal * was_decimal then 'changed'
-                    when phase_as_known <> was_phase then 'phase'
+                    when compared_format is not distinct from was_format and compared_native is distinct from was_native then 'changed'
+                    when compared_format is distinct from was_format and {{ prices_differ('compared', 'was') }} then 'changed'
+                    when phase_as_known is distinct from was_phase then 'phase'
                 end
             when is_present then 'appeared'
             when was_present then absence
@@ -342,7 +310,7 @@ select
     followed.series_id,
     cast(followed.line_rank as integer) as line_rank,
     followed.event_id,
-    followed.sport_key,
+    {{ sport_key_at('followed.event_id', 'followed.captured_at') }} as sport_key,
     followed.bookmaker_key,
     followed.market_key,
     followed.description,

@@ -44,19 +44,24 @@ left join lateral (
         group by q.moment_at
     ) as moments
 ) as seen on true
--- the end of what is known of the event's odds: two short walks down an index instead of one long one
+-- The end of what is known of the event's odds: two short walks down an index instead of one long one, for each key that it belonged to;
+-- of the answers that do not show it those count which asked for the key of their time.
 left join lateral (
     select max(asked.captured_at) as captured_at
-    from (values (''), (history.event_id)) as scopes (event_id)
+    from {{ ref('event_sport_keys') }} as known
+    cross join (values (''), (history.event_id)) as scopes (event_id)
     cross join lateral (
         select c.captured_at
         from {{ ref('coverage') }} as c
         where history.valid_to is null
-            and c.sport_key = history.sport_key
+            and c.sport_key = known.sport_key
+            and c.captured_at >= known.valid_from
+            and (known.valid_to is null or c.captured_at < known.valid_to)
             and c.event_id = scopes.event_id
             and c.markets <> '{}'
             and {{ tells_of_event('c', 'history.event_id') }}
         order by c.captured_at desc
         limit 1
     ) as asked
+    where known.event_id = history.event_id
 ) as newest on true

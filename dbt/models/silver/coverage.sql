@@ -3,7 +3,8 @@
     scope=rows_of_pending(),
     indexes=[{'columns': ['sport_key', 'event_id', 'captured_at']}],
 ) }}
--- What each admitted answer asked about: one row for the whole sport (event_id ''), or one per event that was asked for.
+-- What each admitted answer asked about: one row for the whole sport (event_id ''), or one per event that was asked for; and one per
+-- event that it shows under another key than it was asked for, as where such an answer was released.
 with held as (
     select
         elements.exchange_id,
@@ -58,10 +59,27 @@ named_events as (
     where jsonb_typeof(asked.events) = 'array'
 ),
 
+-- of an answer about a whole sport, the events that it shows under another key
+of_other_keys as (
+    select whole_sport.exchange_id, whole_sport.endpoint, whole_sport.moment_at, whole_sport.captured_at, sighting.sport_key,
+        whole_sport.events, whole_sport.markets, whole_sport.books, whole_sport.commence_from, whole_sport.commence_to,
+        whole_sport.held_back, sighting.event_id
+    from whole_sport
+    cross join lateral (
+        select s.event_id, s.sport_key
+        from {{ ref('event_sightings') }} as s
+        where s.exchange_id = whole_sport.exchange_id and s.captured_at = whole_sport.captured_at
+        offset 0
+    ) as sighting
+    where sighting.sport_key <> whole_sport.sport_key
+),
+
 rows as (
     select * from whole_sport
     union all
     select * from named_events
+    union all
+    select * from of_other_keys
 )
 
 select

@@ -19,6 +19,7 @@ outcomes as materialized (
     select
         odds_rows.*,
         case
+            -- null: an outright names no teams, and its outcomes are runners
             when outcome_name = home_team then 'home'
             when outcome_name = away_team then 'away'
             when outcome_name = 'Draw' then 'draw'

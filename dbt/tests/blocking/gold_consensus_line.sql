@@ -58,6 +58,7 @@ select
     concat_ws(' ', e.event_id, e.market_id, e.line_point),
     cast(to_jsonb(e) as text)
 from extremes as e
+-- null: a spread or a total has a point
 left join standing on standing.market_id = e.market_id and standing.line_point = e.line_point
 where standing.market_id is null
 

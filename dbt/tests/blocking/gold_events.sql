@@ -56,6 +56,7 @@ checked as materialized (
     ) as walked on true
     left join lateral (
         select
+            -- null: the first start changes none
             count(*) filter (where c.accepted and c.old_start <> c.new_start) as changes,
             count(*) filter (where not c.accepted) as doubts
         from {{ ref('event_start_changes') }} as c
@@ -124,6 +125,45 @@ listings as materialized (
         select l.* from {{ ref('event_listing_intervals') }} as l where l.event_id = touched.event_id and l.valid_to >= touched.tail_from
     ) as reaching
     window one_event as (partition by reaching.event_id order by reaching.valid_from)
+),
+
+-- the periods that reach into the tail, beside those around them and what the answers within the tail say
+sport_keys_of as materialized (
+    select
+        periods.*,
+        (
+            select s.sport_key
+            from {{ ref('event_sightings') }} as s
+            where s.event_id = periods.event_id and s.captured_at = periods.valid_from
+            order by s.source_rank desc, s.place desc, s.exchange_id desc
+            limit 1
+        ) as shown_key,
+        (
+            select count(*)
+            from {{ ref('event_sightings') }} as s
+            where s.event_id = periods.event_id
+                and s.captured_at >= greatest(periods.valid_from, periods.tail_from)
+                and (periods.valid_to is null or s.captured_at < periods.valid_to)
+                and s.sport_key <> periods.sport_key
+                and not exists (
+                    select 1
+                    from {{ ref('event_sightings') }} as later
+                    where later.event_id = s.event_id
+                        and later.captured_at = s.captured_at
+                        and (later.source_rank, later.place, later.exchange_id) > (s.source_rank, s.place, s.exchange_id)
+                )
+        ) as others
+    from (
+        select
+            k.*,
+            touched.tail_from,
+            lag(k.sport_key) over one_event as key_before,
+            lead(k.valid_from) over one_event as begins_after
+        from touched
+        join {{ ref('event_sport_keys') }} as k on k.event_id = touched.event_id
+        window one_event as (partition by k.event_id order by k.valid_from)
+    ) as periods
+    where periods.valid_to is null or periods.valid_to >= periods.tail_from
 ),
 
 scored as materialized (
@@ -249,9 +289,29 @@ cross join lateral (
     values
     ('intervals of an event do not overlap', l.began_before is null or coalesce(l.ended_before <= l.valid_from, false)),
     ('it begins with an answer that lists the event', l.seen_at_beginning > 0),
+    ('its sport is the one that its event belonged to at valid_from', l.sport_key = {{ sport_key_at('l.event_id', 'l.valid_from') }}),
     ('its event is in events', exists (select 1 from {{ ref('events') }} as e where e.event_id = l.event_id))
 ) as rules (rule, holds)
 where rules.holds is not true
+
+union all
+
+select 'event_sport_keys: ' || rules.rule, concat_ws(' ', k.event_id, k.valid_from), cast(to_jsonb(k) as text)
+from sport_keys_of as k
+cross join lateral (
+    values
+    ('periods of an event follow on one another, and only the last is open', k.valid_to is not distinct from k.begins_after),
+    ('moved_from is the key before, which is another', k.moved_from is not distinct from k.key_before and k.moved_from is distinct from k.sport_key),
+    ('it begins with the answer that is read last of its time', k.sport_key = k.shown_key),
+    ('no answer within it shows another key last', k.others = 0)
+) as rules (rule, holds)
+where rules.holds is not true
+
+union all
+
+select 'event_sport_keys: every event that an answer shows has one', c.touched_id, cast(to_jsonb(c) as text)
+from checked as c
+where c.earliest_at is distinct from (select min(k.valid_from) from {{ ref('event_sport_keys') }} as k where k.event_id = c.touched_id)
 
 union all
 

@@ -41,16 +41,20 @@ doubtful as materialized (
         q.exchange_id, q.event_id, q.sport_key, q.series_id, q.line_rank, q.moment_at, q.captured_at, q.point, q.price_native, q.odds_format,
         standing.valid_from, standing.valid_to, standing.point as row_point, standing.price_native as row_native,
         standing.odds_format as row_format,
+        q.price_decimal, standing.price_decimal as row_decimal,
         standing.valid_from is not null
         and coalesce(standing.valid_to > q.captured_at, true)
-        and standing.point is not distinct from q.point as differs_by_price_only
+        and standing.point is not distinct from q.point
+        -- what is no price drifts to none
+        and standing.price_decimal is not null
+        and q.price_decimal is not null as differs_by_price_only
     from {{ source('ops', 'pending') }} as pending
     cross join lateral (
         select shown.* from {{ ref('quotes') }} as shown
         where shown.exchange_id = pending.exchange_id and shown.captured_at = pending.captured_at offset 0
     ) as q
     left join lateral (
-        select h.valid_from, h.valid_to, h.point, h.price_native, h.odds_format
+        select h.valid_from, h.valid_to, h.point, h.price_native, h.odds_format, h.price_decimal
         from {{ ref('price_history') }} as h
         where h.series_id = q.series_id and h.line_rank = q.line_rank and h.valid_from <= q.captured_at
         order by h.valid_from desc
@@ -59,7 +63,12 @@ doubtful as materialized (
     where standing.valid_from is null
         or standing.valid_to <= q.captured_at
         or standing.point is distinct from q.point
+        -- null: without a row the first condition holds
         or (standing.odds_format = q.odds_format and standing.price_native <> q.price_native)
+        or (
+            (standing.price_decimal is null or q.price_decimal is null)
+            and (standing.price_decimal, standing.price_native) is distinct from (q.price_decimal, q.price_native)
+        )
 ),
 
 -- `offset 0` keeps the few look-ups from becoming joins with whole tables
@@ -106,6 +115,7 @@ cross join lateral (
     (
         'end_reason is changed or phase where the next row says so',
         case c.end_reason
+            -- null: nothing that follows breaks the rule
             when 'changed' then c.begins_after = c.valid_to and (c.point_after, c.price_after, c.format_after) is distinct from (c.point, c.price_native, c.odds_format)
             when 'phase' then c.begins_after = c.valid_to and c.phase_after <> c.phase_as_known
             else true
@@ -117,15 +127,30 @@ cross join lateral (
         or exists (
             select 1
             from {{ ref('coverage') }} as asked
-            where asked.sport_key = c.sport_key
+            where asked.sport_key = {{ sport_key_at('c.event_id', 'c.valid_to') }}
                 and asked.event_id in ('', c.event_id)
+                -- null: an absence has its time
                 and asked.captured_at = c.valid_to
                 and c.market_key = any (asked.markets)
                 and c.bookmaker_key = any (asked.books)
                 and {{ tells_of_market('asked', 'c.event_id', 'c.bookmaker_key', 'c.market_key') }}
             offset 0
         )
+        -- or of one that shows the event, be it under another key than the time's last one
+        or exists (
+            select 1
+            from {{ ref('event_sightings') }} as shown
+            join {{ ref('coverage') }} as asked on asked.exchange_id = shown.exchange_id and asked.event_id in ('', c.event_id)
+            where shown.event_id = c.event_id
+                -- null: an absence has its time
+                and shown.captured_at = c.valid_to
+                and c.market_key = any (asked.markets)
+                and c.bookmaker_key = any (asked.books)
+                and {{ tells_of_market('asked', 'c.event_id', 'c.bookmaker_key', 'c.market_key') }}
+            offset 0
+        )
     ),
+    ('its sport is the one that its event belonged to at valid_from', c.sport_key = {{ sport_key_at('c.event_id', 'c.valid_from') }}),
     (
         'price_decimal and implied_probability follow from the native price',
         (c.price_decimal, c.implied_probability) is not distinct from (
@@ -162,6 +187,7 @@ cross join lateral (
         or exists (
             select 1
             from {{ ref('quotes') }} as q
+            -- null: told apart above
             where q.event_id = c.event_id and q.series_id = c.series_id and q.captured_at = c.last_seen_at and q.line_rank = c.line_rank
             offset 0
         )

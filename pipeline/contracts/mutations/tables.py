@@ -1000,9 +1000,7 @@ def _touch(connection: Connection, event_id: str | None, exchange_id: str | None
         "insert into ops.pending (exchange_id, admitted) values (coalesce(%s::uuid, gen_random_uuid()), false)", [exchange_id]
     )
     if event_id is not None:
-        connection.execute(
-            "insert into ops.touched_events (event_id, sport_key, tail_from) values (%s, 'any', '-infinity')", [event_id]
-        )
+        connection.execute("insert into ops.touched_events (event_id, tail_from) values (%s, '-infinity')", [event_id])
 
 
 def _without_constraint(connection: Connection, contract: TableContract, column: str) -> str:
