@@ -26,4 +26,5 @@ return case wanted
 end;
 comment on function ops.holds_source is 'Whether the warehouse holds anything of this source; a call that failed has none, unless its header says simulated.';
 
+revoke all on function ops.source_of, ops.holds_source from public;
 grant execute on function ops.source_of, ops.holds_source to :"ingester", :"transformer";

@@ -79,6 +79,9 @@ set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function ops.outcomes_in is 'Outcome objects in some elements of an answer.';
 
+revoke all on function ops.without, ops.outcomes_in from public;
+grant execute on function ops.without, ops.outcomes_in to :"transformer";
+grant execute on function ops.outcomes_in to :"ingester";
 grant select, insert on ops.elements, ops.element_verdicts to :"ingester";
 grant select on ops.elements, ops.element_verdicts to :"transformer";
 grant update (applied_held) on ops.ledger to :"transformer";

@@ -399,6 +399,8 @@ RIGHTS = {
     "ops.batch_states": (PROGRESS, WRITE, READ),
     "ops.charges": (APPEND, READ, READ),
     "ops.check_results": (APPEND, ALL, READ),
+    "ops.element_verdicts": (APPEND, READ, NONE),
+    "ops.elements": (APPEND, READ, NONE),
     "ops.event_digests": (READ, ALL, READ),
     "ops.fingerprints": (READ, ALL, NONE),
     "ops.ledger": (PROGRESS, READ, NONE),
@@ -452,8 +454,17 @@ def test_each_role_enters_its_schemas_and_only_the_transformer_creates(
 
 # What each role may call of ours.
 CALLS = {
-    INGESTER: {"bronze.make_months", "ops.month_of"},
-    TRANSFORMER: {"ops.make_months", "ops.month_of", "ops.analyze_months", "ops.transform_lock_holders"},
+    INGESTER: {"bronze.make_months", "ops.month_of", "ops.source_of", "ops.holds_source", "ops.outcomes_in"},
+    TRANSFORMER: {
+        "ops.make_months",
+        "ops.month_of",
+        "ops.analyze_months",
+        "ops.transform_lock_holders",
+        "ops.source_of",
+        "ops.holds_source",
+        "ops.without",
+        "ops.outcomes_in",
+    },
     READER: set(),
 }
 ATTRIBUTES = "rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls"
