@@ -218,6 +218,8 @@ def parser() -> argparse.ArgumentParser:
     _database_url(one)
     one.add_argument("--port", metavar="N", type=_at_least(0), default=3000, help="of Dagster's pages (default: 3000; 0 = any)")
 
+    _recording(commands)
+
     one = _command(commands, "simulate", _simulate, "record the simulated market: the bundled recording, made anew")
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new or empty")
 
@@ -345,6 +347,16 @@ def _results(commands: Any) -> None:
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new, or a recording")
     one.add_argument("--captured-at", metavar="TIME", help="when the results were known (default: the column captured_at)")
     one.add_argument("--sport", metavar="KEY", help="the sport key (default: the column sport_key)")
+    _json(one)
+
+
+def _recording(commands: Any) -> None:
+    group = commands.add_parser("recording", help="recordings on disk", description="Recordings on disk.", allow_abbrev=False)
+    steps = group.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
+    one = _command(
+        steps, "reseal", _recording_reseal, "seal a recording as it is: one of an older format, or changed on purpose"
+    )
+    one.add_argument("recording", metavar="DIR", type=Path, help="the recording's folder")
     _json(one)
 
 
@@ -513,6 +525,18 @@ def _load(options: argparse.Namespace, screen: Screen) -> int:
         screen.progress("batch")(0, len(found))
         summary = load_recording(options.recording, warehouse, _project(options, screen), SystemClock(), screen.batch)
     return screen.end(summary)
+
+
+def _recording_reseal(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.collect.scheduled import claimed
+    from pipeline.recording.store import reseal
+
+    # a spool that a run is at work in changes meanwhile
+    spool = (options.recording / ".lock").exists()
+    with claimed(options.recording) if spool else contextlib.nullcontext(True) as ours:
+        if not ours:
+            raise SetupError("SPOOL_BUSY", f"A run is at work in {options.recording}.", "Run it again when that has ended.")
+        return screen.end(reseal(options.recording))
 
 
 def _verify(options: argparse.Namespace, screen: Screen) -> int:

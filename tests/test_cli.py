@@ -31,7 +31,7 @@ from pipeline.odds_api.sandbox.server import serving
 from pipeline.odds_api.sandbox.service import Sandbox
 from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.model import exchange_id
-from pipeline.recording.store import Recording, RecordingWriter, content_sha256
+from pipeline.recording.store import Recording, RecordingWriter, content_sha256, reseal
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
@@ -103,6 +103,7 @@ def test_the_commands() -> None:
         "up",
         "dagster backfill",
         "db bootstrap",
+        "recording reseal",
     }
     held = {f"quarantine {name}" for name in ("list", "show", "retry", "waive", "withdraw")}
     promises = {f"contracts {name}" for name in ("check", "run", "docs", "score")}
@@ -507,6 +508,7 @@ def two_batches(tmp_path: Path) -> Path:
     shutil.copy(source / "recording.json", target)
     for batch_id in Recording.open(source).batch_ids[:2]:
         shutil.copytree(source / "batches" / batch_id, target / "batches" / batch_id)
+    reseal(target)
     return target
 
 

@@ -66,7 +66,7 @@ class LoadSummary:
 
 
 def load_recording(
-    recording: Path, warehouse: Warehouse, project: DbtProject, clock: Clock, report: Callable[[BatchLine], None]
+    recording: Path | Recording, warehouse: Warehouse, project: DbtProject, clock: Clock, report: Callable[[BatchLine], None]
 ) -> LoadSummary:
     """Load every batch of a recording that is not published yet.
 
@@ -74,7 +74,7 @@ def load_recording(
     and a batch that was withheld is tried again.
 
     Args:
-        recording: its folder.
+        recording: it, or its folder.
         warehouse: bootstrapped.
         project: the dbt project.
         clock: dates verdicts and states.
@@ -82,10 +82,10 @@ def load_recording(
 
     Raises:
         ConflictError: ``BATCH_CONFLICT``: a batch id is known with other bytes.
-        RecordingError: the recording is broken.
+        RecordingError: the recording is broken; where an index is, nothing was written.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    source = Recording.open(recording)
+    source = recording if isinstance(recording, Recording) else Recording.open(recording)
     summary = load_batches(source, source.batch_ids, warehouse, project, clock, report)
     with warehouse.connect(Role.TRANSFORMER) as connection:
         return replace(summary, digests=stored_digests(connection))
@@ -108,7 +108,11 @@ def load_batches(
         project: the dbt project.
         clock: dates verdicts and states.
         report: told of each batch.
+
+    Raises:
+        SportsMarketError: as :func:`load_recording` does.
     """
+    source.check(batch_ids)
     prepare(warehouse, project)
     published = standing = withheld = quarantined = failed_checks = 0
     with warehouse.connect(Role.INGESTER) as ingester:

@@ -139,7 +139,7 @@ class ReplaySummary:
 
 
 def replay(
-    recording: Path,
+    recording: Path | Recording,
     warehouse: Warehouse,
     project: DbtProject,
     clock: Clock,
@@ -150,7 +150,7 @@ def replay(
     """Replay a recording into a warehouse made for it.
 
     Args:
-        recording: its folder.
+        recording: it, or its folder.
         warehouse: bootstrapped, without batches.
         project: the dbt project.
         clock: dates verdicts and states; nothing in silver or gold depends on it.
@@ -160,11 +160,12 @@ def replay(
 
     Raises:
         UsageError: ``REPLAY_OPTIONS``.
-        RecordingError: the recording or a snapshot is broken.
+        RecordingError: the recording or a snapshot is broken; where an index is, nothing was written.
     """
     options.check()
-    source = Recording.open(recording)
+    source = recording if isinstance(recording, Recording) else Recording.open(recording)
     chosen = source.batch_ids[: options.batches]
+    source.check(chosen)
     prepare(warehouse, project)
     with warehouse.connect(Role.INGESTER) as ingester:
         run = _Run(source, chosen, ingester, warehouse, project, clock, options, scratch, report)
