@@ -175,15 +175,9 @@ class RecordingWriter:
         self._durable = durable
         self._lists = _Lists(self.path, durable)
         head = self.path / _HEAD
-        if head.exists():
+        if self.check(self.path):
             self.name = _read_head(self.path).name
             return
-        if self.path.exists() and (
-            not self.path.is_dir() or any(not entry.name.startswith(".") for entry in self.path.iterdir())
-        ):
-            raise UsageError(
-                "RECORDING_FOLDER_IN_USE", f"{self.path} is there and is no recording.", "Name a new or an empty folder."
-            )
         self.name = name or self.path.resolve().name
         with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -197,6 +191,23 @@ class RecordingWriter:
                 "days": [],
             }
             _write_atomically(head, sealed(document)[0], durable)
+
+    @staticmethod
+    def check(path: Path) -> bool:
+        """Whether a recording is there; where none is, one can be made. Nothing is written.
+
+        Raises:
+            UsageError: ``RECORDING_FOLDER_IN_USE``: the folder holds something that is no recording.
+            RecordingError: the recording that is there is broken or newer.
+        """
+        if (path / _HEAD).exists():
+            _read_head(path)
+            return True
+        if path.exists() and (not path.is_dir() or any(not entry.name.startswith(".") for entry in path.iterdir())):
+            raise UsageError(
+                "RECORDING_FOLDER_IN_USE", f"{path} is there and is no recording.", "Name a new or an empty folder."
+            )
+        return False
 
     @property
     def batch_ids(self) -> tuple[str, ...]:
