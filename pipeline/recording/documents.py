@@ -43,6 +43,8 @@ _MAX_KEY: Final = 200
 # of parameters, headers and failures: a request may list a few hundred ids
 _MAX_TEXT: Final = 100_000
 _MAX_DEPTH: Final = 32
+# Options without which an answer cannot be read, and what the API answers to; to others it answers with an error.
+_ANSWERED: Final = {"oddsFormat": ("american", "decimal"), "dateFormat": ("iso", "unix")}
 _MAX_DIGITS: Final = 30
 
 
@@ -345,6 +347,10 @@ def _entry(entry: _Field) -> Entry:
         raise entry["body"].broken("is no body, which there is with status 200")
     if (status == 200) != (failure is None):
         raise entry["failure"].broken(f"does not go with status {status}: an answer has none, and all else has one")
+    if status == 200:
+        for name, known in _ANSWERED.items():
+            if request.param(name, known[0]) not in known:
+                raise entry["request"]["params"][name].broken(f"has no answer; known are {' and '.join(known)}")
 
     def make(content: bytes | None) -> Exchange:
         return Exchange(place, attempt, request, coverage, captured_at, status, headers, content, failure)

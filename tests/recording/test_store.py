@@ -745,6 +745,8 @@ FIRST = ("exchanges", 0)
         ("exchanges[0].request.params.zz", at(*FIRST, "request", "params", "zz")(HALF)),
         ("exchanges[0].request.params.zz", at(*FIRST, "request", "params", "zz")(None)),
         ("exchanges[0].request.params", at(*FIRST, "request", "params")({"x" * 300: ""})),
+        ("exchanges[0].request.params.oddsFormat", at(*FIRST, "request", "params", "oddsFormat")("fractional")),
+        ("exchanges[0].request.params.dateFormat", at(*FIRST, "request", "params", "dateFormat")("")),
         ("exchanges[0].request", at(*FIRST, "request", "event_id")("no place for one")),
         ("exchanges[0].request", at(*FIRST, "request", "sport")("..")),
         ("exchanges[0].request.sport", at(*FIRST, "request", "sport")(["icehockey_nhl"])),

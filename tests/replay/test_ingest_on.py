@@ -82,8 +82,8 @@ def test_a_spent_budget_is_waited_for_and_a_refused_key_is_not(capsys: pytest.Ca
     def once(at: dt.datetime) -> IngestSummary:
         raise ApiError(codes.pop(0), "no more", "")
 
-    clock = Until(AT, AT + 30 * MINUTE)
-    assert ingest_on(once, PLAIN, clock, clock, print).skipped == 4
+    clock = Until(AT, AT + 40 * MINUTE)
+    assert ingest_on(once, PLAIN, clock, clock, print).skipped == 5
     assert "2026-01-04T17:10:00Z skipped: OUT_OF_USAGE_CREDITS: no more" in capsys.readouterr().out
     codes = ["INVALID_KEY"]
     with pytest.raises(ApiError, match="INVALID_KEY"):
