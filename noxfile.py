@@ -78,6 +78,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Broken answers and indices at random, all the way into gold; ``-- --minutes 2``. What it finds becomes a test."""
+    _install(session, "requirements-dev.txt")
+    session.run("python", "-m", "tests.fuzz.run", *session.posargs)
+
+
+@nox.session
 def lineage(session: nox.Session) -> None:
     """Write dbt/lineage.json anew: what each column of a model comes from. A test says when it is due."""
     _install(session, "requirements.txt")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
+    from pipeline.recording.store import Recording
     from pipeline.replay.progress import BatchLine
     from pipeline.secret import Secret
     from pipeline.transform.engine import Engine
@@ -117,9 +118,11 @@ class _Parser(argparse.ArgumentParser):
         for action in self._actions:
             # a mapping of commands, a tuple of values
             known += [str(choice) for choice in action.choices or ()]
+        # such as `--days:` and `-h/--help`: what was just given is no hint
+        given = {part.strip("':,.") for word in said for part in word.split("/")} | set(words)
         for word in reversed(words):
             near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-            if near and word not in known:
+            if near and word not in known and near[0] not in given:
                 return near[0]
         return None
 
@@ -233,10 +236,12 @@ def parser() -> argparse.ArgumentParser:
 
     one = _command(commands, "up", _up, "bring up the warehouse, Dagster and the docs, until Ctrl-C")
     _database_url(one)
-    one.add_argument("--port", metavar="N", type=_at_least(0), default=3000, help="of Dagster's pages (default: 3000; 0 = any)")
+    one.add_argument("--port", metavar="N", type=_port, default=3000, help="of Dagster's pages (default: 3000; 0 = any)")
     one.add_argument(
         "--wait", metavar="SECONDS", type=_at_least(1), default=600, help="how long Dagster may take to answer (default: 600)"
     )
+
+    _recording(commands)
 
     one = _command(commands, "simulate", _simulate, "record the simulated market: the bundled recording, made anew")
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new or empty")
@@ -292,7 +297,7 @@ def parser() -> argparse.ArgumentParser:
     _json(one)
 
     one = _command(commands, "sandbox", _sandbox, "serve the simulated market over HTTP, as the API does, until stopped")
-    one.add_argument("--port", metavar="N", type=_at_least(0), default=0, help="0 = any free one (default)")
+    one.add_argument("--port", metavar="N", type=_port, default=0, help="0 = any free one (default)")
     one.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: this machine only)")
     one.add_argument("--seed", metavar="S", type=int, default=0, help="of the market (default: 0)")
     one.add_argument("--key", metavar="K", help="the only key that is good (default: any of 32 or 40 letters and digits)")
@@ -388,6 +393,16 @@ def _engines(one: argparse.ArgumentParser) -> None:
     one.add_argument("--engine", choices=("program", "dbt"), default="program", help=text)
 
 
+def _recording(commands: Any) -> None:
+    group = commands.add_parser("recording", help="recordings on disk", description="Recordings on disk.", allow_abbrev=False)
+    steps = group.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
+    one = _command(
+        steps, "reseal", _recording_reseal, "seal a recording as it is: one of an older format, or changed on purpose"
+    )
+    one.add_argument("recording", metavar="DIR", type=Path, help="the recording's folder")
+    _json(one)
+
+
 def _quarantine(commands: Any) -> None:
     text = "answers, and elements of them, that their contract refuses"
     group = commands.add_parser("quarantine", help=text, description=f"{text[:1].upper()}{text[1:]}.", allow_abbrev=False)
@@ -460,6 +475,13 @@ def _at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+def _port(text: str) -> int:
+    port = _at_least(0)(text)
+    if port > 65_535:
+        raise argparse.ArgumentTypeError(f"{port} is more than 65535")
+    return port
+
+
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options, left = parser().parse_known_args(arguments)
     if left:
@@ -504,8 +526,7 @@ def _results_import(options: argparse.Namespace, screen: Screen) -> int:
 
 def _replay(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
-    from pipeline.recording.store import Recording
-    from pipeline.replay.run import ReplayOptions, replay
+    from pipeline.replay.options import ReplayOptions
     from pipeline.resources import resource
 
     wanted = ReplayOptions(
@@ -518,36 +539,50 @@ def _replay(options: argparse.Namespace, screen: Screen) -> int:
     )
     wanted.check()
     recording = options.recording or resource(BUNDLED)
-    # A folder that is no recording is told before a server is started for it.
-    found = Recording.open(recording)
+    found = _recording_at(recording, options, screen)
     screen.note(f"Recording: {recording} ({len(found)} batches)")
+    from pipeline.replay.run import replay
+
     with (
         _server(options, screen) as server,
         _database_of_its_own(server, options.keep, screen) as warehouse,
         _scratch(options) as scratch,
     ):
         screen.progress("batch")(0, min(len(found), options.batches or len(found)))
-        summary = replay(recording, warehouse, _engine(options, screen), SystemClock(), wanted, scratch, screen.batch)
+        summary = replay(found, warehouse, _engine(options, screen), SystemClock(), wanted, scratch, screen.batch)
     return screen.end(summary)
 
 
 def _load(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
-    from pipeline.recording.store import Recording
-    from pipeline.replay.load import load_recording
     from pipeline.warehouse.database import bootstrap
 
-    found = Recording.open(options.recording)
+    found = _recording_at(options.recording, options, screen)
+    from pipeline.replay.load import load_recording
+
     with _server(options, screen) as server:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         screen.progress("batch")(0, len(found))
         engine, mix = _engine(options, screen), options.mix_sources
-        summary = load_recording(options.recording, warehouse, engine, SystemClock(), screen.batch, mix_sources=mix)
+        summary = load_recording(found, warehouse, engine, SystemClock(), screen.batch, mix_sources=mix)
     return screen.end(summary)
 
 
+def _recording_reseal(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.collect.scheduled import claimed
+    from pipeline.recording.store import reseal
+
+    # a spool that a run is at work in changes meanwhile
+    spool = (options.recording / ".lock").exists()
+    with claimed(options.recording) if spool else contextlib.nullcontext(True) as ours:
+        if not ours:
+            raise SetupError("SPOOL_BUSY", f"A run is at work in {options.recording}.", "Run it again when that has ended.")
+        return screen.end(reseal(options.recording))
+
+
 def _verify(options: argparse.Namespace, screen: Screen) -> int:
+    _check_database(options)
     from pipeline.replay.verify import verify
 
     with _server(options, screen) as server:
@@ -556,8 +591,10 @@ def _verify(options: argparse.Namespace, screen: Screen) -> int:
 
 
 def _rebuild(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.transform.apply import rebuild
     from pipeline.warehouse.database import bootstrap
+
+    _check_database(options)
+    from pipeline.transform.apply import rebuild
 
     with _server(options, screen) as server:
         warehouse = server.warehouse()
@@ -569,7 +606,6 @@ def _rebuild(options: argparse.Namespace, screen: Screen) -> int:
 
 def _archive(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
-    from pipeline.replay.archive import archive, restore
     from pipeline.warehouse.database import bootstrap
     from pipeline.warehouse.months import month_from
 
@@ -579,13 +615,18 @@ def _archive(options: argparse.Namespace, screen: Screen) -> int:
         raise UsageError("USAGE", "--since goes with --restore.", "See `sports-market archive --help`.")
     since = None if options.since is None else month_from(options.since)
     before = None if options.before is None else month_from(options.before)
+    out = options.out or Path("archive")
+    if (options.restore and options.out is not None and not out.is_dir()) or (out.exists() and not out.is_dir()):
+        raise UsageError("ARCHIVE_OUT", f"{out} is no folder.", "Name the folder of the archive, with a recording per month.")
+    _check_database(options)
+    from pipeline.replay.archive import archive, restore
+
     with _server(options, screen) as server:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         show = screen.progress("batch")
         if before is None:
             return screen.end(restore(warehouse, _engine(options, screen), since, options.out, show))
-        out = options.out or Path("archive")
         return screen.end(
             archive(warehouse, before, out, SystemClock(), drop=options.drop, dry_run=options.dry_run, progress=show)
         )
@@ -593,19 +634,22 @@ def _archive(options: argparse.Namespace, screen: Screen) -> int:
 
 def _report(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
-    from pipeline.recording.store import Recording
-    from pipeline.replay.run import ReplayOptions, replay
-    from pipeline.report.facts import Wanted
-    from pipeline.report.write import check_out, write_report
+    from pipeline.replay.options import ReplayOptions
+    from pipeline.report.out import check_out
 
     check_out(options.out)
+    found = None if options.recording is None else _recording_at(options.recording, options, screen)
+    _check_database(options)
+    from pipeline.replay.run import replay
+    from pipeline.report.facts import Wanted
+    from pipeline.report.write import write_report
+
     wanted = Wanted(tuple(options.event), options.sport, options.events)
-    if options.recording is None:
+    if found is None:
         with _server(options, screen) as server:
             written = write_report(server.warehouse(), wanted, options.out)
         screen.tell(f"{options.out}: {written}")
         return 0
-    found = Recording.open(options.recording)
     with (
         _server(options, screen) as server,
         _database_of_its_own(server, False, screen) as warehouse,
@@ -613,7 +657,7 @@ def _report(options: argparse.Namespace, screen: Screen) -> int:
     ):
         screen.progress("batch")(0, len(found))
         how = ReplayOptions(step=options.step)
-        summary = replay(options.recording, warehouse, _engine(options, screen), SystemClock(), how, scratch, screen.batch)
+        summary = replay(found, warehouse, _engine(options, screen), SystemClock(), how, scratch, screen.batch)
         screen.end_progress()
         written = write_report(warehouse, wanted, options.out, summary)
     screen.tell(f"{options.out}: {written}")
@@ -636,6 +680,8 @@ def _dagster_backfill(options: argparse.Namespace, screen: Screen) -> int:
     # the code that Dagster loads knows what the environment says, and nothing of options
     given = {"SPORTS_MARKET_DATABASE_URL": settings.database_url, "SPORTS_MARKET_RECORDINGS_DIR": options.recording}
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    _check_shelf(_settings(options), options.batch, screen)
+    _check_database(options)
     with _server(options, screen) as server:
         from pipeline.orchestration.home import make_home
 
@@ -651,6 +697,8 @@ def _dagster_backfill(options: argparse.Namespace, screen: Screen) -> int:
 
 def _up(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
+
+    _check_database(options)
     from pipeline.orchestration.up import up
 
     up(_settings(options), _project(options, screen), options.port, options.wait, SystemClock(), screen.tell)
@@ -690,19 +738,22 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
 
     from pipeline.clock import Clock, SystemClock
     from pipeline.collect.live import Conduct
-    from pipeline.collect.plan_file import load_plan_file
+    from pipeline.collect.plan_file import load_plan_file, with_period
     from pipeline.odds_api.client import OddsApiClient, open_session
     from pipeline.odds_api.retry import Pace
     from pipeline.odds_api.sandbox.clock import FollowingClock
     from pipeline.recording.adapters import LiveAdapter
-    from pipeline.replay.ingest import IngestSummary, gold_digests, ingest_once
-    from pipeline.replay.ingest_on import LoopSummary, ingest_on, with_period
     from pipeline.warehouse.database import bootstrap
 
     file, settings, system = load_plan_file(options.plan), _settings(options), SystemClock()
     if options.every is not None:
         file = with_period(file, options.every)
     api_url, api_key = _api(options, settings)
+    _check_spool(options, screen)
+    _check_database(options)
+    from pipeline.replay.ingest import IngestSummary, gold_digests, ingest_once
+    from pipeline.replay.ingest_on import LoopSummary, ingest_on
+
     clock: Clock = FollowingClock(api_url) if options.sandbox_clock else system
     with _server(options, screen) as server, open_session(LiveAdapter(clock, system)) as session:
         warehouse = server.warehouse()
@@ -738,7 +789,6 @@ def _backfill(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.odds_api.client import OddsApiClient, open_session
     from pipeline.odds_api.retry import Pace
     from pipeline.recording.adapters import LiveAdapter
-    from pipeline.replay.backfill import backfill
     from pipeline.warehouse.database import bootstrap
 
     begin, end = parse_moment(options.begin), parse_moment(options.end)
@@ -747,6 +797,10 @@ def _backfill(options: argparse.Namespace, screen: Screen) -> int:
         return screen.end(Forecast.of(span, spool_of(options.spool) if options.spool.is_dir() else None, options.events))
     settings = _settings(options)
     api_url, api_key = _api(options, settings)
+    _check_spool(options, screen)
+    _check_database(options)
+    from pipeline.replay.backfill import backfill
+
     with _server(options, screen) as server, open_session(LiveAdapter(clock)) as session:
         warehouse = server.warehouse()
         bootstrap(warehouse)
@@ -804,6 +858,7 @@ def _quarantine_show(options: argparse.Namespace, screen: Screen) -> int:
 
     if options.body and options.json:
         raise UsageError("SHOW_OPTIONS", "A body is shown as it came, and not as JSON.", "Leave out --json or --body.")
+    _check_answers(options)
     with _server(options, screen) as server, server.warehouse().connect(Role.INGESTER) as ingester:
         part = find_part(ingester, options.answer)
         if options.body:
@@ -814,20 +869,24 @@ def _quarantine_show(options: argparse.Namespace, screen: Screen) -> int:
 
 def _quarantine_retry(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.bronze.held import Selection
-    from pipeline.replay.quarantine import retry_answers
 
     if bool(options.answer) == bool(options.all or options.batch or options.rule):
         raise UsageError("RETRY_OPTIONS", "Wanted are answers, or some of --all, --batch and --rule.", "Say which to retry.")
+    _check_answers(options)
+    from pipeline.replay.quarantine import retry_answers
+
     return _decide(options, screen, retry_answers, options.answer or Selection(options.batch, options.rule))
 
 
 def _quarantine_waive(options: argparse.Namespace, screen: Screen) -> int:
+    _check_answers(options)
     from pipeline.replay.quarantine import waive_answer
 
     return _decide(options, screen, waive_answer, options.answer, options.reason)
 
 
 def _quarantine_withdraw(options: argparse.Namespace, screen: Screen) -> int:
+    _check_answers(options)
     from pipeline.replay.quarantine import withdraw_answer
 
     return _decide(options, screen, withdraw_answer, options.answer, options.reason)
@@ -842,11 +901,17 @@ def _decide(options: argparse.Namespace, screen: Screen, decide: Callable[..., S
 
 
 def _drift(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.contracts.drift_report import drift_between, drift_in, newest_drift
+    from pipeline.contracts.drift_report import drift_between, drift_in, newest_drift, unknown_side
+    from pipeline.recording.model import batch_time
     from pipeline.warehouse.connect import Connection, Role
 
     if len(options.sides) not in (0, 2) or (options.sides and options.batch):
         raise UsageError("DRIFT_OPTIONS", "Two sides, --batch or neither are wanted.", "See `sports-market drift --help`.")
+    for side in options.sides:
+        # neither a folder nor something that begins as a batch id does: told before a server is asked
+        if not Path(side).is_dir() and batch_time(side) is None:
+            raise unknown_side(side)
+    _check_database(options)
     with contextlib.ExitStack() as stack:
 
         @functools.cache
@@ -866,7 +931,11 @@ def _drift(options: argparse.Namespace, screen: Screen) -> int:
 
 def _contracts_check(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.contracts.commands import check
+    from pipeline.contracts.compatibility import committed_contracts
+    from pipeline.contracts.tables import FOLDER
+    from pipeline.resources import resource
 
+    committed_contracts(resource(FOLDER), options.base)  # a revision that there is not is told before dbt is read
     return screen.end(check(_project(options, screen).manifest(), options.base))
 
 
@@ -883,6 +952,8 @@ def _contracts_run(options: argparse.Namespace, screen: Screen) -> int:
 
 def _contracts_score(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
+
+    _check_database(options)
     from pipeline.replay.mutation import mutation_score
 
     with _server(options, screen) as server, _database_of_its_own(server, False, screen) as warehouse:
@@ -891,6 +962,8 @@ def _contracts_score(options: argparse.Namespace, screen: Screen) -> int:
 
 
 def _contracts_docs(options: argparse.Namespace, screen: Screen) -> int:
+    if options.out.exists() and not options.out.is_dir():
+        raise UsageError("DOCS_OUT", f"{options.out} is no folder.", "Name a folder, new or of earlier pages.")
     from pipeline.contracts.commands import docs
 
     index = docs(_project(options, screen).manifest(), options.out)
@@ -906,6 +979,76 @@ def _settings(options: argparse.Namespace) -> Settings:
     if getattr(options, "database_url", None) is None:
         return settings
     return changed(settings, database_url=options.database_url)
+
+
+# A command first sees whether what it was given can be meant, by these, and then imports what is heavy (dbt, Dagster).
+
+
+def _recording_at(folder: Path, options: argparse.Namespace, screen: Screen) -> Recording:
+    """A recording whose indexes are good; what should be known of it is said. Also sees to the database's address."""
+    from pipeline.recording.store import Recording
+
+    found = Recording.open(folder)
+    for remark in found.remarks:
+        screen.note(f"warning: {remark}")
+    found.check(found.batch_ids[: getattr(options, "batches", None)])
+    _check_database(options)
+    return found
+
+
+def _check_spool(options: argparse.Namespace, screen: Screen) -> None:
+    from pipeline.errors import RecordingError
+    from pipeline.recording.store import Recording, RecordingWriter
+
+    if not RecordingWriter.check(options.spool):
+        return
+    try:
+        for remark in Recording.open(options.spool).remarks:
+            screen.note(f"warning: {remark}")
+    except RecordingError as error:
+        if error.code != "RECORDING_EMPTY":  # nothing is sealed yet
+            raise
+
+
+def _check_shelf(settings: Settings, batch_ids: Sequence[str] | None, screen: Screen) -> None:
+    """See whether there are recordings where the settings say, and in them the batches that are named."""
+    from pipeline.errors import RecordingError
+    from pipeline.odds_api.endpoints import nearest
+    from pipeline.recording.shelf import Shelf
+    from pipeline.resources import resource
+
+    folder = settings.recordings_dir or resource("fixtures/recordings")
+    if not folder.is_dir():
+        raise RecordingError("RECORDING_NOT_FOUND", f"{folder} does not exist.", "Name a recording, or a folder of them.")
+    shelf = Shelf((folder, settings.state_dir.absolute() / "live"))
+    for remark in shelf.remarks:
+        screen.note(f"warning: {remark}")
+    if not shelf.batch_ids:
+        raise RecordingError("RECORDING_EMPTY", f"{folder} holds no sealed batch.", "Name a recording, or a folder of them.")
+    if missing := sorted(set(batch_ids or ()) - set(shelf.batch_ids)):
+        raise UsageError(
+            "BATCH_UNKNOWN",
+            f"No recording in {folder} holds {missing[0]}; the nearest is {nearest(missing[0], shelf.batch_ids)}.",
+            "Name one of its batches, or the folder of its recording.",
+        )
+
+
+def _check_answers(options: argparse.Namespace) -> None:
+    from pipeline.bronze.held import answer_range
+
+    given = options.answer if isinstance(options.answer, list) else [options.answer]
+    for text in given:
+        answer_range(text)
+    _check_database(options)
+
+
+def _check_database(options: argparse.Namespace) -> None:
+    """See whether the database's address can be read; no connection is made."""
+    from pipeline.warehouse.connect import from_url
+
+    settings = _settings(options)
+    if settings.database_url is not None:
+        from_url(settings.database_url, settings.role_prefix, settings.role_password)
 
 
 def _server(options: argparse.Namespace, screen: Screen) -> Server:

@@ -77,12 +77,20 @@ def from_iso(text: str) -> dt.datetime:
     """The aware UTC datetime of an ISO text that names its offset.
 
     Raises:
-        ValueError: the text is no ISO time or names no offset.
+        ValueError: the text is no ISO time, names no offset, or is in UTC beyond the years 1 to 9999.
     """
     moment = dt.datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} names no time zone")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is beyond the years 1 to 9999") from error
+
+
+def is_datable(moment: dt.datetime) -> bool:
+    """Whether something recorded may bear this time: from 1990 to the end of 2100."""
+    return 1990 <= moment.year <= 2100
 
 
 def from_answer(time: str | int) -> dt.datetime:

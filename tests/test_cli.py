@@ -31,7 +31,7 @@ from pipeline.odds_api.sandbox.server import serving
 from pipeline.odds_api.sandbox.service import Sandbox
 from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.model import exchange_id
-from pipeline.recording.store import Recording, RecordingWriter, content_sha256
+from pipeline.recording.store import Recording, RecordingWriter, content_sha256, reseal
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
@@ -103,6 +103,7 @@ def test_the_commands() -> None:
         "up",
         "dagster backfill",
         "db bootstrap",
+        "recording reseal",
     }
     held = {f"quarantine {name}" for name in ("list", "show", "retry", "waive", "withdraw")}
     promises = {f"contracts {name}" for name in ("check", "run", "docs", "score")}
@@ -157,6 +158,8 @@ def test_nothing_calls_home_unless_the_user_wants_it(monkeypatch: pytest.MonkeyP
     ("arguments", "hint"),
     [
         ([], "See `sports-market --help`"),
+        (["up", "--port", "65536"], "next: See `sports-market up --help`"),
+        (["credits", "--days", "0"], "next: See `sports-market credits --help`"),
         (["replya"], "did you mean replay?"),
         (["db"], "See `sports-market db --help`"),
         (["db", "boostrap"], "did you mean bootstrap?"),
@@ -181,6 +184,97 @@ def test_wrong_use_is_told_in_one_message(arguments: list[str], hint: str, capsy
     assert shown.out == ""
     assert re.fullmatch(r"error USAGE: .+\n  next: .+\n", shown.err), shown.err
     assert hint in shown.err
+
+
+def test_a_hint_is_not_what_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """A word of the message that is an option, whatever stands behind it, is what was given."""
+    for name, parser in commands().items():
+        for action in parser._actions:
+            for option in (option for option in action.option_strings if option.startswith("--")):
+                for value in ("0", "-1", "x", "99999999"):
+                    with pytest.raises(SystemExit):
+                        cli.main([*name.split(), f"{option}={value}", "--no-such-option"])
+                    said = capsys.readouterr()
+                    assert f"did you mean {option}?" not in said.err, (name, said.err)
+
+
+MOMENTS = ("--from", "2025-10-09T00:00:00Z", "--to", "2025-10-10T00:00:00Z", "--credits", "1")
+ONCE = ("ingest", "--live", "--once", "--spool", "spool")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["replay", "nowhere"], "RECORDING_NOT_FOUND"),
+        (["replay", "empty"], "RECORDING_EMPTY"),
+        (["replay", "nowhere", "--update", "--step", "0"], "REPLAY_OPTIONS"),
+        (["replay", "good", "--database-url", "nonsense"], "DATABASE_URL_INVALID"),
+        (["load", "nowhere"], "RECORDING_NOT_FOUND"),
+        (["load", "file"], "RECORDING_NOT_FOUND"),
+        (["load", "broken"], "RECORDING_INDEX_BROKEN"),
+        (["load", "good", "--database-url", "nonsense"], "DATABASE_URL_INVALID"),
+        (["report", "--out", "no/page.html"], "REPORT_OUT"),
+        (["report", "--out", "page.html", "--recording", "nowhere"], "RECORDING_NOT_FOUND"),
+        (["report", "--out", "page.html", "--database-url", "nonsense"], "DATABASE_URL_INVALID"),
+        ([*ONCE, "--plan", "nowhere.yml"], "PLAN_NOT_FOUND"),
+        ([*ONCE, "--plan", "file"], "PLAN_INVALID"),
+        ([*ONCE, "--plan", "example"], "API_KEY_MISSING"),
+        ([*ONCE[:2], "--every", "5x", *ONCE[3:], "--plan", "example"], "CADENCE_INVALID"),
+        ([*ONCE, "--plan", "example", "--api-url", "ftp://x"], "API_BASE_URL_INVALID"),
+        (["backfill", "--plan", "nowhere", "--spool", "spool", *MOMENTS], "PLAN_NOT_FOUND"),
+        (["backfill", "--plan", "example", "--spool", "spool", *MOMENTS], "PLAN_NOT_HISTORICAL"),
+        (["plan", "cost", "nowhere"], "PLAN_NOT_FOUND"),
+        (["results", "import", "nowhere.csv", "--out", "out"], "RESULTS_NOT_FOUND"),
+        (["import", "nowhere", "--out", "out"], "IMPORT_SOURCE_NOT_FOUND"),
+        (["archive", "--before", "2025-13"], "MONTH_INVALID"),
+        (["archive", "--before", "2025-10", "--out", "file"], "ARCHIVE_OUT"),
+        (["archive", "--restore", "--out", "nowhere"], "ARCHIVE_OUT"),
+        (["drift", "nowhere", "good"], "BATCH_UNKNOWN"),
+        (["dagster", "backfill", "nowhere"], "RECORDING_NOT_FOUND"),
+        (["dagster", "backfill", "empty"], "RECORDING_EMPTY"),
+        (["dagster", "backfill", "good", "--batch", "nope"], "BATCH_UNKNOWN"),
+        (["quarantine", "show", "zz"], "ANSWER_ID_INVALID"),
+        (["quarantine", "retry", "zz"], "ANSWER_ID_INVALID"),
+        (["quarantine", "waive", "zz", "--reason", "x"], "ANSWER_ID_INVALID"),
+        (["quarantine", "retry"], "RETRY_OPTIONS"),
+        (["verify", "--database-url", "nonsense"], "DATABASE_URL_INVALID"),
+        (["rebuild", "--database-url", "nonsense"], "DATABASE_URL_INVALID"),
+        (["up", "--database-url", "nonsense"], "DATABASE_URL_INVALID"),
+        (["up", "--port", "65536"], "USAGE"),
+        (["contracts", "check", "--base", "nope"], "NO_SUCH_REVISION"),
+        (["contracts", "run", "--max-age", "x"], "AGE"),
+        (["contracts", "docs", "--out", "file"], "DOCS_OUT"),
+        (["simulate", "--out", "other"], "RECORDING_FOLDER_IN_USE"),
+        (["recording", "reseal", "nowhere"], "RECORDING_NOT_FOUND"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_before_heavy_imports(tmp_path: Path, arguments: list[str], code: str) -> None:
+    shutil.copytree(resource(cli.BUNDLED), "good")
+    shutil.copytree("good", "broken")
+    sorted(Path("broken/batches").glob("*/index.json"))[-1].write_text("{}")
+    for folder in ("empty", "other"):
+        Path(folder).mkdir()
+    Path("other/thesis.txt").write_text("mine")
+    Path("file").write_text("- nothing\n")
+    before = sorted(map(str, tmp_path.rglob("*")))
+    script = (
+        "import sys\nfrom pipeline.cli import main\n"
+        "try: code = main(sys.argv[1:])\nexcept SystemExit as end: code = end.code\n"
+        "print(code, sorted({'dbt', 'dagster', 'great_expectations', 'plotly'} & sys.modules.keys()))"
+    )
+    env = _environment({"SPORTS_MARKET_STATE_DIR": "state"})
+    done = subprocess.run([sys.executable, "-c", script, *arguments], env=env, capture_output=True, text=True, check=True)
+    assert re.findall(r"^error (\w+): ", done.stderr, re.MULTILINE) == [code], done.stderr
+    assert re.fullmatch(r"[23] \[\]\n", done.stdout), done.stdout
+    assert sorted(map(str, tmp_path.rglob("*"))) == before
+
+
+def test_a_spool_of_something_else_is_told_before_heavy_imports(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    Path("spool").mkdir()
+    Path("spool/thesis.txt").write_text("mine")
+    monkeypatch.setenv("SPORTS_MARKET_API_KEY", "0" * 32)
+    assert cli.main([*ONCE, "--plan", "example"]) == 2
+    assert capsys.readouterr().err.startswith("error RECORDING_FOLDER_IN_USE: ")
 
 
 @pytest.mark.parametrize(
@@ -540,6 +634,7 @@ def two_batches(tmp_path: Path) -> Path:
     shutil.copy(source / "recording.json", target)
     for batch_id in Recording.open(source).batch_ids[:2]:
         shutil.copytree(source / "batches" / batch_id, target / "batches" / batch_id)
+    reseal(target)
     return target
 
 

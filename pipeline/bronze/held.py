@@ -256,11 +256,11 @@ class Case:
         return lines
 
 
-def find_answer(connection: Connection, text: str) -> uuid.UUID:
-    """The answer that an exchange id, or the beginning of one, means.
+def answer_range(text: str) -> tuple[uuid.UUID, uuid.UUID]:
+    """The first and the last exchange id that a text can begin.
 
     Raises:
-        UsageError: ``ANSWER_ID_INVALID``, ``ANSWER_UNKNOWN`` or ``ANSWER_AMBIGUOUS``.
+        UsageError: ``ANSWER_ID_INVALID``.
     """
     digits = text.strip().replace("-", "").lower()
     if not _HEX.fullmatch(digits):
@@ -269,7 +269,16 @@ def find_answer(connection: Connection, text: str) -> uuid.UUID:
             f"{text!r} is no exchange id or the beginning of one.",
             "Take one that `quarantine list` shows.",
         )
-    first, last = uuid.UUID(digits.ljust(32, "0")), uuid.UUID(digits.ljust(32, "f"))
+    return uuid.UUID(digits.ljust(32, "0")), uuid.UUID(digits.ljust(32, "f"))
+
+
+def find_answer(connection: Connection, text: str) -> uuid.UUID:
+    """The answer that an exchange id, or the beginning of one, means.
+
+    Raises:
+        UsageError: ``ANSWER_ID_INVALID``, ``ANSWER_UNKNOWN`` or ``ANSWER_AMBIGUOUS``.
+    """
+    first, last = answer_range(text)
     found = connection.execute(
         "select exchange_id from ops.ledger where exchange_id between %s and %s order by exchange_id limit %s",
         [first, last, _NAMED],

@@ -43,7 +43,8 @@ def seal_abandoned(
         if not batch.exchanges and not batch.lost:
             batch.discard()
             continue
-        LiveRun(batch, partial(plan.expand, at), _ask_nothing, conduct.seeded(batch_id), client.clock.now()).give_up()
+        now = client.clock.now()
+        LiveRun(batch, partial(plan.expand, at), _ask_nothing, conduct.seeded(batch_id), now, client.address).give_up()
         batch.seal()
         sealed.append(batch_id)
     return tuple(sealed)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from pipeline.clock import UTC, from_answer, to_iso
+from pipeline.clock import UTC, from_answer, is_datable, to_iso
 from pipeline.collect.collector import collect
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan_cost import PlanCost
@@ -87,10 +88,11 @@ def parse_moment(text: str) -> dt.datetime:
     Raises:
         UsageError: ``DATE_INVALID``.
     """
-    try:
-        return dt.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise UsageError("DATE_INVALID", f"{text!r} is no moment that the API takes.", "Write 2025-10-09T00:42:48Z.") from None
+    with contextlib.suppress(ValueError):
+        moment = dt.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        if is_datable(moment):
+            return moment
+    raise UsageError("DATE_INVALID", f"{text!r} is no moment that the API takes.", "Write 2025-10-09T00:42:48Z.")
 
 
 def walk(

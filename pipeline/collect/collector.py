@@ -59,7 +59,7 @@ def collect(
                 batch.add(_ask(client, step))
     else:
         expand, now = partial(plan.expand, scheduled_at), client.clock.now()
-        run = LiveRun(batch, expand, partial(_ask, client), conduct.seeded(batch_id), now)
+        run = LiveRun(batch, expand, partial(_ask, client), conduct.seeded(batch_id), now, client.address)
         with run.under_way():
             while missing := run.missing():
                 run.ask(missing)

@@ -15,7 +15,7 @@ from pipeline.collect.plan import Step
 from pipeline.errors import ApiError, SetupError
 from pipeline.odds_api.credits import Account, Bill, Budget, credits_back_at
 from pipeline.odds_api.endpoints import cost
-from pipeline.odds_api.errors import ABANDONED, NOT_ASKED, OUT_OF_CREDITS, Failure
+from pipeline.odds_api.errors import ABANDONED, NOT_ASKED, OUT_OF_CREDITS, Failure, unreachable
 from pipeline.odds_api.request import ApiRequest
 from pipeline.odds_api.retry import RetryPolicy, retry_after
 from pipeline.recording.model import Exchange
@@ -70,6 +70,7 @@ class LiveRun:
         expand: the plan's steps, given the exchanges of steps that are done with.
         ask: sends one step.
         conduct: how.
+        address: of the server, for messages.
         now: dates what an earlier run lost: answers to calls that were under way when its process ended. Whether those
             were paid for is not known, so each is a failure of its own, and its request is asked again.
     """
@@ -81,12 +82,14 @@ class LiveRun:
         ask: Callable[[Step], Exchange],
         conduct: Conduct,
         now: dt.datetime,
+        address: str,
     ) -> None:
         self._batch = batch
         self._expand = expand
         self._ask = ask
         self._conduct = conduct
         self._now = now
+        self._address = address
         self._unkept = 0
         for step in self.missing()[: batch.lost]:
             self._fail(step, ABANDONED)
@@ -130,8 +133,8 @@ class LiveRun:
         """Ask these steps, up to the first failure that is worth waiting for; wait, and leave the rest for the next call.
 
         Raises:
-            ApiError: the key is refused, the credits are used up, or the budget forbids the next request. What was under way
-                is kept first.
+            ApiError: the key is refused, the credits are used up, the budget forbids the next request, or nothing answers that
+                would tell whether it does. What was under way is kept first.
         """
         waiting, running = deque(steps), set[Future[Exchange]]()
         stopped_by: Exchange | None = None
@@ -188,6 +191,8 @@ class LiveRun:
             told = self._ask(Step(-1, _FREE))
             if _stops(told):
                 raise _end_of_run(told)
+            if told.status is None and told.failure is not None:
+                raise unreachable(self._address, told.failure)
             self.account = self.account.sent(_FREE).received(_FREE, told)
         self._conduct.budget.check(self.account, request)
 

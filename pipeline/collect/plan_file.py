@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +90,23 @@ def _budget(value: Any) -> Budget:
 
 def _invalid(why: str, next_step: str) -> UsageError:
     return UsageError("PLAN_INVALID", f"The plan cannot be used: {why}.", next_step)
+
+
+def with_period(file: PlanFile, text: str) -> PlanFile:
+    """The plan at another cadence.
+
+    Args:
+        file: the plan.
+        text: such as ``15m``; empty = its own.
+
+    Raises:
+        UsageError: ``CADENCE_MISSING``, ``CADENCE_INVALID``.
+    """
+    if not text:
+        if file.every is None:
+            raise UsageError("CADENCE_MISSING", f"The plan {file.name} has no cadence.", "Add one, or give --every 15m.")
+        return file
+    every = parse_duration(text)
+    if every is None:
+        raise UsageError("CADENCE_INVALID", f"{text!r} is no period.", "Write 90s, 15m, 6h or 1d.")
+    return replace(file, every=every, tiers=None)

@@ -22,7 +22,7 @@ from pipeline.errors import ApiError, SetupError, SportsMarketError, UsageError
 from pipeline.odds_api.client import OddsApiClient
 from pipeline.odds_api.credits import Account, credits_back_at
 from pipeline.odds_api.endpoints import cost
-from pipeline.odds_api.errors import NOT_ASKED, OUT_OF_CREDITS
+from pipeline.odds_api.errors import NOT_ASKED, OUT_OF_CREDITS, unreachable
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, batch_time
 from pipeline.recording.store import RecordingWriter
@@ -162,6 +162,8 @@ def forbidden(file: PlanFile, client: OddsApiClient) -> SportsMarketError | None
             return ApiError(told.failure.code, told.failure.message, "Check SPORTS_MARKET_API_KEY.")
         if cheapest is None:
             return None
+        if told.status is None and told.failure is not None and file.budget.needs_report:
+            return unreachable(client.address, told.failure)
         if account.remaining is not None and account.remaining < cost(cheapest):
             back = credits_back_at(told.captured_at)
             return ApiError(

@@ -117,8 +117,13 @@ def _whole(recording: Recording, progress: Progress) -> Shape:
 
 def _check_known(connection: Connection, batch_id: str) -> None:
     if connection.execute("select from ops.batch_states where batch_id = %s", [batch_id]).fetchone() is None:
-        raise UsageError(
-            "BATCH_UNKNOWN",
-            f"{batch_id!r} is neither a folder nor a batch of the warehouse.",
-            "Name a recording, a batch's folder in it, or a batch id as `ops.batch_states` has it.",
-        )
+        raise unknown_side(batch_id)
+
+
+def unknown_side(side: str) -> UsageError:
+    """The error of a side that is nothing."""
+    return UsageError(
+        "BATCH_UNKNOWN",
+        f"{side!r} is neither a folder nor a batch of the warehouse.",
+        "Name a recording, a batch's folder in it, or a batch id as `ops.batch_states` has it.",
+    )

@@ -112,6 +112,11 @@ class OddsApiClient:
         self._timeout = timeout
         self._pace = pace
 
+    @property
+    def address(self) -> str:
+        """Host and port of the API, for messages; no name or password that its URL may hold."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
+
     def send(self, request: ApiRequest) -> Answer:
         """Send one request, once. A failed request is an :class:`Answer` with a failure, not an exception.
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from pipeline.clock import from_answer
+from pipeline.clock import from_answer, is_datable
 from pipeline.errors import UsageError
 from pipeline.odds_api.request import ApiRequest
 
@@ -313,8 +313,9 @@ def _market_keys(event: Any) -> set[str]:
 
 
 def envelope_time(body: bytes) -> dt.datetime | None:
-    """The ``timestamp`` of a historical envelope, in UTC; None where the body is no such envelope."""
+    """The ``timestamp`` of a historical envelope, in UTC; None where the body is no such envelope, or names no year of ours."""
     try:
-        return from_answer(json.loads(body)["timestamp"])
+        named = from_answer(json.loads(body)["timestamp"])
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
         return None
+    return named if is_datable(named) else None

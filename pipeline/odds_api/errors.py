@@ -9,6 +9,8 @@ from typing import Final
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
+from pipeline.errors import ApiError
+
 MESSAGE_LIMIT: Final = 300
 
 # The API's own codes. A body names one of them exactly; two are prefixes of others (INVALID_MARKET, INVALID_EVENT_ID).
@@ -52,6 +54,7 @@ ERROR_CODES: Final = frozenset(
 )
 # With these no request of the account is answered. OUT_OF_USAGE_CREDITS is a 401 too, but the key is good.
 KEY_CODES: Final = frozenset({"MISSING_KEY", "INVALID_KEY", "DEACTIVATED_KEY"})
+API_UNREACHABLE: Final = "API_UNREACHABLE"
 OUT_OF_CREDITS: Final = "OUT_OF_USAGE_CREDITS"
 _STOPPING: Final = KEY_CODES | {OUT_OF_CREDITS, "HISTORICAL_UNAVAILABLE_ON_FREE_USAGE_PLAN", "HTTP_401"}
 # What may be over a moment later. TLS, PROTOCOL, and every answer that finds fault with the request stay as they are.
@@ -90,6 +93,20 @@ class Failure:
 
 ABANDONED: Final = Failure("ABANDONED", "The run ended while this call may have been under way.")
 NOT_ASKED: Final = Failure("NOT_ASKED", "The run ended before this was asked.")
+
+
+def unreachable(address: str, failure: Failure) -> ApiError:
+    """The error of a run that cannot go on because nothing answers.
+
+    Args:
+        address: host and port that were asked.
+        failure: what the call ended in, without a status.
+    """
+    return ApiError(
+        API_UNREACHABLE,
+        f"Nothing answers at {address} ({failure.code}): {failure.message}",
+        "Check the network and the address (--api-url, SPORTS_MARKET_API_BASE_URL). What was answered is kept: run it again.",
+    )
 
 
 def classify(status: int, body: bytes | None) -> Failure | None:

@@ -69,7 +69,12 @@ class LiveAdapter(HTTPAdapter):
         captured_at = self._clock.now()
         if response.status_code == 200 and endpoint(parse_url(request.url or "").endpoint).is_historical:
             captured_at = envelope_time(body) or captured_at
-        kept = {name: value for name, value in response.headers.items() if name.lower() in KEPT_HEADERS}
+        kept = {
+            # a NUL is legal nowhere, and comes all the same
+            name: value.replace("\0", "\ufffd")
+            for name, value in response.headers.items()
+            if name.lower() in KEPT_HEADERS
+        }
         response.headers = CaseInsensitiveDict(kept)
         vars(response)["captured_at"] = captured_at
         return response

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 
-from pipeline.clock import from_iso
+from pipeline.clock import from_iso, is_datable
 from pipeline.errors import UsageError
 from pipeline.odds_api.catalogue import books_of, with_lay
 from pipeline.odds_api.endpoints import asked_markets, endpoint, split_list
@@ -47,9 +48,12 @@ def coverage_of(request: ApiRequest) -> Coverage:
 
 def _bound(request: ApiRequest, name: str) -> dt.datetime | None:
     text = request.param(name)
-    try:
-        return None if text is None else from_iso(text)
-    except ValueError as error:
-        raise UsageError(
-            "COMMENCE_TIME_INVALID", f"{name} {text!r} is no time.", "Write it as 2025-10-09T00:00:00Z."
-        ) from error
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError):
+        moment = from_iso(text)
+        if is_datable(moment):
+            return moment
+    raise UsageError(
+        "COMMENCE_TIME_INVALID", f"{name} {text!r} is no time from 1990 to 2100.", "Write it as 2025-10-09T00:00:00Z."
+    )

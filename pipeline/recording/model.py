@@ -8,15 +8,27 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pipeline.clock import UTC, compact, from_iso, to_iso
 from pipeline.odds_api.errors import Failure
 from pipeline.odds_api.request import ApiRequest
 
-__all__ = ["FORMAT_VERSION", "Batch", "Coverage", "Exchange", "Failure", "PlanIdentity", "batch_time", "exchange_id"]
+__all__ = [
+    "FORMAT_VERSION",
+    "SOURCES",
+    "Batch",
+    "Coverage",
+    "Exchange",
+    "Failure",
+    "PlanIdentity",
+    "batch_time",
+    "exchange_id",
+]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Final = 2
+# How a batch came to be.
+SOURCES: Final = ("live", "import", "simulated", "backfill")
 
 
 def exchange_id(batch_id: str, place: int, attempt: int) -> uuid.UUID:
@@ -97,7 +109,7 @@ class Exchange:
         status: HTTP status, or None for a transport failure (which then has a failure, no headers, no body).
         headers: response headers that are kept, lower case names, sorted.
         body: the body's bytes, or None where none came.
-        failure: set where this is no answer; an exchange with status 200 and a body has none.
+        failure: set where this is no answer; an exchange with status 200 has a body and none.
     """
 
     place: int

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.clock import UTC, from_iso, to_iso
+from pipeline.clock import UTC, from_iso, is_datable, to_iso
 from pipeline.errors import ConflictError, RecordingError, UsageError
 from pipeline.odds_api.endpoints import nearest
 from pipeline.odds_api.request import ApiRequest
@@ -261,12 +261,12 @@ def _wrong_cells(row: Mapping[str, str]) -> Iterator[str]:
 
 
 def _time(text: str) -> dt.datetime | None:
-    """A time in whole seconds of a year that the API's answers can have, or None."""
+    """A time in whole seconds that a recording may say, or None."""
     try:
         at = from_iso(text)
     except ValueError:
         return None
-    return at if at.microsecond == 0 and 1000 < at.year < 3000 else None
+    return at if at.microsecond == 0 and is_datable(at) else None
 
 
 def _iso(text: str) -> str:

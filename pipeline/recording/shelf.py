@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from pipeline.errors import RecordingError
 from pipeline.recording.model import Batch
@@ -16,19 +17,26 @@ class Shelf:
     Args:
         folders: each a recording, or a folder of recordings; one that is missing or empty holds none.
 
+    Attributes:
+        remarks: what a user should be told about the recordings, a line each.
+
     Raises:
         RecordingError: a recording is broken or of a newer format.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._by_batch: dict[str, Recording] = {}
+        remarks: list[str] = []
         for place in folders:
             for folder in (place, *sorted(place.glob("*/"))):
                 if (folder / "recording.json").is_file() and any(folder.glob("batches/*/index.json")):
                     recording = Recording.open(folder)
+                    remarks += recording.remarks
                     for batch_id in recording.batch_ids:
                         # one id has one content for ever, so any of those that hold it will do
                         self._by_batch.setdefault(batch_id, recording)
+
+        self.remarks: Final = tuple(remarks)
 
     @property
     def batch_ids(self) -> tuple[str, ...]:

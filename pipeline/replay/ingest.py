@@ -64,6 +64,11 @@ class IngestSummary:
         last = {exchange.place: exchange.failure for exchange in self.batch.exchanges} if self.batch else {}
         return dict(sorted(Counter(failure.code for failure in last.values() if failure is not None).items()))
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether not one request got an answer of any kind."""
+        return self.batch is not None and all(exchange.status is None for exchange in self.batch.exchanges)
+
     def to_json(self) -> dict[str, Any]:
         """One JSON document."""
         if self.batch is None or self.load is None:
@@ -98,6 +103,7 @@ class IngestSummary:
         lines = [
             *(f"{batch_id}: stopped half-way in its time, and sealed as it is" for batch_id in self.abandoned),
             f"{self.batch.batch_id}: {len(self.batch.exchanges)} calls, requests without an answer: {failed}",
+            *(["Nothing answered there: check the network and the address of the API."] if self.is_unanswered else []),
             f"credits: {bill.charged} charged, up to {bill.doubtful} more for answers that were lost",
             *(f"The API and the rules differ on what this cost: {request}" for request in bill.differing),
         ]

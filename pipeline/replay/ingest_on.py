@@ -8,16 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pipeline.clock import Clock, Timer, to_iso
-from pipeline.collect.cadence import parse_duration
 from pipeline.collect.chosen import listed
 from pipeline.collect.plan_file import PlanFile
 from pipeline.collect.scheduled import slot
-from pipeline.errors import ApiError, UsageError
-from pipeline.odds_api.errors import OUT_OF_CREDITS
+from pipeline.errors import ApiError
+from pipeline.odds_api.errors import API_UNREACHABLE, OUT_OF_CREDITS
 from pipeline.replay.ingest import SLOT, IngestSummary
 
 # What passes with time; a key that is refused does not.
-SKIPPED: Final = ("BUDGET_SPENT", "RESERVE_REACHED", "CREDITS_UNKNOWN", OUT_OF_CREDITS)
+SKIPPED: Final = ("BUDGET_SPENT", "RESERVE_REACHED", "CREDITS_UNKNOWN", API_UNREACHABLE, OUT_OF_CREDITS)
 # A clock may be set, or run at another rate: it is looked at this often.
 _NAP_SECONDS: Final = 1.0
 
@@ -77,26 +76,6 @@ class LoopSummary:
             f"{self.batches} batches collected, {self.published} published, {self.withheld} withheld;"
             f" {self.skipped} runs skipped; {self.credits} credits charged"
         ]
-
-
-def with_period(file: PlanFile, text: str) -> PlanFile:
-    """The plan at another cadence.
-
-    Args:
-        file: the plan.
-        text: such as ``15m``; empty = its own.
-
-    Raises:
-        UsageError: ``CADENCE_MISSING``, ``CADENCE_INVALID``.
-    """
-    if not text:
-        if file.every is None:
-            raise UsageError("CADENCE_MISSING", f"The plan {file.name} has no cadence.", "Add one, or give --every 15m.")
-        return file
-    every = parse_duration(text)
-    if every is None:
-        raise UsageError("CADENCE_INVALID", f"{text!r} is no period.", "Write 90s, 15m, 6h or 1d.")
-    return replace(file, every=every, tiers=None)
 
 
 def ingest_on(

@@ -69,7 +69,7 @@ class LoadSummary:
 
 
 def load_recording(
-    recording: Path,
+    recording: Path | Recording,
     warehouse: Warehouse,
     engine: Engine,
     clock: Clock,
@@ -83,7 +83,7 @@ def load_recording(
     and a batch that was withheld is tried again.
 
     Args:
-        recording: its folder.
+        recording: it, or its folder.
         warehouse: bootstrapped.
         engine: what runs the project's SQL.
         clock: dates verdicts and states.
@@ -92,10 +92,10 @@ def load_recording(
 
     Raises:
         ConflictError: ``BATCH_CONFLICT``: a batch id is known with other bytes; ``SOURCES_MIXED``.
-        RecordingError: the recording is broken.
+        RecordingError: the recording is broken; where an index is, nothing was written.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    source = Recording.open(recording)
+    source = recording if isinstance(recording, Recording) else Recording.open(recording)
     summary = load_batches(source, source.batch_ids, warehouse, engine, clock, report, mix_sources=mix_sources)
     with warehouse.connect(Role.TRANSFORMER) as connection:
         return replace(summary, digests=stored_digests(connection))
@@ -121,7 +121,11 @@ def load_batches(
         clock: dates verdicts and states.
         report: told of each batch.
         mix_sources: take them even where the warehouse holds another source.
+
+    Raises:
+        SportsMarketError: as :func:`load_recording` does.
     """
+    source.check(batch_ids)
     prepare(warehouse, engine)
     published = standing = withheld = quarantined = held = failed_checks = 0
     with warehouse.connect(Role.INGESTER) as ingester:

@@ -13,15 +13,16 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pipeline.bronze.load import LoadedBatch, load_batch
 from pipeline.clock import Clock
 from pipeline.collect.collector import collect_again
-from pipeline.errors import RecordingError, UsageError
+from pipeline.errors import RecordingError
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.explain import Difference, explain
 from pipeline.replay.load import apply_and_count, failure_text
+from pipeline.replay.options import ReplayOptions
 from pipeline.replay.progress import BatchLine
 from pipeline.replay.snapshots import Snapshot, SnapshotStore, TableChanges, changes_at_hand, parse, render
 from pipeline.replay.verify import VerifyReport, verify
@@ -30,45 +31,7 @@ from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import stored_digests
 
-ORDERS: Final = ("recorded", "reversed", "shuffled")
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayOptions:
-    """How to replay.
-
-    Attributes:
-        batches: only the first so many; None for all.
-        order: ``recorded``, ``reversed`` or ``shuffled``.
-        seed: of the shuffle.
-        step: batches per transformation; 0 for all at once.
-        require_snapshots: a state without a snapshot counts as a difference.
-        update: write the snapshots instead of comparing.
-    """
-
-    batches: int | None = None
-    order: str = "recorded"
-    seed: int = 0
-    step: int = 1
-    require_snapshots: bool = False
-    update: bool = False
-
-    def check(self) -> None:
-        """Refuse what cannot be meant.
-
-        Raises:
-            UsageError: ``REPLAY_OPTIONS``.
-        """
-        if self.order not in ORDERS:
-            raise UsageError("REPLAY_OPTIONS", f"There is no order {self.order!r}.", f"Choose one of {', '.join(ORDERS)}.")
-        if self.step < 0 or (self.batches is not None and self.batches < 1):
-            raise UsageError("REPLAY_OPTIONS", "--step is at least 0 and --batches at least 1.", "Give another number.")
-        if self.update and (self.order != "recorded" or self.step != 1):
-            raise UsageError(
-                "REPLAY_OPTIONS",
-                "Snapshots hold the rows that each batch changed, in recorded order.",
-                "Use --update without --order and --step.",
-            )
+__all__ = ["ReplayOptions", "ReplaySummary", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +105,7 @@ class ReplaySummary:
 
 
 def replay(
-    recording: Path,
+    recording: Path | Recording,
     warehouse: Warehouse,
     engine: Engine,
     clock: Clock,
@@ -153,7 +116,7 @@ def replay(
     """Replay a recording into a warehouse made for it.
 
     Args:
-        recording: its folder.
+        recording: it, or its folder.
         warehouse: bootstrapped, without batches.
         engine: what runs the project's SQL.
         clock: dates verdicts and states; nothing in silver or gold depends on it.
@@ -163,11 +126,12 @@ def replay(
 
     Raises:
         UsageError: ``REPLAY_OPTIONS``.
-        RecordingError: the recording or a snapshot is broken.
+        RecordingError: the recording or a snapshot is broken; where an index is, nothing was written.
     """
     options.check()
-    source = Recording.open(recording)
+    source = recording if isinstance(recording, Recording) else Recording.open(recording)
     chosen = source.batch_ids[: options.batches]
+    source.check(chosen)
     prepare(warehouse, engine)
     with warehouse.connect(Role.INGESTER) as ingester:
         run = _Run(source, chosen, ingester, warehouse, engine, clock, options, scratch, report)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pipeline.errors import SetupError, UsageError
 from pipeline.replay.run import ReplaySummary
 from pipeline.report.facts import Wanted, gather, total
+from pipeline.report.out import check_out
 from pipeline.report.page import render
 from pipeline.warehouse.connect import Role, Warehouse
 
@@ -39,19 +39,3 @@ def write_report(warehouse: Warehouse, wanted: Wanted, out: Path, replayed: Repl
     finally:
         unfinished.unlink(missing_ok=True)
     return f"{total(facts.batch_states):,} batches, {len(facts.events)} events, {len(page) / 1e6:.1f} MB"
-
-
-def check_out(out: Path) -> None:
-    """See, before any work, that the page can be written.
-
-    Raises:
-        UsageError: ``REPORT_OUT``: it is a folder, or in none.
-        SetupError: ``REPORT_OUT``: its folder cannot be written to.
-    """
-    step = "Name a file in a folder that you may write to."
-    if out.is_dir():
-        raise UsageError("REPORT_OUT", f"{out} is a folder.", step)
-    if not out.parent.is_dir():
-        raise UsageError("REPORT_OUT", f"There is no folder {out.parent}.", step)
-    if not os.access(out.parent, os.W_OK | os.X_OK):
-        raise SetupError("REPORT_OUT", f"{out.parent} cannot be written to.", step)

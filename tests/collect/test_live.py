@@ -17,8 +17,13 @@ from hypothesis import strategies as st
 
 from pipeline.clock import ManualClock, SystemClock
 from pipeline.collect.collector import collect, collect_again
+from pipeline.collect.live import Conduct
 from pipeline.collect.plan import ExplicitPlan, MarketPlan, Step
+from pipeline.collect.plan_file import PlanFile
+from pipeline.collect.scheduled import forbidden
+from pipeline.errors import ApiError
 from pipeline.odds_api.client import OddsApiClient, open_session
+from pipeline.odds_api.credits import Budget
 from pipeline.odds_api.errors import Failure
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.adapters import LiveAdapter
@@ -316,3 +321,25 @@ def test_no_cookie_comes_back(tmp_path: Path, server: Server) -> None:
     server.answering = answering
     run(tmp_path / "r", server.url, ODDS, ODDS)
     assert seen == [None, None]
+
+
+@pytest.mark.parametrize("budget", [Budget(per_month=500), Budget(reserve=1)])
+def test_an_api_that_does_not_answer_is_told_as_that(tmp_path: Path, budget: Budget) -> None:
+    """And not as credits that are unknown: nobody was there to tell them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    clock = ManualClock(NOW)
+    with open_session(LiveAdapter(clock, clock)) as session:
+        client = OddsApiClient(session, clock=clock, base_url=f"http://user:hidden@127.0.0.1:{port}", api_key=Secret(KEY))
+        plan = MarketPlan(endpoints=("odds",), sports=(NHL,), markets=("h2h",), regions=("us",))
+        with pytest.raises(ApiError) as caught:
+            collect(
+                plan, AT, client, RecordingWriter(tmp_path / "r"), source="live", conduct=Conduct(timer=clock, budget=budget)
+            )
+        assert caught.value.code == "API_UNREACHABLE"
+        assert f"127.0.0.1:{port}" in caught.value.message
+        assert "hidden" not in str(caught.value) and KEY not in str(caught.value) and "credits" not in str(caught.value)
+        found = forbidden(PlanFile("plan", plan, None, budget), client)
+        assert found is not None and found.code == "API_UNREACHABLE"
+        assert forbidden(PlanFile("plan", plan, None, Budget()), client) is None

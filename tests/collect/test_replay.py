@@ -57,7 +57,7 @@ def replay_client(adapter: ReplayAdapter, key: str | None = None) -> OddsApiClie
 # --- any batch ---------------------------------------------------------------------------------------------------
 
 TIMES = st.datetimes(min_value=dt.datetime(2000, 1, 1), max_value=dt.datetime(2100, 1, 1), timezones=st.just(dt.UTC))
-TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 KEYS = st.text("abc_012", min_size=1, max_size=6)
 HEADERS = st.dictionaries(
     st.sampled_from(sorted(KEPT_HEADERS)),
@@ -66,12 +66,13 @@ HEADERS = st.dictionaries(
 FAILURES = st.builds(
     Failure, st.sampled_from(["CONNECT", "TIMEOUT", "RESET", "TLS", "DECODE", "HTTP_500", "EVENT_NOT_FOUND"]), TEXT
 )
+LISTS = st.lists(KEYS, max_size=2, unique=True).map(tuple)
 COVERAGES = st.builds(
     Coverage,
     sport=st.none() | KEYS,
-    events=st.none() | st.lists(KEYS, max_size=2).map(tuple),
-    markets=st.lists(KEYS, max_size=2).map(tuple),
-    books=st.lists(KEYS, max_size=2).map(tuple),
+    events=st.none() | LISTS,
+    markets=LISTS,
+    books=LISTS,
     commence_from=st.none() | TIMES,
     commence_to=st.none() | TIMES,
 )
@@ -92,15 +93,16 @@ def requests_(draw: st.DrawFn) -> ApiRequest:
 def batches(draw: st.DrawFn) -> Batch:
     # few distinct requests, so that identical ones meet
     known = draw(st.lists(requests_(), min_size=1, max_size=3))
-    places = draw(st.lists(st.tuples(st.integers(0, 1200), st.integers(1, 4)), unique=True, max_size=7).map(sorted))
+    places = draw(st.lists(st.tuples(st.integers(0, 1200), st.integers(1, 4)), unique=True, min_size=1, max_size=7).map(sorted))
     exchanges = []
     for place, attempt in places:
         status = draw(st.none() | st.sampled_from([200, 200, 200, 204, 302, 401, 404, 429, 500]))
         if status is None:
             came: dict[str, Any] = {"failure": draw(FAILURES)}
         else:
-            failure = draw(FAILURES if status != 200 else st.none() | FAILURES)
-            came = {"headers": draw(HEADERS), "body": draw(st.none() | st.binary(max_size=60)), "failure": failure}
+            bodies = st.binary(max_size=60)
+            body, failure = (bodies, st.none()) if status == 200 else (st.none() | bodies, FAILURES)
+            came = {"headers": draw(HEADERS), "body": draw(body), "failure": draw(failure)}
         request, coverage, captured_at = draw(st.sampled_from(known)), draw(COVERAGES), draw(TIMES)
         exchanges.append(Exchange(place, attempt, request, coverage, captured_at, status, **came))
     plan = PlanIdentity(draw(st.dictionaries(KEYS, st.lists(TEXT, max_size=2) | st.booleans() | st.none(), max_size=3)))

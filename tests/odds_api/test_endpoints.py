@@ -131,7 +131,19 @@ def test_markets_that_are_not_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b"null", b'{"timestamp": 5}', b'{"timestamp": "noon"}', b"\xff", b"[" * 9999]
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"null",
+        b'{"timestamp": 5}',
+        b'{"timestamp": "noon"}',
+        b'{"timestamp": "0001-01-01T00:00:00+01:00"}',
+        b'{"timestamp": "9999-01-01T00:00:00Z"}',
+        b"\xff",
+        b"[" * 9999,
+    ],
 )
 def test_what_is_no_envelope_has_no_time(body: bytes) -> None:
     assert envelope_time(body) is None

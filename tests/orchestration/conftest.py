@@ -13,7 +13,7 @@ import dagster as dg
 import psycopg
 import pytest
 
-from pipeline.recording.store import Recording
+from pipeline.recording.store import Recording, reseal
 from pipeline.resources import resource
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
@@ -125,6 +125,7 @@ def first_batches(folder: Path, count: int) -> Path:
     for batch_id in BATCH_IDS[:count]:
         shutil.copytree(BUNDLED / "batches" / batch_id, folder / "batches" / batch_id)
         shutil.copy(BUNDLED / "snapshots" / f"{batch_id}.json", folder / "snapshots")
+    reseal(folder)
     return folder
 
 

@@ -16,12 +16,12 @@ import pytest
 from pipeline.clock import UTC, ManualClock
 from pipeline.collect.cadence import parse_cadence
 from pipeline.collect.plan import MarketPlan
-from pipeline.collect.plan_file import PlanFile
+from pipeline.collect.plan_file import PlanFile, with_period
 from pipeline.errors import ApiError, UsageError
 from pipeline.odds_api.credits import Budget
 from pipeline.recording.store import Recording
 from pipeline.replay.ingest import IngestSummary
-from pipeline.replay.ingest_on import ingest_on, with_period
+from pipeline.replay.ingest_on import ingest_on
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import REPOSITORY
 
@@ -77,13 +77,13 @@ def test_a_period_is_needed() -> None:
 
 
 def test_a_spent_budget_is_waited_for_and_a_refused_key_is_not(capsys: pytest.CaptureFixture[str]) -> None:
-    codes = ["BUDGET_SPENT", "OUT_OF_USAGE_CREDITS", "RESERVE_REACHED", "CREDITS_UNKNOWN"]
+    codes = ["BUDGET_SPENT", "OUT_OF_USAGE_CREDITS", "RESERVE_REACHED", "CREDITS_UNKNOWN", "API_UNREACHABLE"]
 
     def once(at: dt.datetime) -> IngestSummary:
         raise ApiError(codes.pop(0), "no more", "")
 
-    clock = Until(AT, AT + 30 * MINUTE)
-    assert ingest_on(once, PLAIN, clock, clock, print).skipped == 4
+    clock = Until(AT, AT + 40 * MINUTE)
+    assert ingest_on(once, PLAIN, clock, clock, print).skipped == 5
     assert "2026-01-04T17:10:00Z skipped: OUT_OF_USAGE_CREDITS: no more" in capsys.readouterr().out
     codes = ["INVALID_KEY"]
     with pytest.raises(ApiError, match="INVALID_KEY"):
