@@ -16,7 +16,7 @@ from unittest import mock
 from pipeline.clock import SystemClock
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.run import ReplayOptions, replay
-from pipeline.transform.project import DbtProject
+from pipeline.transform.program import load_program
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.database import Server, bootstrap
 from tests.benchmarks.figures import Figure, PostgresCpu
@@ -46,7 +46,7 @@ def loading_definitions(state: Path) -> Figure:
 
 def backfill_against_replay(server: Server, recording: Recording, count: int, work: Path, say: Callable[[str], None]) -> Figure:
     """CPU of Python and server: a backfill with its definitions loaded, against a replay and so much for each stored event."""
-    postgres, project, clock = PostgresCpu(server), DbtProject(work / "dbt", lambda line: None), SystemClock()
+    postgres, project, clock = PostgresCpu(server), load_program(work / "dbt", print), SystemClock()
 
     def cpu() -> float:
         return time.process_time() + postgres.seconds()

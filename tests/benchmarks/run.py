@@ -36,7 +36,7 @@ from pipeline.resources import resource as packaged
 from pipeline.settings import Settings
 from pipeline.transform.apply import apply_batches, prepare
 from pipeline.transform.checks import CheckResult, batch_checks
-from pipeline.transform.project import DbtProject
+from pipeline.transform.program import load_program
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server, bootstrap, resolve_server
 from pipeline.warehouse.digest import TABLES, stored_digests
@@ -77,7 +77,7 @@ class Bench:
         self.work = work
         self.say = say
         self.clock = SystemClock()
-        self.project = DbtProject(work / "dbt", lambda line: None)
+        self.project = load_program(work / "dbt", print)
         self.postgres = PostgresCpu(server)
         self.made = 0
         # CPU seconds of the contracts' evaluation so far

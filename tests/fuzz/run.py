@@ -34,7 +34,7 @@ from pipeline.recording.store import Recording
 from pipeline.recording.store import _index as index_document
 from pipeline.settings import Settings
 from pipeline.transform.apply import prepare
-from pipeline.transform.project import DbtProject
+from pipeline.transform.program import Program, load_program
 from pipeline.warehouse.connect import Warehouse
 from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.embedded import EmbeddedServer
@@ -75,7 +75,7 @@ def bases(folder: Path) -> list[Exchange]:
 class Fuzz:
     """One run."""
 
-    def __init__(self, server: Server, template: Warehouse, project: DbtProject, found: list[Exchange], seed: int) -> None:
+    def __init__(self, server: Server, template: Warehouse, project: Program, found: list[Exchange], seed: int) -> None:
         self._server = server
         self._template = template
         self._project = project
@@ -237,7 +237,7 @@ def main() -> int:
         work = Path(folder)
         embedded = EmbeddedServer.start(work / "state", options=CARELESS)
         with Server(embedded.warehouse(Settings().role_prefix), embedded, "the fuzz's embedded server") as server:
-            project = DbtProject(work / "dbt", lambda line: None)
+            project = load_program(work / "dbt", print)
             template = server.create_database(f"fuzz_{os.getpid()}")
             bootstrap(template)
             prepare(template, project)
