@@ -226,15 +226,13 @@ def with_parse(state_dir: Path, project: Project) -> Path:
 
 
 @pytest.fixture
-def own_state(tmp_path: Path, project: DbtProject) -> Path:
+def own_state(tmp_path: Path, project: Project) -> Path:
     """A state folder of the test's own."""
     return with_parse(tmp_path / "state", project)
 
 
 @pytest.fixture(scope="session")
-def prepared_template(
-    server: Server, template: Warehouse, clone_names: Iterator[str], project: DbtProject
-) -> Iterator[Warehouse]:
+def prepared_template(server: Server, template: Warehouse, clone_names: Iterator[str], project: Project) -> Iterator[Warehouse]:
     """A bootstrapped database with silver's and gold's relations and seeds, and no batch. Clone it; never connect to it."""
     from pipeline.transform.apply import prepare
 
@@ -263,9 +261,7 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def bundled(
-    server: Server, prepared_template: Warehouse, clone_names: Iterator[str], project: DbtProject
-) -> Iterator[Warehouse]:
+def bundled(server: Server, prepared_template: Warehouse, clone_names: Iterator[str], project: Project) -> Iterator[Warehouse]:
     """A database that holds the bundled recording, for tests that only read."""
     from pipeline.clock import SystemClock
     from pipeline.replay.mutation import fill

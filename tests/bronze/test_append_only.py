@@ -19,8 +19,8 @@ from pipeline.odds_api.errors import Failure
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import Recording, RecordingWriter, content_sha256
 from pipeline.transform.apply import apply_batches
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import PIPELINE_ROLES, Role, Warehouse
+from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.support import CLOCK
 
@@ -165,7 +165,7 @@ HOSTILE = {
 }
 
 
-def test_what_postgres_cannot_hold_is_quarantined_and_the_batch_goes_on(prepared: Warehouse, project: DbtProject) -> None:
+def test_what_postgres_cannot_hold_is_quarantined_and_the_batch_goes_on(prepared: Warehouse, project: Project) -> None:
     hostile = [replace(BATCH.exchanges[0], place=100 + number, body=body) for number, body in enumerate(HOSTILE.values())]
     batch = replace(BATCH, exchanges=(*BATCH.exchanges, *hostile))
     done = loaded(prepared, batch)
@@ -190,7 +190,7 @@ def test_what_postgres_cannot_hold_is_quarantined_and_the_batch_goes_on(prepared
 
 @pytest.mark.parametrize("body", [b'["\\u0000"]', b"[1e200000]"], ids=["refused text", "refused number"])
 def test_what_only_postgres_refuses_is_quarantined_too(
-    prepared: Warehouse, project: DbtProject, monkeypatch: pytest.MonkeyPatch, body: bytes
+    prepared: Warehouse, project: Project, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     """Should our parser ever let through what PostgreSQL does not take, the savepoint catches it, and the batch goes on."""
 
@@ -222,7 +222,7 @@ def test_bytes_that_came_with_a_failure_first_are_admitted_as_an_answer(warehous
 
 
 def test_bytes_that_were_no_json_by_an_earlier_contract_are_admitted_by_a_later_one(
-    prepared: Warehouse, project: DbtProject, monkeypatch: pytest.MonkeyPatch
+    prepared: Warehouse, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The body's own row has no document for ever; the batch that brings the bytes again is published all the same."""
     with monkeypatch.context() as patch:

@@ -21,8 +21,8 @@ from pipeline.odds_api.redaction import KEPT_HEADERS, SIMULATED_HEADER
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity, exchange_id
 from pipeline.transform.apply import apply_batches
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.replay.model import Gold
 from tests.replay.support import CLOCK, assert_model_agrees, digests, take
 
@@ -148,7 +148,7 @@ def test_no_credit_is_spent_for_a_warehouse_that_cannot_take_the_answers(warehou
     refuse_calls(warehouse, "http://127.0.0.1:8000")
 
 
-def test_an_event_is_simulated_as_soon_as_an_admitted_answer_of_it_is(prepared: Warehouse, project: DbtProject) -> None:
+def test_an_event_is_simulated_as_soon_as_an_admitted_answer_of_it_is(prepared: Warehouse, project: Project) -> None:
     batches = [batch(1, ONE, TWO), batch(2, ONE, headers=SAYS_SO), batch(3, ONE, TWO)]
     load(prepared, *batches, mix_sources=True)
     for each in reversed(batches):
@@ -162,7 +162,7 @@ def test_an_event_is_simulated_as_soon_as_an_admitted_answer_of_it_is(prepared: 
     assert sources(prepared) == {ONE: REAL, TWO: REAL}
 
 
-def test_a_batch_of_a_simulated_recording_needs_no_header(prepared: Warehouse, project: DbtProject) -> None:
+def test_a_batch_of_a_simulated_recording_needs_no_header(prepared: Warehouse, project: Project) -> None:
     batches = [batch(1, ONE, source="simulated")]
     take(prepared, project, batches)
     assert sources(prepared) == {ONE: SIMULATED}

@@ -27,8 +27,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pipeline.orchestration.home import DATABASE
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
-from pipeline.transform.project import DbtProject
-from tests.conftest import with_parse
+from tests.conftest import Project, with_parse
 from tests.orchestration.conftest import first_batches
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -72,7 +71,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(project: DbtProject) -> Iterator[Site]:
+def site(project: Project) -> Iterator[Site]:
     """Everything, brought up by the command."""
     folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
     recording = first_batches(folder / "recordings" / "first", len(BATCH_IDS))

@@ -24,8 +24,8 @@ from pipeline.contracts.rules import RULES
 from pipeline.contracts.shapes import PRICED
 from pipeline.recording.model import Batch, Exchange, PlanIdentity, exchange_id
 from pipeline.transform.apply import apply_batches
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.contracts.generated import GOOD, NOON, from_schemas, mutated
 
 # each one is a batch of answers, and one apply
@@ -43,7 +43,7 @@ def standing(server: Any, prepared_template: Warehouse, clone_names: Iterator[st
     server.drop_database(made)
 
 
-def take(warehouse: Warehouse, project: DbtProject, exchanges: Sequence[Exchange]) -> Batch:
+def take(warehouse: Warehouse, project: Project, exchanges: Sequence[Exchange]) -> Batch:
     """Load the answers as one batch, and see it published."""
     at = NOON + dt.timedelta(minutes=next(numbers))
     plan = PlanIdentity({"kind": "import", "name": "generated"})
@@ -67,7 +67,7 @@ def take(warehouse: Warehouse, project: DbtProject, exchanges: Sequence[Exchange
     print_blob=True,
 )
 @given(made=st.lists(from_schemas() | mutated(), min_size=ANSWERS, max_size=ANSWERS))
-def test_what_is_admitted_is_applied(made: list[Exchange], standing: Warehouse, project: DbtProject) -> None:
+def test_what_is_admitted_is_applied(made: list[Exchange], standing: Warehouse, project: Project) -> None:
     admitted = [answer for answer in made if judge(answer).verdict != "quarantined"]
     for answer in admitted:
         note(f"{answer.request.text} {answer.captured_at} {answer.body!r}")
@@ -92,7 +92,7 @@ def test_generated_answers_are_admitted_often_enough_to_tell_something() -> None
     assert all(counts[name] for name in PRICED), counts
 
 
-def test_what_a_finding_flags_sql_flags_too(standing: Warehouse, project: DbtProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_finding_flags_sql_flags_too(standing: Warehouse, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every admitted mutant, in one batch: where a rule says that SQL sees its break as well, it does, in that market."""
     monkeypatch.setattr(answers, "BASES", 1)
     admitted = [

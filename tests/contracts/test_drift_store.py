@@ -22,8 +22,8 @@ from pipeline.recording.model import Batch, Exchange, PlanIdentity
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from pipeline.transform.apply import apply_batches
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Connection, Role, Warehouse
+from tests.conftest import Project
 from tests.replay.support import CLOCK
 
 BUNDLED = resource("fixtures/recordings/simulated")
@@ -182,7 +182,7 @@ def checks(connection: Connection) -> dict[str, tuple[Any, ...]]:
     return {batch_id: tuple(rest) for batch_id, *rest in rows}
 
 
-def test_the_check_warns_and_blocks_nothing(prepared: Warehouse, project: DbtProject) -> None:
+def test_the_check_warns_and_blocks_nothing(prepared: Warehouse, project: Project) -> None:
     boosted = changed(POLLED[1], lambda book: book.update(boosted=True))
     batches = [POLLED[0], boosted]
     load(prepared, batches)

@@ -20,15 +20,13 @@ from pipeline.contracts.suites import SuitesReport, run_suites, write_data_docs
 from pipeline.contracts.tables import Rule, TableContract, read_contracts
 from pipeline.errors import UsageError
 from pipeline.replay.mutation import fill
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
+from tests.conftest import Project
 
 
 @pytest.fixture(scope="module")
-def loaded(
-    server: Server, prepared_template: Warehouse, clone_names: Iterator[str], project: DbtProject
-) -> Iterator[Warehouse]:
+def loaded(server: Server, prepared_template: Warehouse, clone_names: Iterator[str], project: Project) -> Iterator[Warehouse]:
     """The bundled recording, all of it."""
     made = server.clone_database(prepared_template, next(clone_names))
     fill(made, project, SystemClock())
@@ -103,7 +101,7 @@ def test_no_suite_at_all_is_a_failure() -> None:
 
 
 @pytest.mark.proof(cases=0)  # `nox -s mutation`
-def test_every_rule_is_killed_everywhere_and_no_good_row_is_accused(loaded: Warehouse, project: DbtProject) -> None:
+def test_every_rule_is_killed_everywhere_and_no_good_row_is_accused(loaded: Warehouse, project: Project) -> None:
     contracts = read_contracts()
     result = score(loaded, project.scopes())
     assert result.ok, result.text()
@@ -125,7 +123,7 @@ def survivors(result: Score) -> set[tuple[str, str]]:
     return {(trial.rule.rpartition(".")[2], trial.place) for trial in result.trials if not trial.killed}
 
 
-def test_a_rule_that_sleeps_is_named(loaded: Warehouse, history: TableContract, project: DbtProject) -> None:
+def test_a_rule_that_sleeps_is_named(loaded: Warehouse, history: TableContract, project: Project) -> None:
     first, *others = history.written_rules
     sleepy = replace(history, written_rules=(replace(first, condition="true"), *others))
     found = survivors(score(loaded, project.scopes(), [sleepy]))
@@ -139,7 +137,7 @@ def test_a_batch_that_is_not_looked_at_is_named(loaded: Warehouse, history: Tabl
 
 
 def test_a_suite_that_misses_rows_is_named(
-    loaded: Warehouse, history: TableContract, project: DbtProject, monkeypatch: pytest.MonkeyPatch
+    loaded: Warehouse, history: TableContract, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def part(contract: TableContract) -> str:
         return rows_query(contract, f"(select * from {contract.name} where line_rank > 0) as part")
@@ -152,7 +150,7 @@ def test_a_suite_that_misses_rows_is_named(
 
 
 def test_a_rule_without_a_mutant_and_a_rule_that_accuses_good_rows_are_named(
-    loaded: Warehouse, history: TableContract, project: DbtProject
+    loaded: Warehouse, history: TableContract, project: Project
 ) -> None:
     result = score(loaded, project.scopes(), [having(history, "observations <> 1")])
     assert result.silent == ["gold.price_history.one_more: there is no mutant"]

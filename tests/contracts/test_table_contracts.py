@@ -19,7 +19,7 @@ from pipeline.contracts.pages import write_pages
 from pipeline.contracts.tables import FOLDER, Rule, TableContract, in_step, parse_contract, read_contracts, readers
 from pipeline.errors import SetupError, UsageError
 from pipeline.resources import resource
-from pipeline.transform.project import DbtProject
+from tests.conftest import Project
 
 NAME: Final = "gold.price_history.odcs.yaml"
 
@@ -49,9 +49,7 @@ def changed(contract: TableContract, column: str, **facts: Any) -> TableContract
 # --- documents -------------------------------------------------------------------------------------------------------
 
 
-def test_every_published_model_has_a_contract_and_dbt_is_in_step(
-    contracts: dict[str, TableContract], project: DbtProject
-) -> None:
+def test_every_published_model_has_a_contract_and_dbt_is_in_step(contracts: dict[str, TableContract], project: Project) -> None:
     assert in_step(tuple(contracts.values()), project.manifest()) == []
 
 
@@ -148,14 +146,14 @@ def test_what_is_no_yaml_and_an_empty_folder_are_refused(tmp_path: Path) -> None
     ],
 )
 def test_what_differs_from_dbt_is_told_with_its_side(
-    contracts: dict[str, TableContract], history: TableContract, project: DbtProject, facts: dict[str, Any], said: str
+    contracts: dict[str, TableContract], history: TableContract, project: Project, facts: dict[str, Any], said: str
 ) -> None:
     found = in_step(tuple({**contracts, history.name: changed(history, "point", **facts)}.values()), project.manifest())
     assert any(each.startswith(said) for each in found), found
 
 
 def test_tables_without_contract_order_and_keys_are_told(
-    contracts: dict[str, TableContract], history: TableContract, project: DbtProject
+    contracts: dict[str, TableContract], history: TableContract, project: Project
 ) -> None:
     others = {name: each for name, each in contracts.items() if name != history.name}
     assert in_step(tuple(others.values()), project.manifest()) == [
@@ -166,7 +164,7 @@ def test_tables_without_contract_order_and_keys_are_told(
     assert "order of columns" in text and "key: the contract says ['series_id']" in text
 
 
-def test_readers_are_named(project: DbtProject) -> None:
+def test_readers_are_named(project: Project) -> None:
     assert {"gold.best_price", "gold.price_history_now"} <= set(readers(project.manifest(), "gold.price_history"))
 
 
@@ -238,7 +236,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="no git")
-def test_documents_are_compared_with_the_committed_ones(tmp_path: Path, project: DbtProject) -> None:
+def test_documents_are_compared_with_the_committed_ones(tmp_path: Path, project: Project) -> None:
     folder = tmp_path / "deep" / "warehouse"
     shutil.copytree(resource(FOLDER), folder)
     assert committed_contracts(folder) is None

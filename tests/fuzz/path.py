@@ -21,8 +21,8 @@ from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.transform.apply import apply_batches
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 
 NOON: Final = dt.datetime(2024, 10, 29, 12, tzinfo=dt.UTC)
 PLAN: Final = PlanIdentity({"kind": "import", "name": "fuzz"})
@@ -44,7 +44,7 @@ class Way:
     """
 
     warehouse: Warehouse
-    project: DbtProject
+    project: Project
     batches: int = 0
     admitted: int = 0
     refused: int = 0

@@ -13,8 +13,8 @@ from pipeline.bronze import load
 from pipeline.contracts.answers import Judgement
 from pipeline.contracts.mutations.answers import good_answers
 from pipeline.recording.model import Exchange
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Warehouse
+from tests.conftest import Project
 from tests.fuzz.mutations import changed, damaged, fewer, mutated, reduced
 from tests.fuzz.path import NOON, Case, Fault, Way, small
 
@@ -22,7 +22,7 @@ FOUND = sorted((Path(__file__).parent / "found").glob("*.json"))
 
 
 @pytest.mark.parametrize("file", FOUND, ids=[file.stem for file in FOUND])
-def test_what_was_found_once(file: Path, prepared: Warehouse, project: DbtProject) -> None:
+def test_what_was_found_once(file: Path, prepared: Warehouse, project: Project) -> None:
     Case.read(file).take(Way(prepared, project))
 
 
@@ -32,7 +32,7 @@ def priced() -> Exchange:
 
 
 def test_an_admitted_answer_that_sql_refuses_is_a_fault(
-    prepared: Warehouse, project: DbtProject, monkeypatch: pytest.MonkeyPatch
+    prepared: Warehouse, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were the contract blind, SQL or a check would say so."""
     document = json.loads(priced().body or b"")

@@ -15,10 +15,9 @@ import pytest
 
 from pipeline.recording.store import Recording, reseal
 from pipeline.resources import resource
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import recomputed_digests
-from tests.conftest import with_parse
+from tests.conftest import Project, with_parse
 
 BUNDLED = resource("fixtures/recordings/simulated")
 BATCH_IDS = Recording.open(BUNDLED).batch_ids
@@ -26,7 +25,7 @@ RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_e
 
 
 @pytest.fixture(scope="session")
-def state_dir(tmp_path_factory: pytest.TempPathFactory, project: DbtProject) -> Iterator[Path]:
+def state_dir(tmp_path_factory: pytest.TempPathFactory, project: Project) -> Iterator[Path]:
     """One for all tests, so that dbt's document is written once."""
     folder = with_parse(tmp_path_factory.mktemp("state"), project)
     with pytest.MonkeyPatch.context() as patch:

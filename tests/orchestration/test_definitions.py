@@ -13,7 +13,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from pipeline.contracts.tables import read_contracts
-from pipeline.transform.project import DbtProject
+from tests.conftest import Project
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -46,7 +46,7 @@ def test_the_inventory(defs: dg.Definitions, graph: Any, snapshot: SnapshotAsser
     } == snapshot
 
 
-def test_every_dbt_test_and_every_contract_is_a_check(graph: Any, project: DbtProject) -> None:
+def test_every_dbt_test_and_every_contract_is_a_check(graph: Any, project: Project) -> None:
     names = [key.name for key in graph.asset_check_keys]
     tests = [node.name for node in project.manifest().nodes.values() if str(node.resource_type) == "test"]
     assert tests

@@ -22,14 +22,13 @@ import requests
 
 from pipeline.errors import SetupError
 from pipeline.orchestration.up import _wait_until_it_answers
-from pipeline.transform.project import DbtProject
-from tests.conftest import with_parse
+from tests.conftest import Project, with_parse
 
 MINUTES = 4 * 60
 
 
 @pytest.fixture(scope="module")
-def state(project: DbtProject) -> Iterator[Path]:
+def state(project: Project) -> Iterator[Path]:
     # not below pytest's folder, which another session would close to the server's user
     folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
     yield with_parse(folder, project)

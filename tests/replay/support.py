@@ -16,10 +16,10 @@ from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
 from pipeline.transform.apply import Applied, apply_batches
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from pipeline.warehouse.digest import TABLES, recomputed_digests, stored_digests
+from tests.conftest import Project
 from tests.replay.model import Gold, Table, market_rule
 
 Databases = Callable[[], AbstractContextManager[Warehouse]]
@@ -73,7 +73,7 @@ def databases_of(server: Server, template: Warehouse, names: Iterator[str]) -> D
 
 def take(
     warehouse: Warehouse,
-    project: DbtProject,
+    project: Project,
     batches: Sequence[Batch],
     *,
     step: int = 1,

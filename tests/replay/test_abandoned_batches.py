@@ -24,9 +24,8 @@ from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.ingest import gold_digests
 from pipeline.replay.run import ReplayOptions, replay
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, Project
 from tests.replay.support import Databases, digests
 from tests.replay.test_ingest import Live
 
@@ -40,7 +39,7 @@ def states(warehouse: Warehouse) -> dict[str, str]:
 
 
 def test_a_run_that_is_killed_and_the_next_slot(
-    prepared: Warehouse, databases: Databases, project: DbtProject, own_state: Path, tmp_path: Path
+    prepared: Warehouse, databases: Databases, project: Project, own_state: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "plan.yml").write_text(PLAN)
     clock, system = ManualClock(AT), SystemClock()
@@ -91,7 +90,7 @@ def test_a_run_that_is_killed_and_the_next_slot(
 
 
 def test_what_was_abandoned_is_loaded_though_the_next_run_stops_too(
-    tmp_path: Path, databases: Databases, project: DbtProject
+    tmp_path: Path, databases: Databases, project: Project
 ) -> None:
     live = Live(tmp_path / "spool", project)
     with databases() as warehouse:

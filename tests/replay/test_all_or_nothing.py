@@ -25,8 +25,8 @@ from pipeline.replay.load import LoadSummary, load_recording
 from pipeline.replay.progress import BatchLine
 from pipeline.transform import apply, one_transaction
 from pipeline.transform.apply import apply_batches, prepare, rebuild
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.model import Gold
 from tests.replay.support import CLOCK, Databases, assert_model_agrees, digests, read_gold, take
@@ -100,7 +100,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def golden(databases: Databases, project: DbtProject, transcript: Transcript) -> dict[str, str]:
+def golden(databases: Databases, project: Project, transcript: Transcript) -> dict[str, str]:
     """The digests of an undisturbed load."""
     with databases() as warehouse, transcript.instead_of_dbt():
         take(warehouse, project, BATCHES)
@@ -108,7 +108,7 @@ def golden(databases: Databases, project: DbtProject, transcript: Transcript) ->
 
 
 def load(
-    recording: Path, warehouse: Warehouse, project: DbtProject, report: Callable[[BatchLine], None] = lambda line: None
+    recording: Path, warehouse: Warehouse, project: Project, report: Callable[[BatchLine], None] = lambda line: None
 ) -> LoadSummary:
     return load_recording(recording, warehouse, project, CLOCK, report)
 
@@ -117,7 +117,7 @@ def load(
 
 
 def test_a_reader_never_sees_half_a_batch(
-    recording: Path, golden: dict[str, str], prepared: Warehouse, project: DbtProject
+    recording: Path, golden: dict[str, str], prepared: Warehouse, project: Project
 ) -> None:
     published = [fingerprint(prepared)]
     with reading(prepared) as seen:
@@ -130,7 +130,7 @@ def test_a_reader_never_sees_half_a_batch(
     assert len(set(published)) == len(BATCHES) + 1
 
 
-def test_torn_states_would_be_seen(prepared: Warehouse, project: DbtProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torn_states_would_be_seen(prepared: Warehouse, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same reader does see halves where dbt commits model by model."""
 
     @contextmanager
@@ -148,7 +148,7 @@ def test_torn_states_would_be_seen(prepared: Warehouse, project: DbtProject, mon
 
 
 def test_a_reader_sees_old_or_new_rows_during_a_rebuild_and_neither_stops_the_other(
-    prepared: Warehouse, project: DbtProject, transcript: Transcript
+    prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     """A reader of many tables waits for the whole rebuild; taking its tables one by one would end in a deadlock."""
     with transcript.instead_of_dbt():
@@ -210,7 +210,7 @@ def test_a_load_stopped_anywhere_ends_alike_when_run_again(
     recording: Path,
     golden: dict[str, str],
     prepared: Warehouse,
-    project: DbtProject,
+    project: Project,
     transcript: Transcript,
 ) -> None:
     published = {fingerprint(prepared)}
@@ -235,7 +235,7 @@ def test_a_load_stopped_anywhere_ends_alike_when_run_again(
 
 
 def test_a_load_killed_at_any_time_ends_alike_when_run_again(
-    recording: Path, golden: dict[str, str], databases: Databases, project: DbtProject, transcript: Transcript
+    recording: Path, golden: dict[str, str], databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     """At times that are drawn."""
     delays = random.Random(11)
@@ -255,7 +255,7 @@ def test_a_load_killed_at_any_time_ends_alike_when_run_again(
 
 
 def test_an_interrupt_while_the_server_works_leaves_the_batch_out(
-    recording: Path, golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
+    recording: Path, golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     """Ctrl-C in the middle of a statement: the run ends, nothing of the batch is there, and the next load takes it in."""
     before = fingerprint(prepared)
@@ -297,7 +297,7 @@ def mend(warehouse: Warehouse) -> None:
 
 
 def test_a_batch_whose_check_fails_is_withheld_and_the_others_go_on(
-    recording: Path, golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
+    recording: Path, golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     bad = next(batch for batch in BATCHES[2:] if any(e.request.param("markets") and e.failure is None for e in batch.exchanges))
     states: dict[str, str] = {}
@@ -339,7 +339,7 @@ def test_a_batch_whose_check_fails_is_withheld_and_the_others_go_on(
     assert digests(prepared) == golden
 
 
-def test_a_model_that_fails_withholds_the_batch(prepared: Warehouse, project: DbtProject) -> None:
+def test_a_model_that_fails_withholds_the_batch(prepared: Warehouse, project: Project) -> None:
     """An error of the database in the middle of a run, not a failed test."""
     take(prepared, project, BATCHES[:1])
     before = fingerprint(prepared)
@@ -371,7 +371,7 @@ def published_states(warehouse: Warehouse) -> dict[str, str]:
 
 @pytest.mark.parametrize("model", ["price_history", "parameters", "quotes"])
 def test_rows_of_other_code_are_refused_until_they_are_rebuilt(
-    model: str, recording: Path, prepared: Warehouse, project: DbtProject, transcript: Transcript
+    model: str, recording: Path, prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     with transcript.instead_of_dbt():
         take(prepared, project, BATCHES[:3], step=0)
@@ -389,7 +389,7 @@ def test_rows_of_other_code_are_refused_until_they_are_rebuilt(
         assert read_gold(prepared) == before
 
 
-def test_a_failed_rebuild_leaves_everything_as_it_was(prepared: Warehouse, project: DbtProject, transcript: Transcript) -> None:
+def test_a_failed_rebuild_leaves_everything_as_it_was(prepared: Warehouse, project: Project, transcript: Transcript) -> None:
     with transcript.instead_of_dbt():
         take(prepared, project, BATCHES[:3], step=0)
     before = digests(prepared), fingerprint(prepared)

@@ -29,10 +29,10 @@ from pipeline.replay.equivalence import compare_full_refresh
 from pipeline.replay.load import load_recording
 from pipeline.replay.verify import verify
 from pipeline.transform.apply import apply_batches, rebuild
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from pipeline.warehouse.digest import view_digests
+from tests.conftest import Project
 from tests.replay.support import CLOCK, Databases, digests, take
 
 NFL = "americanfootball_nfl"
@@ -106,7 +106,7 @@ BY_MONTH = ("bronze.bodies", "silver.quotes", "silver.event_sightings")
 
 
 @pytest.fixture(scope="module")
-def filled_template(databases: Databases, project: DbtProject) -> Iterator[Warehouse]:
+def filled_template(databases: Databases, project: Project) -> Iterator[Warehouse]:
     with databases() as made:
         take(made, project, BATCHES, step=0)
         yield made
@@ -213,7 +213,7 @@ def test_a_load_that_fails_leaves_no_partition(prepared: Warehouse, monkeypatch:
 
 
 def test_months_go_out_and_the_recordings_make_the_same_warehouse_elsewhere(
-    filled: Warehouse, project: DbtProject, databases: Databases, tmp_path: Path
+    filled: Warehouse, project: Project, databases: Databases, tmp_path: Path
 ) -> None:
     before, whole = digests(filled), counts(filled, KEPT_WHOLE)
     summary = archive(filled, NOVEMBER, tmp_path, CLOCK)
@@ -237,7 +237,7 @@ def test_months_go_out_and_the_recordings_make_the_same_warehouse_elsewhere(
         assert digests(other) == before
 
 
-def test_what_was_archived_comes_back_as_it_was(filled: Warehouse, project: DbtProject, tmp_path: Path) -> None:
+def test_what_was_archived_comes_back_as_it_was(filled: Warehouse, project: Project, tmp_path: Path) -> None:
     before, all_rows, seen = digests(filled), counts(filled), views(filled)
     archive(filled, NOVEMBER, tmp_path, CLOCK, drop=True)
     assert parts(filled, "detached") == []
@@ -267,7 +267,7 @@ def test_views_tell_nothing_of_events_that_are_archived_in_part(filled: Warehous
 
 
 def test_the_warehouse_goes_on_after_an_archive(
-    filled: Warehouse, project: DbtProject, databases: Databases, tmp_path: Path
+    filled: Warehouse, project: Project, databases: Databases, tmp_path: Path
 ) -> None:
     more = (poll(day(12, 2), {OPEN: (day(12, 20), 1.3)}), poll(day(12, 3), {}))
     archive(filled, NOVEMBER, tmp_path, CLOCK, drop=True)
@@ -280,7 +280,7 @@ def test_the_warehouse_goes_on_after_an_archive(
 # --- what stays --------------------------------------------------------------------------------------------------------
 
 
-def test_a_month_stays_while_something_in_it_may_be_needed(filled: Warehouse, project: DbtProject, tmp_path: Path) -> None:
+def test_a_month_stays_while_something_in_it_may_be_needed(filled: Warehouse, project: Project, tmp_path: Path) -> None:
     summary = archive(filled, dt.date(2026, 1, 1), tmp_path, CLOCK, dry_run=True)
     assert summary.exit_code == 1
     assert {month.month: month.reasons for month in summary.months} == {
@@ -307,7 +307,7 @@ def test_a_month_stays_while_something_in_it_may_be_needed(filled: Warehouse, pr
     ],
 )
 def test_an_event_that_is_not_over_keeps_its_first_month(
-    prepared: Warehouse, project: DbtProject, tmp_path: Path, last: dict[str, Any], why: str
+    prepared: Warehouse, project: Project, tmp_path: Path, last: dict[str, Any], why: str
 ) -> None:
     shown = (poll(day(9, 10), {OLD: (day(9, 11), 1.8)}), poll(day(12, 1), {OLD: (day(9, 11), 1.8)}))
     take(prepared, project, (*shown[: 1 if "listed" in why else 2], poll(**last)))
@@ -319,7 +319,7 @@ def test_an_event_that_is_not_over_keeps_its_first_month(
 
 
 def test_what_needs_archived_months_names_them_and_changes_nothing(
-    filled: Warehouse, project: DbtProject, server: Server, tmp_path: Path
+    filled: Warehouse, project: Project, server: Server, tmp_path: Path
 ) -> None:
     archive(filled, NOVEMBER, tmp_path, CLOCK)
     before = (digests(filled), counts(filled))
@@ -347,7 +347,7 @@ def test_what_needs_archived_months_names_them_and_changes_nothing(
 
 
 def test_a_batch_that_shows_an_archived_event_is_withheld_until_its_months_are_back(
-    filled: Warehouse, project: DbtProject, databases: Databases, tmp_path: Path
+    filled: Warehouse, project: Project, databases: Databases, tmp_path: Path
 ) -> None:
     archive(filled, OCTOBER, tmp_path, CLOCK)
     before = digests(filled)
@@ -365,7 +365,7 @@ def test_a_batch_that_shows_an_archived_event_is_withheld_until_its_months_are_b
         assert digests(filled) == digests(other)
 
 
-def test_plain_dbt_refuses_a_full_refresh_too(filled: Warehouse, project: DbtProject, tmp_path: Path) -> None:
+def test_plain_dbt_refuses_a_full_refresh_too(filled: Warehouse, project: Project, tmp_path: Path) -> None:
     archive(filled, OCTOBER, tmp_path, CLOCK)
     results = project.invoke("run", ["--full-refresh", "--select", "quotes"], filled.dbt_env(Role.TRANSFORMER))
     assert any("MONTHS_ARCHIVED" in str(result.message) and "2025-09" in str(result.message) for result in results)
@@ -373,7 +373,7 @@ def test_plain_dbt_refuses_a_full_refresh_too(filled: Warehouse, project: DbtPro
 
 
 def test_after_a_change_of_the_models_months_come_back_for_a_rebuild(
-    filled: Warehouse, project: DbtProject, tmp_path: Path
+    filled: Warehouse, project: Project, tmp_path: Path
 ) -> None:
     before = digests(filled)
     archive(filled, NOVEMBER, tmp_path, CLOCK, drop=True)
@@ -392,7 +392,7 @@ def test_after_a_change_of_the_models_months_come_back_for_a_rebuild(
 
 @pytest.mark.parametrize("stage", ["_write", "_check", "_detach", "_parts"])
 def test_a_run_that_was_killed_is_run_again(
-    filled: Warehouse, project: DbtProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+    filled: Warehouse, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     """Before, and in the middle of, each step of the second month."""
     before, all_rows = digests(filled), counts(filled)
@@ -452,7 +452,7 @@ def test_nothing_is_detached_that_was_not_read_back_right(
 
 
 def test_a_load_in_between_keeps_the_month(
-    filled: Warehouse, project: DbtProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Warehouse, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = archiving._check
 
@@ -466,7 +466,7 @@ def test_a_load_in_between_keeps_the_month(
     assert archive(filled, OCTOBER, tmp_path, CLOCK).months[0].batches == 5
 
 
-def test_a_batch_across_two_months_is_in_both_recordings(prepared: Warehouse, project: DbtProject, tmp_path: Path) -> None:
+def test_a_batch_across_two_months_is_in_both_recordings(prepared: Warehouse, project: Project, tmp_path: Path) -> None:
     at = dt.datetime(2025, 9, 30, 23, 59, 59, tzinfo=UTC)
     one = poll(at, {OLD: (day(10, 2), 1.8)}, captured_at=at)
     later = replace(one.exchanges[0], place=1, captured_at=at + dt.timedelta(seconds=5), body=one.exchanges[0].body)
@@ -516,7 +516,7 @@ def archiving_month(text: str) -> dt.date:
     return month_from(text)
 
 
-def test_a_restore_that_would_apply_something_else_is_refused(filled: Warehouse, project: DbtProject, tmp_path: Path) -> None:
+def test_a_restore_that_would_apply_something_else_is_refused(filled: Warehouse, project: Project, tmp_path: Path) -> None:
     archive(filled, OCTOBER, tmp_path, CLOCK)
     rows(filled, f"update ops.ledger set admitted = false where batch_id = '{BATCHES[0].batch_id}' returning 1", Role.INGESTER)
     error = refused(restore, filled, project, None, None)

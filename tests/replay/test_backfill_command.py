@@ -15,8 +15,8 @@ from pipeline.odds_api.sandbox.server import serving
 from pipeline.odds_api.sandbox.service import Sandbox
 from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.replay.load import load_recording
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.replay.support import Databases, digests
 
 NOW = dt.datetime(2026, 1, 20, tzinfo=UTC)
@@ -25,7 +25,7 @@ NOW = dt.datetime(2026, 1, 20, tzinfo=UTC)
 def test_a_back_fill(
     prepared: Warehouse,
     databases: Databases,
-    project: DbtProject,
+    project: Project,
     own_state: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

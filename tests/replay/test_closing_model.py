@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.replay.closing_model import Closings
 from tests.replay.model import Gold, Table, market_rule
 from tests.replay.support import Databases, differences, take
@@ -37,7 +37,7 @@ def read(warehouse: Warehouse, query: str, key: Sequence[str]) -> Table:
 @pytest.mark.proof
 @pytest.mark.parametrize("name", SLICES)
 def test_closings_are_those_of_the_model(
-    name: str, recorded_dir: Path, tmp_path: Path, databases: Databases, project: DbtProject, transcript: Transcript
+    name: str, recorded_dir: Path, tmp_path: Path, databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     batches = batches_of(recorded_dir / f"{name}.tar.xz", *SLICES[name], tmp_path)
     model = Closings(Gold(batches))

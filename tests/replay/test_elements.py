@@ -21,9 +21,9 @@ from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.replay.progress import BatchLine
 from pipeline.replay.quarantine import DecisionSummary, retry_answers, waive_answer, withdraw_answer
 from pipeline.replay.verify import verify
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import view_digests
+from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.model import Gold
 from tests.replay.support import CLOCK, Databases, assert_model_agrees, differences, digests, read_gold, take
@@ -35,7 +35,7 @@ SEEDS = (2, 22, 28)
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_markets_with_broken_elements_are_the_same_in_the_model_and_in_any_order(
-    seed: int, databases: Databases, project: DbtProject, transcript: Transcript
+    seed: int, databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     batches = [wild.with_broken_elements(batch, seed) for batch in wild.market_of(seed)]
     judged = [judge(exchange) for batch in batches for exchange in batch.exchanges if is_answer(exchange)]
@@ -58,7 +58,7 @@ def test_markets_with_broken_elements_are_the_same_in_the_model_and_in_any_order
     assert all(each == found[0] for each in found)
 
 
-def test_what_is_held_back_is_unknown_and_not_gone(databases: Databases, project: DbtProject, transcript: Transcript) -> None:
+def test_what_is_held_back_is_unknown_and_not_gone(databases: Databases, project: Project, transcript: Transcript) -> None:
     def polled(minute: int, fanduel: Any, *books: Any, **fields: Any) -> Any:
         return poll(minute, event(book("fanduel", fanduel), *books, **fields), event(book("newbook", h2h(2, 2)), id="d" * 32))
 
@@ -87,7 +87,7 @@ def test_what_is_held_back_is_unknown_and_not_gone(databases: Databases, project
     assert listed == (2,) and status == [("listed", 2)]
 
 
-def test_outcomes_add_up_three_ways_through_dbt(databases: Databases, project: DbtProject) -> None:
+def test_outcomes_add_up_three_ways_through_dbt(databases: Databases, project: Project) -> None:
     batches = [wild.with_broken_elements(batch, 5) for batch in wild.market_of(5)]
     with databases() as warehouse:
         take(warehouse, project, batches, step=4)
@@ -120,7 +120,7 @@ def told_by(warehouse: Warehouse, statement: str) -> list[Any]:
         return connection.execute(statement.encode()).fetchall()
 
 
-def decide(kind: str, warehouse: Warehouse, project: DbtProject, *wanted: str) -> DecisionSummary:
+def decide(kind: str, warehouse: Warehouse, project: Project, *wanted: str) -> DecisionSummary:
     def ignore(line: BatchLine) -> None:
         return None
 
@@ -136,7 +136,7 @@ GOOD = [
 ]
 
 
-def golden(databases: Databases, project: DbtProject, batches: list[Batch]) -> dict[str, str]:
+def golden(databases: Databases, project: Project, batches: list[Batch]) -> dict[str, str]:
     with databases() as warehouse:
         take(warehouse, project, batches)
         return digests(warehouse)
@@ -150,7 +150,7 @@ def with_price(batch: Batch, price: Any, book_no: int = 0) -> Batch:
 
 
 def test_elements_are_listed_shown_withdrawn_and_given_back(
-    databases: Databases, project: DbtProject, transcript: Transcript
+    databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     answer = exchange_id(GOOD[1].batch_id, 0, 1)
     pointer = "/0/bookmakers/1"
@@ -200,7 +200,7 @@ def withdrawn(exchange: Exchange, batch: Batch, pointer: str) -> list[Element]:
 
 
 def test_what_a_mended_contract_takes_is_as_if_it_had_never_been_held(
-    databases: Databases, project: DbtProject, transcript: Transcript
+    databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     version, documents, _ = answers._load()
     common = json.loads(json.dumps(documents["common.schema.json"]))
@@ -228,7 +228,7 @@ def test_what_a_mended_contract_takes_is_as_if_it_had_never_been_held(
             assert told_by(warehouse, "select count(*) from ops.ledger where not is_settled or held <> '{}'") == [(0,)]
 
 
-def test_a_waiver_lets_in_what_sql_can_take_and_is_undone_where_it_cannot(databases: Databases, project: DbtProject) -> None:
+def test_a_waiver_lets_in_what_sql_can_take_and_is_undone_where_it_cannot(databases: Databases, project: Project) -> None:
     batches = [with_price(GOOD[0], 0.5), with_price(GOOD[1], None)]
     first, second = (f"{exchange_id(batch.batch_id, 0, 1)}/0/bookmakers/0/markets/0" for batch in batches)
     with databases() as warehouse:
@@ -258,7 +258,7 @@ def test_a_waiver_lets_in_what_sql_can_take_and_is_undone_where_it_cannot(databa
 
 
 def test_of_an_answer_that_is_held_back_no_element_is_decided_on(
-    databases: Databases, project: DbtProject, transcript: Transcript
+    databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     (exchange,) = GOOD[0].exchanges
     broken = replace(GOOD[0], exchanges=(replace(exchange, body=b'{"message": "x"}'),))

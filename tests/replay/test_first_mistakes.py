@@ -15,9 +15,9 @@ from pipeline.clock import UTC, ManualClock, to_iso
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, Failure, PlanIdentity
 from pipeline.transform.apply import apply_batches
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import stored_digests
+from tests.conftest import Project
 
 NFL, EPL = "americanfootball_nfl", "soccer_epl"
 NOON = dt.datetime(2025, 3, 9, 12, tzinfo=UTC)  # the day on which New York's clocks change
@@ -73,7 +73,7 @@ def poll(minutes: int, *answers: tuple[str, list[dict[str, Any]]], status: int =
 class Lab:
     """A database and what is read from it."""
 
-    def __init__(self, warehouse: Warehouse, project: DbtProject) -> None:
+    def __init__(self, warehouse: Warehouse, project: Project) -> None:
         self.warehouse = warehouse
         self.project = project
         self.clock = ManualClock(NOON + dt.timedelta(days=400))
@@ -98,7 +98,7 @@ class Lab:
 
 
 @pytest.fixture
-def lab(prepared: Warehouse, project: DbtProject) -> Lab:
+def lab(prepared: Warehouse, project: Project) -> Lab:
     return Lab(prepared, project)
 
 

@@ -14,7 +14,7 @@ from pipeline.clock import UTC, to_iso
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.coverage import coverage_of
 from pipeline.recording.model import Batch, Exchange, PlanIdentity
-from pipeline.transform.project import DbtProject
+from tests.conftest import Project
 from tests.replay.model import Gold
 from tests.replay.support import Databases, assert_model_agrees, differences, digests, read_gold, take
 from tests.replay.transcript import Transcript
@@ -120,7 +120,7 @@ def test_there_is_enough_of_every_kind_to_tell() -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", SEEDS)
 def test_however_the_batches_come_they_are_the_models(
-    seed: int, databases: Databases, project: DbtProject, transcript: Transcript
+    seed: int, databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     batches = herd(seed)
     model = Gold(batches).tables()
@@ -142,7 +142,7 @@ def test_however_the_batches_come_they_are_the_models(
 
 
 def test_nothing_that_comes_later_changes_a_move_or_a_steam(
-    databases: Databases, project: DbtProject, transcript: Transcript
+    databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     batches = herd(7, captures=40)
     seen: dict[tuple[Any, ...], Any] = {}

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.recording.importer import ImportOptions, ImportReport, import_recording
 from pipeline.recording.store import Recording
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.replay.support import take
 
 SPORT = "basketball_nba"
@@ -39,7 +39,7 @@ def game(
 
 
 def imported(
-    folder: Path, files: dict[str, Any], warehouse: Warehouse, project: DbtProject, **options: Any
+    folder: Path, files: dict[str, Any], warehouse: Warehouse, project: Project, **options: Any
 ) -> tuple[ImportReport, list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """The report; rows of price_history (book, market, outcome, price, from, end); rows of listing (event, until)."""
     for name, document in files.items():
@@ -61,7 +61,7 @@ def ends(history: list[tuple[Any, ...]]) -> set[str]:
     return {row[-1] for row in history}
 
 
-def test_a_file_per_market_makes_no_gap(tmp_path: Path, prepared: Warehouse, project: DbtProject) -> None:
+def test_a_file_per_market_makes_no_gap(tmp_path: Path, prepared: Warehouse, project: Project) -> None:
     files: dict[str, Any] = {}
     for minute, moved in ((0, 1.91), (10, 1.91), (20, 1.83)):
         books = ("fanduel", "draftkings")
@@ -77,7 +77,7 @@ def test_a_file_per_market_makes_no_gap(tmp_path: Path, prepared: Warehouse, pro
     ]  # fmt: skip
 
 
-def test_an_event_that_one_of_two_names_lacks_is_not_gone(tmp_path: Path, prepared: Warehouse, project: DbtProject) -> None:
+def test_an_event_that_one_of_two_names_lacks_is_not_gone(tmp_path: Path, prepared: Warehouse, project: Project) -> None:
     files = {
         "odds/us_20260110T180000Z.json": [game(quotes("fanduel", ("h2h", 1.9, 1.9))), game(event_id=LATER)],
         "odds/eu_20260110T180002Z.json": [game(quotes("pinnacle", ("h2h", 1.9, 1.9)))],
@@ -89,7 +89,7 @@ def test_an_event_that_one_of_two_names_lacks_is_not_gone(tmp_path: Path, prepar
     assert report.guessed
 
 
-def test_what_one_name_shows_and_then_lacks_is_gone(tmp_path: Path, prepared: Warehouse, project: DbtProject) -> None:
+def test_what_one_name_shows_and_then_lacks_is_gone(tmp_path: Path, prepared: Warehouse, project: Project) -> None:
     """The rule finds real gaps still: of an event, a book and a market."""
     both = quotes("fanduel", ("h2h", 1.9, 1.9), ("totals", 1.9, 1.9))
     files = {
@@ -104,7 +104,7 @@ def test_what_one_name_shows_and_then_lacks_is_gone(tmp_path: Path, prepared: Wa
     assert listed[1] == (LATER, dt.datetime(2026, 1, 10, 18, 10, tzinfo=dt.UTC))
 
 
-def test_a_poll_of_upcoming_that_shows_one_sport_makes_no_gap(tmp_path: Path, prepared: Warehouse, project: DbtProject) -> None:
+def test_a_poll_of_upcoming_that_shows_one_sport_makes_no_gap(tmp_path: Path, prepared: Warehouse, project: Project) -> None:
     hockey = game(quotes("fanduel", ("h2h", 1.9, 1.9)), event_id=LATER, sport="icehockey_nhl")
     other = game(quotes("fanduel", ("h2h", 1.9, 1.9)), event_id="c" * 32)
     files = {
@@ -128,7 +128,7 @@ def test_a_poll_of_upcoming_that_shows_one_sport_makes_no_gap(tmp_path: Path, pr
     ],
 )
 def test_what_was_asked_for_can_be_declared(
-    asked: str, is_listed: bool, tmp_path: Path, prepared: Warehouse, project: DbtProject
+    asked: str, is_listed: bool, tmp_path: Path, prepared: Warehouse, project: Project
 ) -> None:
     today = game(quotes("fanduel", ("h2h", 1.9, 1.9)))
     files = {
@@ -145,7 +145,7 @@ def test_what_was_asked_for_can_be_declared(
     assert report.guessed == ()
 
 
-def test_formats_are_told_per_file(tmp_path: Path, prepared: Warehouse, project: DbtProject) -> None:
+def test_formats_are_told_per_file(tmp_path: Path, prepared: Warehouse, project: Project) -> None:
     files = {
         "odds/20260110T180000Z.json": [game(quotes("fanduel", ("h2h", 1.01, 151.0)))],
         "odds/20260110T181000Z.json": [game(quotes("fanduel", ("h2h", -10000, 15000)))],

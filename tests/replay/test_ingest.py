@@ -32,8 +32,8 @@ from pipeline.replay.load import load_recording
 from pipeline.replay.run import ReplayOptions, replay
 from pipeline.report.credits import credits_spent
 from pipeline.secret import Secret
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.replay.support import Databases, digests
 
 AT = dt.datetime(2026, 1, 4, 17, 7, 31, 5, tzinfo=UTC)
@@ -46,7 +46,7 @@ EVERY = dt.timedelta(minutes=10)
 class Live:
     """A sandbox, a spool, and the runs that collect from one into the other."""
 
-    def __init__(self, spool: Path, project: DbtProject, plan: MarketPlan = PLAN) -> None:
+    def __init__(self, spool: Path, project: Project, plan: MarketPlan = PLAN) -> None:
         self.spool, self.project, self.plan = spool, project, plan
         self.clock = ManualClock(AT)
         self.sandbox = Sandbox(SimulatedMarket(7), SandboxClock(self.clock), ManualClock(AT))
@@ -61,7 +61,7 @@ class Live:
             return ingest_once(file, client, self.spool, warehouse, self.project, self.clock, conduct, lambda line: None)
 
 
-def test_a_plan_may_ask_for_unix_dates(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+def test_a_plan_may_ask_for_unix_dates(tmp_path: Path, databases: Databases, project: Project) -> None:
     found = []
     for date_format in ("iso", "unix"):
         live = Live(tmp_path / date_format, project, replace(PLAN, date_format=date_format))
@@ -76,7 +76,7 @@ def test_a_plan_may_ask_for_unix_dates(tmp_path: Path, databases: Databases, pro
     assert found[0] == found[1]
 
 
-def test_a_live_run_through_faults_and_its_replay_end_alike(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+def test_a_live_run_through_faults_and_its_replay_end_alike(tmp_path: Path, databases: Databases, project: Project) -> None:
     live = Live(tmp_path / "spool", project)
     with databases() as warehouse:
         done = live.run(warehouse, "429 events:reset odds:500 odds:cut_gzip odds:timeout scores:404")
@@ -119,7 +119,7 @@ def test_a_live_run_through_faults_and_its_replay_end_alike(tmp_path: Path, data
         assert replayed.digests == told and list(replayed.digests) == list(told)
 
 
-def test_what_an_earlier_run_left_is_loaded_and_nothing_else(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+def test_what_an_earlier_run_left_is_loaded_and_nothing_else(tmp_path: Path, databases: Databases, project: Project) -> None:
     live = Live(tmp_path / "spool", project)
     with databases() as warehouse:
         collected = []
@@ -147,7 +147,7 @@ def test_what_an_earlier_run_left_is_loaded_and_nothing_else(tmp_path: Path, dat
             assert second.batch is not None and read == [second.batch.batch_id]
 
 
-def test_a_run_that_was_stopped_is_gone_on_with(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+def test_a_run_that_was_stopped_is_gone_on_with(tmp_path: Path, databases: Databases, project: Project) -> None:
     live = Live(tmp_path / "spool", project)
     with databases() as warehouse:
         with pytest.raises(ApiError, match="OUT_OF_USAGE_CREDITS"):
@@ -160,7 +160,7 @@ def test_a_run_that_was_stopped_is_gone_on_with(tmp_path: Path, databases: Datab
         assert done.bill.charged == live.sandbox.account.used
 
 
-def test_of_two_runs_at_one_time_one_does_the_work(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+def test_of_two_runs_at_one_time_one_does_the_work(tmp_path: Path, databases: Databases, project: Project) -> None:
     live = Live(tmp_path / "spool", project)
     live.spool.mkdir()
     with databases() as warehouse, (live.spool / ".lock").open("w") as held:
@@ -171,14 +171,14 @@ def test_of_two_runs_at_one_time_one_does_the_work(tmp_path: Path, databases: Da
     assert list(live.sandbox.calls) == []
 
 
-def test_a_plan_that_cannot_keep_its_budget_makes_no_call(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+def test_a_plan_that_cannot_keep_its_budget_makes_no_call(tmp_path: Path, databases: Databases, project: Project) -> None:
     live = Live(tmp_path / "spool", project)
     with databases() as warehouse, pytest.raises(UsageError, match="PLAN_OVER_BUDGET"):
         live.run(warehouse, budget=Budget(per_run=3))
     assert list(live.sandbox.calls) == [] and not live.spool.exists()
 
 
-def test_the_plans_budget_holds(tmp_path: Path, databases: Databases, project: DbtProject) -> None:
+def test_the_plans_budget_holds(tmp_path: Path, databases: Databases, project: Project) -> None:
     live = Live(tmp_path / "spool", project)
     with databases() as warehouse, pytest.raises(ApiError, match="BUDGET_SPENT"):
         live.run(warehouse, "odds:reset " * 5, Budget(per_run=4))

@@ -9,8 +9,8 @@ from typing import Any
 import odds_tools
 import pytest
 
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.replay.model import Gold
 from tests.replay.support import Databases, assert_model_agrees, batches_of, digests, take
 from tests.replay.transcript import Transcript
@@ -39,7 +39,7 @@ def test_sql_and_model_agree(
     recorded_dir: Path,
     tmp_path: Path,
     databases: Databases,
-    project: DbtProject,
+    project: Project,
     transcript: Transcript,
 ) -> None:
     batches = batches_of(recorded_dir / f"{name}.tar.xz", *SLICES[name], tmp_path)

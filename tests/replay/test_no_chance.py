@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.clock import UTC, Clock
 from pipeline.recording.model import Batch, PlanIdentity
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import PIPELINE_ROLES, Role, Warehouse
+from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.model import Gold
 from tests.replay.support import Databases, assert_model_agrees, digests, take
@@ -57,7 +57,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def golden(databases: Databases, project: DbtProject, transcript: Transcript) -> dict[str, str]:
+def golden(databases: Databases, project: Project, transcript: Transcript) -> dict[str, str]:
     with databases() as warehouse, transcript.instead_of_dbt():
         take(warehouse, project, BATCHES)
         return digests(warehouse)
@@ -65,7 +65,7 @@ def golden(databases: Databases, project: DbtProject, transcript: Transcript) ->
 
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_the_clock_does_not_matter(
-    clock: str, golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
+    clock: str, golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     with transcript.instead_of_dbt():
         take(prepared, project, BATCHES, step=2, clock=CLOCKS[clock])
@@ -78,7 +78,7 @@ def test_the_clock_does_not_matter(
 
 @pytest.mark.usefixtures("elsewhere")
 def test_the_machines_time_zone_and_dates_do_not_matter(
-    golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
+    golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     take(prepared, project, BATCHES[:2])
     with transcript.instead_of_dbt():
@@ -87,7 +87,7 @@ def test_the_machines_time_zone_and_dates_do_not_matter(
 
 
 def test_the_servers_defaults_do_not_matter(
-    golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
+    golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     settings = {
         "timezone": "Asia/Kathmandu",
@@ -187,7 +187,7 @@ def later_market(number: int) -> list[Batch]:
 
 
 def test_a_batch_in_order_reads_no_big_table_from_end_to_end(
-    prepared: Warehouse, project: DbtProject, transcript: Transcript
+    prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     """Each table that grows is entered through an index. What is small here is read whole by any planner that may choose, so
     it may not: a table is scanned then only where no index would do."""
@@ -236,7 +236,7 @@ def counts(warehouse: Warehouse) -> Iterator[tuple[str, int]]:
             yield table, int(row[0])
 
 
-def test_a_moved_market_is_the_market_moved(prepared: Warehouse, project: DbtProject, transcript: Transcript) -> None:
+def test_a_moved_market_is_the_market_moved(prepared: Warehouse, project: Project, transcript: Transcript) -> None:
     with transcript.instead_of_dbt():
         take(prepared, project, [*BATCHES, *later_market(1)], step=4)
     assert_model_agrees(prepared, Gold([*BATCHES, *later_market(1)]))

@@ -12,9 +12,9 @@ import pytest
 from pipeline.clock import UTC, to_iso
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import view_digests
+from tests.conftest import Project
 from tests.replay.model import Gold
 from tests.replay.support import assert_model_agrees, digests, take
 from tests.replay.transcript import Transcript
@@ -147,7 +147,7 @@ ODD: dict[str, Callable[[], list[Batch]]] = {
 
 
 @pytest.mark.parametrize("kind", ODD)
-def test_an_odd_answer_makes_no_trouble(kind: str, prepared: Warehouse, project: DbtProject, transcript: Transcript) -> None:
+def test_an_odd_answer_makes_no_trouble(kind: str, prepared: Warehouse, project: Project, transcript: Transcript) -> None:
     """Checks included: what the contract lets in withholds no batch."""
     batches = ODD[kind]()
     model = Gold(batches)
@@ -179,7 +179,7 @@ def changing_formats(*prices: tuple[str, float]) -> list[Batch]:
 
 
 def test_a_price_is_compared_with_the_last_one_whatever_its_format(
-    prepared: Warehouse, project: DbtProject, transcript: Transcript
+    prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     """200, 3.01 and 202 follow each other within a rounding; 200 and 202 do not. The stretch's first price is not the last."""
     batches = changing_formats(("american", 200), ("decimal", 3.01), ("american", 202), ("american", 202), ("american", 203))

@@ -20,9 +20,10 @@ from pipeline.bronze.verdicts import Decision, retry, withdraw
 from pipeline.contracts.answers import Finding, Judgement, judge
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.transform.apply import apply_batches, prepare, rebuild
-from pipeline.transform.project import COMMANDS, DbtProject
+from pipeline.transform.project import COMMANDS
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import recomputed_digests
+from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.model import Gold, is_admitted
 from tests.replay.support import CLOCK, Databases, assert_model_agrees, differences, digests, read_gold, take
@@ -34,7 +35,7 @@ Order = Callable[[list[Batch]], list[Batch]]
 
 
 @pytest.fixture(scope="module")
-def golden(databases: Databases, project: DbtProject, transcript: Transcript) -> dict[str, str]:
+def golden(databases: Databases, project: Project, transcript: Transcript) -> dict[str, str]:
     """The digests after all batches, one after the other, in recorded order."""
     with databases() as warehouse, transcript.instead_of_dbt():
         take(warehouse, project, BATCHES)
@@ -71,7 +72,7 @@ def test_the_market_is_wild_enough() -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_order_and_the_steps_do_not_matter(
-    way: str, golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
+    way: str, golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     order, step = WAYS[way]
     with transcript.instead_of_dbt():
@@ -79,7 +80,7 @@ def test_the_order_and_the_steps_do_not_matter(
     assert digests(prepared) == golden
 
 
-def test_through_dbt_it_is_the_same(golden: dict[str, str], prepared: Warehouse, project: DbtProject) -> None:
+def test_through_dbt_it_is_the_same(golden: dict[str, str], prepared: Warehouse, project: Project) -> None:
     take(prepared, project, shuffled(3)(list(BATCHES)), step=2)
     assert digests(prepared) == golden
 
@@ -114,7 +115,7 @@ def quarantining(answers: Sequence[tuple[Batch, Exchange]]) -> Iterator[None]:
 
 
 def decide(
-    warehouse: Warehouse, project: DbtProject, verdict: Callable[..., Decision], answers: Sequence[tuple[Batch, Exchange]]
+    warehouse: Warehouse, project: Project, verdict: Callable[..., Decision], answers: Sequence[tuple[Batch, Exchange]]
 ) -> None:
     """Give a verdict on each answer, and apply its batch anew after each."""
     for answer in ids_of(answers):
@@ -129,7 +130,7 @@ take_back = partial(withdraw, reason="as a test wants")
 
 @pytest.mark.parametrize("first", range(3))
 def test_quarantined_and_released_later(
-    first: int, golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
+    first: int, golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     late = answers_of(BATCHES, 3, first)
     ids = {id(exchange) for _, exchange in late}
@@ -143,7 +144,7 @@ def test_quarantined_and_released_later(
 
 @pytest.mark.parametrize("first", range(3))
 def test_withdrawn_is_as_if_it_had_never_come(
-    first: int, golden: dict[str, str], databases: Databases, project: DbtProject, transcript: Transcript
+    first: int, golden: dict[str, str], databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     gone = answers_of(BATCHES, 3, first)
     failed = [
@@ -160,7 +161,7 @@ def test_withdrawn_is_as_if_it_had_never_come(
         assert digests(warehouse) == golden
 
 
-def test_all_withdrawn_leaves_nothing(prepared: Warehouse, project: DbtProject, transcript: Transcript) -> None:
+def test_all_withdrawn_leaves_nothing(prepared: Warehouse, project: Project, transcript: Transcript) -> None:
     with transcript.instead_of_dbt():
         take(prepared, project, BATCHES, step=0)
         with prepared.connect(Role.INGESTER) as ingester:
@@ -175,9 +176,7 @@ def test_all_withdrawn_leaves_nothing(prepared: Warehouse, project: DbtProject, 
 # --- from nothing ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_rebuild_is_the_same(
-    golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
-) -> None:
+def test_a_rebuild_is_the_same(golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript) -> None:
     withdrawn = answers_of(BATCHES, 4)
     with transcript.instead_of_dbt():
         take(prepared, project, BATCHES, step=3)
@@ -192,7 +191,7 @@ def test_a_rebuild_is_the_same(
     assert not prepare(prepared, project)
 
 
-def plain_dbt(warehouse: Warehouse, project: DbtProject, *arguments: str) -> None:
+def plain_dbt(warehouse: Warehouse, project: Project, *arguments: str) -> None:
     """dbt as anybody runs it: its own process, its own connections, a commit per model."""
     project.manifest()  # its packages are installed then
     environment = {
@@ -219,7 +218,7 @@ def rows_digests(warehouse: Warehouse) -> dict[str, str]:
         session.close()
 
 
-def test_plain_dbt_is_the_judge(golden: dict[str, str], prepared: Warehouse, project: DbtProject) -> None:
+def test_plain_dbt_is_the_judge(golden: dict[str, str], prepared: Warehouse, project: Project) -> None:
     """A build without our transaction makes the same rows: first what is pending, then everything anew."""
     half = len(BATCHES) // 2
     take(prepared, project, BATCHES[half:], step=0)

@@ -31,9 +31,9 @@ from pipeline.replay.quarantine import DecisionSummary, retry_answers, waive_ans
 from pipeline.replay.verify import verify
 from pipeline.resources import resource
 from pipeline.transform.apply import rebuild
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
+from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.support import CLOCK, Databases, databases_of, digests, take
 from tests.replay.transcript import Transcript
@@ -53,19 +53,19 @@ class Ticking(Clock):
         return self.time
 
 
-def load(warehouse: Warehouse, project: DbtProject, recording: Path = BUNDLED) -> None:
+def load(warehouse: Warehouse, project: Project, recording: Path = BUNDLED) -> None:
     assert load_recording(recording, warehouse, project, Ticking(), lambda line: None).withheld == 0
 
 
-def retried(warehouse: Warehouse, project: DbtProject, *wanted: str) -> DecisionSummary:
+def retried(warehouse: Warehouse, project: Project, *wanted: str) -> DecisionSummary:
     return retry_answers(warehouse, project, wanted or Selection(), Ticking(), lambda line: None)
 
 
-def waived(warehouse: Warehouse, project: DbtProject, answer: UUID | str) -> DecisionSummary:
+def waived(warehouse: Warehouse, project: Project, answer: UUID | str) -> DecisionSummary:
     return waive_answer(warehouse, project, str(answer), REASON, Ticking(), lambda line: None)
 
 
-def withdrawn(warehouse: Warehouse, project: DbtProject, answer: UUID | str) -> DecisionSummary:
+def withdrawn(warehouse: Warehouse, project: Project, answer: UUID | str) -> DecisionSummary:
     return withdraw_answer(warehouse, project, str(answer), REASON, Ticking(), lambda line: None)
 
 
@@ -125,7 +125,7 @@ def stricter(change: Callable[[pytest.MonkeyPatch], None], version: str = OLD) -
 
 
 @pytest.fixture(scope="module")
-def loaded(databases: Databases, project: DbtProject, transcript: Transcript) -> Iterator[Warehouse]:
+def loaded(databases: Databases, project: Project, transcript: Transcript) -> Iterator[Warehouse]:
     """The bundled recording, of which nothing is held back. Clone it."""
     with databases() as warehouse:
         with transcript.instead_of_dbt():
@@ -141,7 +141,7 @@ def golden(loaded: Warehouse) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def holding_template(databases: Databases, project: DbtProject, transcript: Transcript) -> Iterator[Warehouse]:
+def holding_template(databases: Databases, project: Project, transcript: Transcript) -> Iterator[Warehouse]:
     with databases() as warehouse:
         with transcript.instead_of_dbt(), stricter(a_rule):
             load(warehouse, project)
@@ -158,7 +158,7 @@ def holding(server: Server, holding_template: Warehouse, clone_names: Iterator[s
 @pytest.mark.proof
 @pytest.mark.parametrize("change", STRICTER)
 def test_what_was_held_until_the_contract_was_mended_is_as_if_it_had_never_been(
-    change: str, golden: dict[str, str], prepared: Warehouse, project: DbtProject, transcript: Transcript
+    change: str, golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     with transcript.instead_of_dbt():
         with stricter(STRICTER[change]):
@@ -192,7 +192,7 @@ def test_what_was_held_until_the_contract_was_mended_is_as_if_it_had_never_been(
 
 
 def test_what_is_still_refused_gets_a_verdict_where_the_contract_differs(
-    holding: Warehouse, project: DbtProject, transcript: Transcript
+    holding: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     with transcript.instead_of_dbt():
         one = held_in(holding)[0]
@@ -206,7 +206,7 @@ def test_what_is_still_refused_gets_a_verdict_where_the_contract_differs(
     assert now == replace(one, contract_version="0.9.1+00000000", decided_at=now.decided_at)
 
 
-def test_a_retry_is_of_what_was_asked_for(holding: Warehouse, project: DbtProject, transcript: Transcript) -> None:
+def test_a_retry_is_of_what_was_asked_for(holding: Warehouse, project: Project, transcript: Transcript) -> None:
     with transcript.instead_of_dbt():
         first, second, third = held_in(holding)
         assert len({each.batch_id for each in (first, second, third)}) == 3
@@ -232,7 +232,7 @@ def test_withdrawn_is_as_if_it_had_never_come_and_a_retry_gives_it_back(
     server: Server,
     clone_names: Iterator[str],
     databases: Databases,
-    project: DbtProject,
+    project: Project,
     transcript: Transcript,
 ) -> None:
     batches = list(Recording.open(BUNDLED).batches())
@@ -287,7 +287,7 @@ def event(**values: Any) -> Callable[[Any], Any]:
     ]
 
 
-def held_answer(warehouse: Warehouse, project: DbtProject, change: Callable[[Any], Any]) -> tuple[Batch, UUID]:
+def held_answer(warehouse: Warehouse, project: Project, change: Callable[[Any], Any]) -> tuple[Batch, UUID]:
     """A published batch with an answer in quarantine, and another batch after it."""
     batch, answer = changed(change)
     take(warehouse, project, [batch, BATCHES[1]], step=0)
@@ -296,7 +296,7 @@ def held_answer(warehouse: Warehouse, project: DbtProject, change: Callable[[Any
 
 
 def test_waived_is_as_if_the_contract_had_taken_it(
-    databases: Databases, prepared: Warehouse, project: DbtProject, monkeypatch: pytest.MonkeyPatch
+    databases: Databases, prepared: Warehouse, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through dbt, with its checks."""
     batch, answer = held_answer(prepared, project, event(id="an id of another kind"))
@@ -347,7 +347,7 @@ POISON: Final[dict[str, Callable[[Any], Any]]] = {
 
 @pytest.mark.proof
 @pytest.mark.parametrize("what", POISON)
-def test_a_waiver_that_makes_its_batch_fail_is_undone(what: str, prepared: Warehouse, project: DbtProject) -> None:
+def test_a_waiver_that_makes_its_batch_fail_is_undone(what: str, prepared: Warehouse, project: Project) -> None:
     batch, answer = held_answer(prepared, project, POISON[what])
     before = digests(prepared)
     done = waived(prepared, project, answer)
@@ -375,9 +375,7 @@ REFUSED: Final[dict[str, tuple[Any, str]]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_sql_cannot_take_is_not_waived(
-    kind: str, prepared: Warehouse, project: DbtProject, transcript: Transcript
-) -> None:
+def test_what_sql_cannot_take_is_not_waived(kind: str, prepared: Warehouse, project: Project, transcript: Transcript) -> None:
     body, code = REFUSED[kind]
     with transcript.instead_of_dbt():
         _, answer = held_answer(prepared, project, lambda document: body)
@@ -387,7 +385,7 @@ def test_what_sql_cannot_take_is_not_waived(
     assert verdicts_of(prepared, answer) == [("quarantined", None)]
 
 
-def test_there_is_a_reason_and_something_to_decide(holding: Warehouse, project: DbtProject, transcript: Transcript) -> None:
+def test_there_is_a_reason_and_something_to_decide(holding: Warehouse, project: Project, transcript: Transcript) -> None:
     with transcript.instead_of_dbt():
         held_back = str(held_in(holding)[0].answer)
         admitted = str(exchange_id(Recording.open(BUNDLED).batch_ids[0], 0, 1))
@@ -426,7 +424,7 @@ def killed_at(name: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("by", ["the next command", "the same command", "the next load"])
 def test_what_was_decided_and_not_applied_is_completed(
-    by: str, golden: dict[str, str], holding: Warehouse, project: DbtProject, transcript: Transcript
+    by: str, golden: dict[str, str], holding: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     with transcript.instead_of_dbt():
         before = digests(holding)
@@ -453,7 +451,7 @@ def test_what_was_decided_and_not_applied_is_completed(
         assert digests(holding) == golden
 
 
-def test_killed_before_it_was_undone_the_next_command_undoes_it(prepared: Warehouse, project: DbtProject) -> None:
+def test_killed_before_it_was_undone_the_next_command_undoes_it(prepared: Warehouse, project: Project) -> None:
     batch, answer = held_answer(prepared, project, POISON["a model"])
     before = digests(prepared)
     with killed_at("put_back"):
@@ -467,7 +465,7 @@ def test_killed_before_it_was_undone_the_next_command_undoes_it(prepared: Wareho
 
 
 def test_what_makes_a_batch_fail_is_withdrawn_one_after_the_other(
-    prepared: Warehouse, project: DbtProject, monkeypatch: pytest.MonkeyPatch
+    prepared: Warehouse, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two answers that make a batch fail, both have to be taken back: undoing the first would leave no way out."""
     batch, answer = changed(event(commence_time="soon"))
@@ -483,7 +481,7 @@ def test_what_makes_a_batch_fail_is_withdrawn_one_after_the_other(
     assert health(prepared, batch.batch_id, "state", "withdrawn") == ("published", 2)
 
 
-def test_rows_of_other_code_are_refused_before_anything_is_decided(prepared: Warehouse, project: DbtProject) -> None:
+def test_rows_of_other_code_are_refused_before_anything_is_decided(prepared: Warehouse, project: Project) -> None:
     _, answer = held_answer(prepared, project, event(id="an id of another kind"))
     with prepared.connect(Role.TRANSFORMER, autocommit=True) as connection:
         connection.execute("update ops.fingerprints set fingerprint = 'of other code' where model = 'quotes'")
@@ -514,7 +512,7 @@ def test_the_broken_files_of_real_recordings_are_held_by_the_right_rule(
     recorded_dir: Path,
     tmp_path: Path,
     prepared: Warehouse,
-    project: DbtProject,
+    project: Project,
     transcript: Transcript,
 ) -> None:
     import_recording(recorded_dir / f"{name}.tar.xz", tmp_path / "recording", ImportOptions.parse(**DECLARED[name]))

@@ -32,10 +32,10 @@ from pipeline.replay.snapshots import (
 )
 from pipeline.resources import resource
 from pipeline.transform.apply import Session, apply_batches
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from pipeline.warehouse.digest import TABLES, stored_digests
+from tests.conftest import Project
 
 # their names are the batches', not the test's
 pytestmark = pytest.mark.filterwarnings("ignore:\\s*Can not relate snapshot")
@@ -74,7 +74,7 @@ REPLAYED = pytest.mark.proof(cases=0)
 
 @pytest.fixture(scope="module")
 def replayed(
-    server: Server, prepared_template: Warehouse, clone_names: Iterator[str], project: DbtProject
+    server: Server, prepared_template: Warehouse, clone_names: Iterator[str], project: Project
 ) -> Iterator[tuple[Warehouse, dict[str, Snapshot]]]:
     """The bundled recording in a database, and the state after each of its batches."""
     warehouse = server.clone_database(prepared_template, next(clone_names))

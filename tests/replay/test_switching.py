@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from pipeline.recording.model import Batch
 from pipeline.replay.verify import verify
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import view_digests
+from tests.conftest import Project
 from tests.replay import switching
 from tests.replay.model import Gold, is_admitted
 from tests.replay.support import Databases, assert_model_agrees, differences, digests, read_gold, take
@@ -31,7 +31,7 @@ def rows(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query.encode()).fetchall()
 
 
-def prove(batches: Sequence[Batch], seed: int, databases: Databases, project: DbtProject, transcript: Transcript) -> None:
+def prove(batches: Sequence[Batch], seed: int, databases: Databases, project: Project, transcript: Transcript) -> None:
     """The model's rows, one set of digests, and one of the views, in whatever order the batches are taken."""
     model = Gold(batches).tables()
     shuffled = random.Random(seed).sample(batches, len(batches))
@@ -54,7 +54,7 @@ def prove(batches: Sequence[Batch], seed: int, databases: Databases, project: Db
 
 
 @pytest.mark.parametrize("name", switching.DIRECTED)
-def test_what_chance_finds_too_seldom(name: str, databases: Databases, project: DbtProject, transcript: Transcript) -> None:
+def test_what_chance_finds_too_seldom(name: str, databases: Databases, project: Project, transcript: Transcript) -> None:
     prove(switching.batches_of(switching.DIRECTED[name]), 0, databases, project, transcript)
 
 
@@ -67,7 +67,7 @@ def test_what_chance_finds_too_seldom(name: str, databases: Databases, project: 
 )
 @given(script=switching.scripts, seed=st.integers(0, 9))
 def test_a_switching_market_is_the_same_in_the_model_and_in_any_order(
-    script: list[switching.Poll], seed: int, databases: Databases, project: DbtProject, transcript: Transcript
+    script: list[switching.Poll], seed: int, databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     batches = switching.batches_of(script)
     note(
@@ -95,7 +95,7 @@ THREE = {
 
 
 @pytest.mark.parametrize("name", THREE)
-def test_in_every_order_of_three_all_are_published(name: str, databases: Databases, project: DbtProject) -> None:
+def test_in_every_order_of_three_all_are_published(name: str, databases: Databases, project: Project) -> None:
     golden = set()
     for order in itertools.permutations(THREE[name]):
         with databases() as warehouse:
@@ -105,7 +105,7 @@ def test_in_every_order_of_three_all_are_published(name: str, databases: Databas
     assert len(golden) == 1
 
 
-def test_a_price_in_another_format_is_the_price_that_silver_has(databases: Databases, project: DbtProject) -> None:
+def test_a_price_in_another_format_is_the_price_that_silver_has(databases: Databases, project: Project) -> None:
     with databases() as warehouse:
         take(warehouse, project, THREE["formats"][:1])
         numbers = rows(warehouse, "select distinct odds_format, price_decimal from gold.price_history")
@@ -125,7 +125,7 @@ def test_a_price_in_another_format_is_the_price_that_silver_has(databases: Datab
         assert all(price is not None for *_, price, _ in open_rows)
 
 
-def test_an_event_belongs_to_the_key_under_which_it_was_last_shown(databases: Databases, project: DbtProject) -> None:
+def test_an_event_belongs_to_the_key_under_which_it_was_last_shown(databases: Databases, project: Project) -> None:
     moved, gone = switching.MOVE, switching.BOOK
     polls = [switching.one(), switching.one(moved, key=1), switching.one(gone, key=0), switching.one(key=1)]
     first, second, third, fourth = switching.batches_of(polls)
@@ -159,7 +159,7 @@ def test_an_event_belongs_to_the_key_under_which_it_was_last_shown(databases: Da
 
 
 @pytest.mark.parametrize("seed", [3, 8])
-def test_a_switching_market_through_dbt_can_be_verified(seed: int, databases: Databases, project: DbtProject) -> None:
+def test_a_switching_market_through_dbt_can_be_verified(seed: int, databases: Databases, project: Project) -> None:
     batches = switching.market_of(seed)
     assert all(is_admitted(exchange) for batch in batches for exchange in batch.exchanges if exchange.status == 200)
     with databases() as warehouse:

@@ -12,9 +12,9 @@ from pipeline.clock import UTC
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import TABLES, VIEWS
+from tests.conftest import Project
 from tests.replay.support import Databases, batches_of, take
 from tests.replay.transcript import Transcript
 from tests.replay.truncation import RULES, Clip, Filter, Rows, columns_of, rows_cut
@@ -53,7 +53,7 @@ def all_rows(connection: Connection, at: dt.datetime) -> dict[str, Rows]:
 
 
 def assert_no_look_ahead(
-    batches: Sequence[Batch], after: Sequence[int], warehouse: Warehouse, project: DbtProject, transcript: Transcript
+    batches: Sequence[Batch], after: Sequence[int], warehouse: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     """Take the batches in order; what gold was after each k must be what the final gold cut there is."""
     then: dict[int, dict[str, Rows]] = {}
@@ -79,9 +79,7 @@ def assert_no_look_ahead(
     assert {"gold.price_history", "gold.best_price", "gold.margins", "gold.consensus", "gold.line_movement"} <= filled
 
 
-def test_the_bundled_recording_cut_at_k_is_gold_after_k(
-    prepared: Warehouse, project: DbtProject, transcript: Transcript
-) -> None:
+def test_the_bundled_recording_cut_at_k_is_gold_after_k(prepared: Warehouse, project: Project, transcript: Transcript) -> None:
     assert_no_look_ahead(list(BUNDLED.batches()), (3, 9, 17, 22), prepared, project, transcript)
     with prepared.connect(Role.READER) as connection:
         # the simulated market hangs no two lines far enough apart; recorded ones do
@@ -95,7 +93,7 @@ def test_a_real_recording_cut_at_k_is_gold_after_k(
     recorded_dir: Path,
     tmp_path: Path,
     databases: Databases,
-    project: DbtProject,
+    project: Project,
     transcript: Transcript,
 ) -> None:
     places, after = RECORDED[name]
@@ -104,7 +102,7 @@ def test_a_real_recording_cut_at_k_is_gold_after_k(
         assert_no_look_ahead(batches, after, warehouse, project, transcript)
 
 
-def test_a_fact_from_later_is_found(prepared: Warehouse, project: DbtProject, transcript: Transcript) -> None:
+def test_a_fact_from_later_is_found(prepared: Warehouse, project: Project, transcript: Transcript) -> None:
     """A rule that cuts nothing sees the later rows."""
     batches = list(BUNDLED.batches())[:4]
     at = max(map(last_capture, batches[:2]))

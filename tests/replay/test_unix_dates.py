@@ -11,8 +11,8 @@ from pipeline.bronze.load import is_answer
 from pipeline.contracts.answers import judge
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.store import Recording
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role
+from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.model import Gold
 from tests.replay.support import Databases, assert_model_agrees, digests, take
@@ -23,7 +23,7 @@ SEEDS = (4, 31)
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_gold_is_the_same_in_both_date_formats(
-    seed: int, databases: Databases, project: DbtProject, transcript: Transcript
+    seed: int, databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     iso = wild.market_of(seed)
     unix = [wild.with_unix_dates(batch) for batch in iso]
@@ -42,7 +42,7 @@ def test_gold_is_the_same_in_both_date_formats(
 
 
 def test_saved_answers_with_unix_dates_are_imported_and_admitted(
-    tmp_path: Path, databases: Databases, project: DbtProject, transcript: Transcript
+    tmp_path: Path, databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     event = {
         "id": "8" * 32, "sport_key": "americanfootball_cfl", "sport_title": "CFL", "commence_time": 1768154400,

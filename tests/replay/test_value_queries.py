@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.replay.support import Databases, take
 
 Rows = list[dict[str, Any]]
@@ -20,7 +20,7 @@ EVENING = "20241025T2346"
 
 
 @pytest.fixture(scope="module")
-def bundled(databases: Databases, project: DbtProject) -> Iterator[Warehouse]:
+def bundled(databases: Databases, project: Project) -> Iterator[Warehouse]:
     """The bundled recording in a database."""
     with databases() as warehouse:
         take(warehouse, project, list(Recording.open(BUNDLED).batches()), step=0)
@@ -28,7 +28,7 @@ def bundled(databases: Databases, project: DbtProject) -> Iterator[Warehouse]:
 
 
 @pytest.fixture(scope="module")
-def evening(databases: Databases, project: DbtProject) -> Iterator[Warehouse]:
+def evening(databases: Databases, project: Project) -> Iterator[Warehouse]:
     """The same as it stood on its first evening."""
     with databases() as warehouse:
         batches = [batch for batch in Recording.open(BUNDLED).batches() if batch.batch_id < EVENING]
@@ -37,7 +37,7 @@ def evening(databases: Databases, project: DbtProject) -> Iterator[Warehouse]:
 
 
 @pytest.fixture(scope="module")
-def queries(bundled: Warehouse, project: DbtProject) -> dict[str, str]:
+def queries(bundled: Warehouse, project: Project) -> dict[str, str]:
     """The queries as dbt writes them, by name, for any database."""
     results = project.invoke("compile", ["--select", "resource_type:analysis"], bundled.dbt_env(Role.TRANSFORMER))
     return {result.name: (result.sql or "").replace(f'"{bundled.dbname}".', "") for result in results}

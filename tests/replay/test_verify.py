@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pipeline.contracts.tables import read_contracts
 from pipeline.replay.verify import verify
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 
 
-def test_all_rows_are_held_to_every_contract(prepared: Warehouse, project: DbtProject) -> None:
+def test_all_rows_are_held_to_every_contract(prepared: Warehouse, project: Project) -> None:
     sound = verify(prepared, project)
     assert sound.exit_code == 0
     assert {check.name for check in sound.checks} >= {f"contract.{each.name}" for each in read_contracts()}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.recording.model import Batch
 from pipeline.replay.verify import verify
-from pipeline.transform.project import DbtProject
+from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.model import Gold
 from tests.replay.support import Databases, assert_model_agrees, differences, digests, read_gold, take
@@ -39,7 +39,7 @@ def describe(batches: Sequence[Batch]) -> str:
 )
 @given(script=wild.scripts, seed=st.integers(0, 9))
 def test_a_wild_market_is_the_same_in_the_model_and_in_any_order(
-    script: list[wild.Poll], seed: int, databases: Databases, project: DbtProject, transcript: Transcript
+    script: list[wild.Poll], seed: int, databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     batches = wild.batches_of(script)
     note(describe(batches))
@@ -47,11 +47,11 @@ def test_a_wild_market_is_the_same_in_the_model_and_in_any_order(
 
 
 @pytest.mark.parametrize("name", wild.DIRECTED)
-def test_what_chance_finds_too_seldom(name: str, databases: Databases, project: DbtProject, transcript: Transcript) -> None:
+def test_what_chance_finds_too_seldom(name: str, databases: Databases, project: Project, transcript: Transcript) -> None:
     prove(wild.batches_of(wild.DIRECTED[name]), 0, databases, project, transcript)
 
 
-def prove(batches: list[Batch], seed: int, databases: Databases, project: DbtProject, transcript: Transcript) -> None:
+def prove(batches: list[Batch], seed: int, databases: Databases, project: Project, transcript: Transcript) -> None:
     """The model's rows and one set of digests, in whatever order the batches are taken."""
     model = Gold(batches).tables()
     shuffled = list(batches)
@@ -77,7 +77,7 @@ THROUGH_DBT = {"wild": wild.market_of(36), "two moments at one time": wild.batch
 
 
 @pytest.mark.parametrize("name", THROUGH_DBT)
-def test_a_wild_market_through_dbt_can_be_verified(name: str, databases: Databases, project: DbtProject) -> None:
+def test_a_wild_market_through_dbt_can_be_verified(name: str, databases: Databases, project: Project) -> None:
     batches = THROUGH_DBT[name]
     with databases() as warehouse:
         take(warehouse, project, batches[::2] + batches[1::2], step=3)

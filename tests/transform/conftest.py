@@ -16,8 +16,8 @@ from pipeline.clock import ManualClock, to_iso
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 from pipeline.transform.apply import Applied, apply_batches
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 
 # Minute 0 of every test; times are minutes from here on.
 T0: Final = dt.datetime(2025, 10, 9, 12, 0, tzinfo=dt.UTC)
@@ -140,7 +140,7 @@ class SmallMarket:
     """A warehouse and the batches that a test puts into it."""
 
     warehouse: Warehouse
-    project: DbtProject
+    project: Project
     clock: ManualClock = field(default_factory=lambda: ManualClock(at(0)))
     waiting: list[str] = field(default_factory=list)
 
@@ -210,14 +210,14 @@ def _shown(games: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
 
 
 @pytest.fixture
-def market(prepared: Warehouse, project: DbtProject) -> SmallMarket:
+def market(prepared: Warehouse, project: Project) -> SmallMarket:
     """A warehouse of the test's own with relations and no batch, and what fills it."""
     return SmallMarket(prepared, project)
 
 
 @pytest.fixture(scope="module")
 def module_market(
-    server: Any, prepared_template: Warehouse, clone_names: Iterator[str], project: DbtProject
+    server: Any, prepared_template: Warehouse, clone_names: Iterator[str], project: Project
 ) -> Iterator[SmallMarket]:
     """The same for all tests of a module, which must leave it as it was."""
     made = server.clone_database(prepared_template, next(clone_names))

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 
 from pipeline.resources import resource
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 
 FOLDER = resource("dbt/analyses")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.sql"))
@@ -23,7 +23,7 @@ LIMIT = "60s"
 
 
 @pytest.fixture(scope="module")
-def compiled(bundled: Warehouse, project: DbtProject) -> dict[str, str]:
+def compiled(bundled: Warehouse, project: Project) -> dict[str, str]:
     """The queries in plain SQL, by name."""
     results = project.invoke("compile", ["--select", "resource_type:analysis"], bundled.dbt_env(Role.TRANSFORMER))
     assert [(result.name, result.message) for result in results if not result.ok] == []

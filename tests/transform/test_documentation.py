@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.contracts.tables import read_contracts
 from pipeline.resources import resource
-from pipeline.transform.project import DbtProject
+from tests.conftest import Project
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # What else reads gold, by the exposure's name; None: all of it.
@@ -21,7 +21,7 @@ READERS = {
 }
 
 
-def test_whatever_is_ours_has_a_description(project: DbtProject) -> None:
+def test_whatever_is_ours_has_a_description(project: Project) -> None:
     manifest = project.manifest()
     named = (
         # a generic test is said by the column or model that it stands with
@@ -36,7 +36,7 @@ def test_whatever_is_ours_has_a_description(project: DbtProject) -> None:
     assert sorted(source.name for source in manifest.sources.values() if not source.source_description.strip()) == []
 
 
-def test_every_column_has_a_description(project: DbtProject) -> None:
+def test_every_column_has_a_description(project: Project) -> None:
     nodes = [node for node in project.manifest().nodes.values() if node.package_name == "sports_market"]
     described = {node.name: {column.name: column.description for column in node.columns.values()} for node in nodes}
     for contract in read_contracts():
@@ -50,7 +50,7 @@ def test_every_column_has_a_description(project: DbtProject) -> None:
     assert missing == []
 
 
-def test_a_description_of_nothing_is_found(project: DbtProject) -> None:
+def test_a_description_of_nothing_is_found(project: Project) -> None:
     """dbt takes a patch of a macro that is not there without a word."""
     written = set(
         re.findall(r"^  - name: (\w+)$", resource("dbt/macros/_macros.yml").read_text(encoding="utf-8"), re.MULTILINE)
@@ -60,7 +60,7 @@ def test_a_description_of_nothing_is_found(project: DbtProject) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_an_exposure_names_what_is_read(name: str, project: DbtProject) -> None:
+def test_an_exposure_names_what_is_read(name: str, project: Project) -> None:
     manifest = project.manifest()
     gold = {node.name for node in manifest.nodes.values() if node.resource_type == "model" and node.schema == "gold"}
     [exposure] = [each for each in manifest.exposures.values() if each.name == name]
@@ -70,5 +70,5 @@ def test_an_exposure_names_what_is_read(name: str, project: DbtProject) -> None:
     assert found == declared
 
 
-def test_every_reader_is_an_exposure(project: DbtProject) -> None:
+def test_every_reader_is_an_exposure(project: Project) -> None:
     assert {each.name for each in project.manifest().exposures.values()} == set(READERS)

@@ -17,10 +17,10 @@ from pipeline.transform.lineage import (
     lineage_text,
     read_lineage,
 )
-from pipeline.transform.project import DbtProject
 from pipeline.transform.query_sources import Column, column_sources
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.database import Server
+from tests.conftest import Project
 
 Models = Mapping[tuple[str, str], str]
 
@@ -54,7 +54,7 @@ def prepared_once(server: Server, prepared_template: Warehouse, clone_names: Ite
 
 
 @pytest.fixture(scope="module")
-def models(project: DbtProject, prepared_once: Warehouse) -> Models:
+def models(project: Project, prepared_once: Warehouse) -> Models:
     return compiled_models(project, prepared_once)
 
 
@@ -79,7 +79,7 @@ def test_the_file_is_read_as_it_was_written() -> None:
     assert lineage_text(read_lineage()) == resource(f"dbt/{FILE}").read_text(encoding="utf-8")
 
 
-def test_every_column_of_every_model_is_there(lineage: Lineage, project: DbtProject) -> None:
+def test_every_column_of_every_model_is_there(lineage: Lineage, project: Project) -> None:
     relations = {
         (node.schema, node.name): [*node.columns]
         for node in project.manifest().nodes.values()

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.transform.project import DbtProject, install_packages
+from pipeline.transform.project import install_packages
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 
 NULL = "_dbt_utils_surrogate_key_null_"
 
@@ -67,7 +68,7 @@ models:
 
 
 @pytest.fixture
-def built(project: DbtProject, empty_database: Warehouse, tmp_path: Path) -> Iterator[tuple[dict[str, Any], Warehouse]]:
+def built(project: Project, empty_database: Warehouse, tmp_path: Path) -> Iterator[tuple[dict[str, Any], Warehouse]]:
     """A small project over the installed package, built: its results by name, and the database."""
     from dbt.cli.main import dbtRunner
 

@@ -14,8 +14,8 @@ import pytest
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.replay.support import take
 
 SPORT = "basketball_nba"
@@ -298,7 +298,7 @@ def by_hand(name: str) -> str:
 
 @pytest.mark.recorded
 def test_real_props_are_those_of_the_raw_answers(
-    prepared: Warehouse, project: DbtProject, recorded_dir: Path, tmp_path: Path
+    prepared: Warehouse, project: Project, recorded_dir: Path, tmp_path: Path
 ) -> None:
     told = ImportOptions.parse(captured_at="2024-02-22T20:00:00Z")
     import_recording(recorded_dir / "nba_player_props_2024.tar.xz", tmp_path / "recording", told)

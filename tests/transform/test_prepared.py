@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pipeline.transform.apply import prepare
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import TABLES
+from tests.conftest import Project
 
 
 def test_the_prepared_database_has_every_stored_table_and_no_row(prepared: Warehouse) -> None:
@@ -14,5 +14,5 @@ def test_the_prepared_database_has_every_stored_table_and_no_row(prepared: Wareh
             assert connection.execute(f"select count(*) from {table.name}".encode()).fetchone() == (0,)
 
 
-def test_preparing_again_makes_nothing(prepared: Warehouse, project: DbtProject) -> None:
+def test_preparing_again_makes_nothing(prepared: Warehouse, project: Project) -> None:
     assert prepare(prepared, project) is False

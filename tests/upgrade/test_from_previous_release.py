@@ -25,10 +25,9 @@ from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.store import Recording, content_sha256
 from pipeline.transform.apply import transformer_session
 from pipeline.transform.fingerprints import fingerprints, stored_fingerprints
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import PIPELINE_ROLES, Role, Warehouse
 from pipeline.warehouse.database import Server
-from tests.conftest import ROLE_PREFIX, with_parse
+from tests.conftest import ROLE_PREFIX, Project, with_parse
 from tests.replay.support import Databases, databases_of, digests, take
 from tests.upgrade.conftest import Installed
 
@@ -154,7 +153,7 @@ Ours = Callable[..., tuple[int, Any, str]]
 
 @pytest.fixture
 def ours(
-    left: Left, project: DbtProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    left: Left, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Ours:
     """A command of the code at hand: its exit code, what it says as JSON, and its errors."""
     environment = {
@@ -174,7 +173,7 @@ def ours(
 
 
 def test_its_warehouse_is_moved_and_goes_on(
-    left: Left, ours: Ours, project: DbtProject, databases: Databases, tmp_path: Path
+    left: Left, ours: Ours, project: Project, databases: Databases, tmp_path: Path
 ) -> None:
     """As the README has it: bootstrap, bring the archived months back, rebuild, archive them again."""
     later = tmp_path / "later"
@@ -222,13 +221,13 @@ def digests_of_release(left: Left) -> list[tuple[Any, ...]]:
         return connection.execute("select table_name, scope_key, digest from ops.event_digests order by 1, 2").fetchall()
 
 
-def models_have_changed(warehouse: Warehouse, project: DbtProject) -> bool:
+def models_have_changed(warehouse: Warehouse, project: Project) -> bool:
     with transformer_session(warehouse) as session:
         return stored_fingerprints(session) != fingerprints(project.manifest())
 
 
 def test_its_recordings_are_read_and_replayed(
-    left: Left, ours: Ours, project: DbtProject, databases: Databases, tmp_path: Path
+    left: Left, ours: Ours, project: Project, databases: Databases, tmp_path: Path
 ) -> None:
     here = tmp_path / "recording"
     shutil.copytree(left.recording, here)

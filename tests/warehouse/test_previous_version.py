@@ -12,9 +12,9 @@ from init_db import Migration, bootstrap, migrations
 from pipeline.errors import WarehouseError
 from pipeline.recording.model import Batch
 from pipeline.transform.apply import prepare, rebuild
-from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.database import Server
+from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.support import Databases, databases_of, digests, take
 
@@ -61,7 +61,7 @@ def databases(server: Server, prepared_template: Warehouse, clone_names: Iterato
 
 @pytest.fixture
 def previous(
-    server: Server, template: Warehouse, clone_names: Iterator[str], databases: Databases, project: DbtProject
+    server: Server, template: Warehouse, clone_names: Iterator[str], databases: Databases, project: Project
 ) -> Iterator[tuple[Warehouse, dict[str, str]]]:
     """A warehouse as that version left it, and the digests of its gold."""
     old = server.create_database(next(clone_names))
@@ -129,7 +129,7 @@ KIND = "select relkind::text from pg_class where oid = '{}'::regclass"
 
 
 def test_a_populated_warehouse_is_moved_and_goes_on(
-    previous: tuple[Warehouse, dict[str, str]], project: DbtProject, databases: Databases
+    previous: tuple[Warehouse, dict[str, str]], project: Project, databases: Databases
 ) -> None:
     old, expected = previous
     answers = fetch(old, f"{ANSWERS} order by 1")
