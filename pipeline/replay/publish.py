@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,8 @@ class TableNumbers:
     """What a batch did to one table.
 
     Attributes:
-        rows: of gold: in the table now; of silver: that the batch brought.
-        added, changed, removed: rows; of silver nothing is ever changed.
+        rows: of gold: in the table now; of silver: of its answers, or of the events that they touch.
+        added, changed, removed: rows; of silver nothing of an answer is ever changed.
     """
 
     rows: int
@@ -181,11 +181,11 @@ def refuse(publications: Mapping[str, Publication], broken: Mapping[str, str]) -
         )
 
 
-def _tables(session: Session, stored: Iterable[str]) -> dict[str, TableNumbers]:
+def _tables(session: Session, stored: Mapping[str, str]) -> dict[str, TableNumbers]:
+    # what a run may change of a table of silver are the rows of its answers, or of the events that they touch
     brought = " union all ".join(
-        f"select '{name}', count(t.exchange_id) from ops.pending as pending"
-        f" join {name} as t on t.exchange_id = pending.exchange_id and t.captured_at = pending.captured_at"
-        for name in sorted(stored)
+        f"select '{name}', count(*) from {name} as t where {scope}"
+        for name, scope in sorted(stored.items())
         if name.startswith("silver.")
     )
     rows = dict(_query(session, "select table_name, sum(row_count) from ops.event_digests group by table_name"))
