@@ -14,6 +14,28 @@
     )
 {%- endmacro %}
 
+{#- CTE `event_keys`: the keys of the events of `touched`, each with its time. One look-up per event, as there may be many rows of it. -#}
+{% macro keys_of_touched() -%}
+event_keys as materialized (
+    select touched.event_id, periods.sport_key, periods.valid_from, periods.valid_to
+    from touched
+    cross join lateral (
+        select k.sport_key, k.valid_from, k.valid_to
+        from {{ ref('event_sport_keys') }} as k
+        where k.event_id = touched.event_id
+        offset 0
+    ) as periods
+)
+{%- endmacro %}
+
+{#- Joins `event_keys`, of which one row at most holds at a time: its sport_key is the one that an event belonged to then. -#}
+{% macro with_sport_key(event_id, at) -%}
+left join event_keys
+    on event_keys.event_id = {{ event_id }}
+    and event_keys.valid_from <= {{ at }}
+    and (event_keys.valid_to is null or event_keys.valid_to > {{ at }})
+{%- endmacro %}
+
 {#-
   The answers from the tail's beginning on that cover an event of `touched`: those that show it, and those that do not although they
   asked for the key that it belonged to as they came, and hold it not back. For other keys an answer without it says nothing.

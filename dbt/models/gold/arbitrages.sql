@@ -8,6 +8,8 @@
 -- Stretches in which all outcomes of a line could be bet, at more than one operator, with a profit.
 with {{ touched_from_their_best() }},
 
+{{ keys_of_touched() }},
+
 quoted as materialized (
     select
         touched.tail_from,
@@ -115,7 +117,7 @@ reaching_in as materialized (
 select
     intervals.arbitrage_id,
     intervals.event_id,
-    {{ sport_key_at('intervals.event_id', 'intervals.valid_from') }} as sport_key,
+    event_keys.sport_key,
     intervals.market_key,
     intervals.description,
     intervals.line_point,
@@ -144,4 +146,5 @@ select
     intervals.ages_at_best,
     intervals.outliers_at_best
 from intervals
+{{ with_sport_key('intervals.event_id', 'intervals.valid_from') }}
 left join lateral {{ seen_standing('intervals', 'intervals.valid_to is not null') }} as seen on true

@@ -10,6 +10,8 @@ with touched as materialized (
     select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
 
+{{ keys_of_touched() }},
+
 quoted as materialized (
     select
         touched.tail_from,
@@ -266,22 +268,23 @@ stretches as (
 )
 
 select
-    line_id,
-    event_id,
-    {{ sport_key_at('stretches.event_id', 'stretches.at') }} as sport_key,
-    market_key,
-    description,
-    line_point,
-    outcome_set,
-    outcome_name,
-    outcome_side,
-    at as valid_from,
-    valid_to,
-    best_price_decimal,
-    books,
-    runner_up_price_decimal,
-    book_count,
-    best_hold,
-    age_at_open_seconds
+    stretches.line_id,
+    stretches.event_id,
+    event_keys.sport_key,
+    stretches.market_key,
+    stretches.description,
+    stretches.line_point,
+    stretches.outcome_set,
+    stretches.outcome_name,
+    stretches.outcome_side,
+    stretches.at as valid_from,
+    stretches.valid_to,
+    stretches.best_price_decimal,
+    stretches.books,
+    stretches.runner_up_price_decimal,
+    stretches.book_count,
+    stretches.best_hold,
+    stretches.age_at_open_seconds
 from stretches
-where has_price
+{{ with_sport_key('stretches.event_id', 'stretches.at') }}
+where stretches.has_price

@@ -10,6 +10,8 @@ with touched as materialized (
     select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
 
+{{ keys_of_touched() }},
+
 quoted as materialized (
     select
         touched.tail_from,
@@ -189,7 +191,7 @@ ages as (
 )
 
 select
-    stretches.line_id, stretches.event_id, {{ sport_key_at('stretches.event_id', 'stretches.at') }} as sport_key, stretches.market_key, stretches.description, stretches.line_point,
+    stretches.line_id, stretches.event_id, event_keys.sport_key, stretches.market_key, stretches.description, stretches.line_point,
     stretches.outcome_set, stretches.outcome_name, stretches.outcome_side,
     'power' as method,
     stretches.at as valid_from,
@@ -199,5 +201,6 @@ select
     stretches.sharp_weight_total, stretches.sharp_basis,
     coalesce(ages.oldest_age, stretches.oldest_quote_age_at_open_seconds) as oldest_quote_age_at_open_seconds
 from stretches
+{{ with_sport_key('stretches.event_id', 'stretches.at') }}
 left join ages on ages.line_id = stretches.line_id and ages.at = stretches.at
 where stretches.is_held

@@ -10,6 +10,8 @@ with touched as materialized (
     select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
 
+{{ keys_of_touched() }},
+
 {{ main_lines() }},
 
 -- how far results scatter, where a sport's rules say
@@ -176,19 +178,20 @@ stretches as (
 )
 
 select
-    market_id,
-    event_id,
-    {{ sport_key_at('stretches.event_id', 'stretches.at') }} as sport_key,
-    market_key,
-    description,
-    at as valid_from,
-    valid_to,
-    line_median,
-    line_modal,
-    group_share_at_modal,
-    line_min,
-    line_max,
-    group_count,
-    fair_line
+    stretches.market_id,
+    stretches.event_id,
+    event_keys.sport_key,
+    stretches.market_key,
+    stretches.description,
+    stretches.at as valid_from,
+    stretches.valid_to,
+    stretches.line_median,
+    stretches.line_modal,
+    stretches.group_share_at_modal,
+    stretches.line_min,
+    stretches.line_max,
+    stretches.group_count,
+    stretches.fair_line
 from stretches
-where is_hung
+{{ with_sport_key('stretches.event_id', 'stretches.at') }}
+where stretches.is_hung

@@ -10,6 +10,8 @@ with touched as materialized (
     select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
 
+{{ keys_of_touched() }},
+
 answers as (
 {{ covering_answers(asked=['moment_at', 'captured_at'], shown=[], only_if='c.covers_listing') }}
 ),
@@ -90,7 +92,7 @@ ended as (
 
 select
     ended.event_id,
-    {{ sport_key_at('ended.event_id', 'ended.valid_from') }} as sport_key,
+    event_keys.sport_key,
     ended.valid_from,
     case when ended.valid_to is not null then coalesce(ended.last_seen_in_tail, earlier.last_seen_at) end as last_seen_at,
     ended.valid_to,
@@ -99,6 +101,7 @@ select
             then cast(ended.observations_in_tail + coalesce(earlier.observations, 0) as integer)
     end as observations
 from ended
+{{ with_sport_key('ended.event_id', 'ended.valid_from') }}
 left join touched on touched.event_id = ended.event_id and ended.reaches_in and ended.valid_to is not null
 left join lateral (
     select count(distinct first_at) as observations, max(first_at) as last_seen_at

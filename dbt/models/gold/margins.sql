@@ -10,6 +10,8 @@ with recursive touched as materialized (
     select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
 
+{{ keys_of_touched() }},
+
 reaching as materialized (
     select
         touched.tail_from,
@@ -220,7 +222,7 @@ asked as materialized (
 
 written as (
     select
-        begun.set_id, begun.event_id, {{ sport_key_at('begun.event_id', 'begun.at') }} as sport_key, begun.bookmaker_key, begun.market_key, begun.description, begun.line_point,
+        begun.set_id, begun.event_id, event_keys.sport_key, begun.bookmaker_key, begun.market_key, begun.description, begun.line_point,
         cast(begun.set_no as integer) as set_no,
         begun.outcome_set, begun.outcome_names, begun.outcome_sides, begun.phase_as_known,
         begun.at as valid_from,
@@ -243,6 +245,7 @@ written as (
         {{ fair_basis('begun.family', 'begun.line_point') }} as fair_basis,
         fair.fair_multiplicative, fair.fair_additive, fair.fair_power, fair.fair_shin, fair.power_k, fair.shin_z
     from begun
+    {{ with_sport_key('begun.event_id', 'begun.at') }}
     left join fair on begun.is_fair and fair.implied_probabilities = begun.implied_probabilities
 )
 

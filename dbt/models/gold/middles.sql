@@ -8,6 +8,8 @@
 -- Stretches in which two lines of a market could be bet, at two operators, so that some scores win both for little.
 with {{ touched_from_their_best() }},
 
+{{ keys_of_touched() }},
+
 lined as materialized (
     select touched.tail_from, sets.*
     from touched
@@ -152,7 +154,7 @@ reaching_in as materialized (
 select
     intervals.middle_id,
     intervals.event_id,
-    {{ sport_key_at('intervals.event_id', 'intervals.valid_from') }} as sport_key,
+    event_keys.sport_key,
     intervals.market_key,
     intervals.description,
     intervals.line_point,
@@ -189,6 +191,7 @@ select
     intervals.ages_at_best,
     intervals.outliers_at_best
 from intervals
+{{ with_sport_key('intervals.event_id', 'intervals.valid_from') }}
 -- the scores between which both win: of totals, or of the home side's margin
 cross join lateral (
     select

@@ -12,6 +12,8 @@ with touched as materialized (
     from {{ source('ops', 'touched_events') }}
 ),
 
+{{ keys_of_touched() }},
+
 {{ main_lines() }},
 
 shown as materialized (
@@ -127,7 +129,7 @@ runs as (
 select
     moved.market_id,
     moved.event_id,
-    {{ sport_key_at('moved.event_id', 'moved.at') }} as sport_key,
+    event_keys.sport_key,
     moved.market_key,
     moved.description,
     moved.outcome_set,
@@ -145,6 +147,7 @@ select
     quoting.groups as quoting_groups,
     runs.run_began_at
 from moved
+{{ with_sport_key('moved.event_id', 'moved.at') }}
 join markets on markets.market_key = moved.market_key
 join quoting
     on quoting.event_id = moved.event_id

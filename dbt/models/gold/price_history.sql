@@ -14,6 +14,8 @@ with touched as materialized (
     select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
 
+{{ keys_of_touched() }},
+
 -- the answers from the tail's beginning on that covered an event, whether they show it or not
 answers as materialized (
 {{ covering_answers(asked=['moment_at', 'captured_at', 'markets', 'books', 'held_back'], shown=['books', 'book_markets'], only_if="c.markets <> '{}'") }}
@@ -310,7 +312,7 @@ select
     followed.series_id,
     cast(followed.line_rank as integer) as line_rank,
     followed.event_id,
-    {{ sport_key_at('followed.event_id', 'followed.captured_at') }} as sport_key,
+    event_keys.sport_key,
     followed.bookmaker_key,
     followed.market_key,
     followed.description,
@@ -334,6 +336,7 @@ select
     coalesce(followed.seen_before, followed.seen_in_tail_before, earlier_row.last_seen_at) as prev_seen_at,
     case when followed.valid_to is not null then cast(followed.seen_times as integer) end as observations
 from followed
+{{ with_sport_key('followed.event_id', 'followed.captured_at') }}
 left join lateral (
     select h.last_seen_at
     from {{ this }} as h

@@ -2,6 +2,8 @@
 -- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
 with {{ touched_and_tail(ref('price_history')) }},
 
+{{ keys_of_touched() }},
+
 markets as materialized (
     select shown.market_key, rule.family
     from (select distinct market_key from tail) as shown
@@ -22,6 +24,7 @@ chained as materialized (
         tail.*,
         events.event_id is not null as has_event,
         markets.family,
+        event_keys.sport_key as key_then,
         lag(tail.valid_from) over one_series as began_before,
         lag(tail.valid_to) over one_series as ended_before,
         lead(tail.valid_from) over one_series as begins_after,
@@ -32,6 +35,7 @@ chained as materialized (
     from tail
     join markets on markets.market_key = tail.market_key
     left join events on events.event_id = tail.event_id
+    {{ with_sport_key('tail.event_id', 'tail.valid_from') }}
     window one_series as (partition by tail.series_id, tail.line_rank order by tail.valid_from)
 ),
 
@@ -150,7 +154,7 @@ cross join lateral (
             offset 0
         )
     ),
-    ('its sport is the one that its event belonged to at valid_from', c.sport_key = {{ sport_key_at('c.event_id', 'c.valid_from') }}),
+    ('its sport is the one that its event belonged to at valid_from', c.sport_key is not distinct from c.key_then),
     (
         'price_decimal and implied_probability follow from the native price',
         (c.price_decimal, c.implied_probability) is not distinct from (
