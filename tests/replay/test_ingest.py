@@ -125,7 +125,7 @@ def test_what_an_earlier_run_left_is_loaded_and_nothing_else(tmp_path: Path, dat
         collected = []
         for _ in range(4):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(ingest, "load_batches", lambda *arguments: None)
+                patch.setattr(ingest, "load_batches", lambda *arguments, **named: None)
                 batch = live.run(warehouse).batch
             assert batch is not None
             collected.append(batch)

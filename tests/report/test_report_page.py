@@ -190,6 +190,7 @@ def test_a_replay_says_what_it_proved(facts: Facts) -> None:
     summary = ReplaySummary(
         states={"a": "proven", "b": "covered", "c": "new", "d": "different"},
         quarantined=0,
+        held=0,
         failed_checks=1,
         outcomes_in_bodies=12345,
         outcomes_in_silver=12345,

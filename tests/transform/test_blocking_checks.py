@@ -724,7 +724,7 @@ def test_a_contract_that_did_not_run_withholds_the_batch(game: Any, monkeypatch:
     elif kind == "error":
         monkeypatch.setattr(checks, "batch_query", lambda c, s: "select 'x', 1 / (1 - 1), null")
     else:
-        monkeypatch.setattr("pipeline.transform.apply.scopes", lambda manifest: {})
+        monkeypatch.setattr(type(game.project), "scopes", lambda self: {})
     applied = apply_batches(game.warehouse, game.project, [again(game)], game.clock)
     assert not applied.published
     said = {

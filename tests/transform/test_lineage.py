@@ -40,9 +40,9 @@ KNOWN = {
     ),
     "gold.closings.start_at": "gold.events.start_at",
     "gold.openings.first_seen_at": "gold.price_history.valid_from",
-    "silver.quotes.sid": "bronze.documents.document",
+    "silver.quotes.sid": "bronze.documents.document ops.pending.held",
     "silver.quotes.captured_at": "bronze.exchanges.captured_at",
-    "silver.quotes.quote_at": "bronze.documents.document bronze.exchanges.captured_at",
+    "silver.quotes.quote_at": "bronze.documents.document bronze.exchanges.captured_at ops.pending.held",
 }
 
 

@@ -448,6 +448,7 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         ),
         _one("line_min < line_max and line_median is not null", group_share_at_modal="1"),
     ),
+    "moves_to_another_key": (_one(moved_from="sport_key"),),
     "only_listings_tell_absence": (_one(covers_listing="not covers_listing"),),
     "open_rows_have_no_end": (
         _one("valid_to is null", last_seen_at="valid_from"),
