@@ -272,4 +272,5 @@ def _insert_verdicts(
             ],
         )
     for key, judgement in answers:
-        hold_back(connection, key, judgement, decided_at)
+        if judgement.held:
+            hold_back(connection, key, judgement, decided_at)
