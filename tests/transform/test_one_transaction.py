@@ -283,6 +283,8 @@ def test_the_transformer_is_told_of_the_owners_lock_and_waits_no_longer_than_it_
     ],
 )
 def test_a_lesser_role_can_hold_nothing_that_a_load_waits_for(prepared: Warehouse, role: Role, statement: str) -> None:
+    if "advisory" in statement and bootstrap(prepared).left_open:
+        pytest.skip("the user of this server may not close what is the server's")
     with prepared.connect(role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement.encode())
 
