@@ -36,13 +36,18 @@ def coverage_of(request: ApiRequest) -> Coverage:
     if row.has_books:
         books = split_list(request.param("bookmakers")) or books_of(split_list(request.param("regions")))
     has_window = "commenceTimeFrom" in row.params and not upcoming
+    begin, end = (_bound(request, name) if has_window else None for name in ("commenceTimeFrom", "commenceTimeTo"))
+    if begin is not None and end is not None and end < begin:
+        raise UsageError(
+            "COMMENCE_TIME_INVALID", "commenceTimeTo is before commenceTimeFrom.", "Write the earlier time as commenceTimeFrom."
+        )
     return Coverage(
         sport=None if upcoming else request.sport,
         events=events,
         markets=with_lay(asked_markets(request)),
         books=books,
-        commence_from=_bound(request, "commenceTimeFrom") if has_window else None,
-        commence_to=_bound(request, "commenceTimeTo") if has_window else None,
+        commence_from=begin,
+        commence_to=end,
     )
 
 

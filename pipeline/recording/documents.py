@@ -379,14 +379,16 @@ def _request(asked: _Field) -> ApiRequest:
 
 def _coverage(covered: _Field) -> Coverage:
     sport, events = covered["sport"], covered["events"]
-    begin, end = covered["commence_from"], covered["commence_to"]
+    begin, end = (None if each.value is None else each.moment() for each in (covered["commence_from"], covered["commence_to"]))
+    if begin is not None and end is not None and end < begin:
+        raise covered["commence_to"].broken("is before the window begins")
     return Coverage(
         sport=None if sport.value is None else sport.text(_MAX_KEY),
         events=None if events.value is None else events.keys(),
         markets=covered["markets"].keys(),
         books=covered["books"].keys(),
-        commence_from=None if begin.value is None else begin.moment(),
-        commence_to=None if end.value is None else end.moment(),
+        commence_from=begin,
+        commence_to=end,
     )
 
 

@@ -741,6 +741,12 @@ FIRST = ("exchanges", 0)
         ("exchanges[0].coverage.events[2]", at(*FIRST, "coverage", "events")(["a", "b", "a"])),
         ("exchanges[0].coverage.events[0]", at(*FIRST, "coverage", "events")(["x" * 100_000])),
         ("exchanges[0].coverage.commence_from", at(*FIRST, "coverage", "commence_from")("0001-01-01T00:00:00Z")),
+        (
+            "exchanges[0].coverage.commence_to",
+            lambda index: index["exchanges"][0]["coverage"].update(
+                commence_from="2025-10-09T00:00:00Z", commence_to="2025-10-08T00:00:00Z"
+            ),
+        ),
         ("exchanges[0].request.params.zz", at(*FIRST, "request", "params", "zz")(NUL)),
         ("exchanges[0].request.params.zz", at(*FIRST, "request", "params", "zz")(HALF)),
         ("exchanges[0].request.params.zz", at(*FIRST, "request", "params", "zz")(None)),
