@@ -16,7 +16,7 @@ from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import view_digests
 from tests.conftest import Project
 from tests.replay.model import Gold
-from tests.replay.support import assert_model_agrees, digests, take
+from tests.replay.support import Databases, assert_model_agrees, digests, take
 from tests.replay.transcript import Transcript
 
 NOON = dt.datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -188,3 +188,25 @@ def test_a_price_is_compared_with_the_last_one_whatever_its_format(
     with transcript.instead_of_dbt():
         take(prepared, project, batches)
     assert_model_agrees(prepared, model)
+
+
+def test_of_two_answers_at_one_time_one_may_hold_no_price(
+    databases: Databases, project: Project, transcript: Transcript
+) -> None:
+    """Of equals a hash decides: where it takes the one without a price, the other's set does not speak for it."""
+    shown = event(book("fanduel", h2h(1.9, 1.9)), book("pinnacle", h2h(1.8, 2.0)))
+    for number in range(6):
+        batches = []
+        for kind, odds_format in (("one", "decimal"), ("two", "american")):
+            (exchange,) = poll(0, shown).exchanges
+            params = {**dict(exchange.request.params), "oddsFormat": odds_format}
+            request = ApiRequest.of("odds", sport=SPORT, params=params)
+            body = (exchange.body or b"") + b" " * number * (kind == "two")
+            plan = PlanIdentity({"kind": kind})
+            one = Exchange(0, 1, request, exchange.coverage, exchange.captured_at, 200, body=body)
+            batches.append(Batch(plan.batch_id(NOON), NOON, plan, "import", (one,)))
+        with transcript.instead_of_dbt():
+            for order in (batches, batches[::-1]):
+                with databases() as warehouse:
+                    take(warehouse, project, order)  # nothing is withheld
+                    digests(warehouse)

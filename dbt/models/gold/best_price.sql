@@ -59,6 +59,8 @@ profiled as (
     from judged
     {{ with_profile('judged.bookmaker_key', 'judged.at') }}
     where judged.problem is null
+        -- of several answers at one time the stored price may be that of one without a price, and the set another's
+        and judged.price_decimal is not null
         and judged.outcome_set <> 'other'
         and {{ has_own_prices('profile') }}
 ),

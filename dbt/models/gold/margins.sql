@@ -80,8 +80,12 @@ sets as (
         count(*) as outcomes,
         cast(sum(implied_probability) as numeric(18, 10)) as overround,
         (array_agg(outcome_set order by captured_at desc, place, exchange_id))[1] as outcome_set,
-        (array_agg(is_complete order by captured_at desc, place, exchange_id))[1] as is_whole,
-        (array_agg(problem order by captured_at desc, place, exchange_id))[1] as set_problem
+        -- of several answers at one time a stored price may be that of one without a price, and the set another's
+        (array_agg(is_complete order by captured_at desc, place, exchange_id))[1] and count(implied_probability) = count(*) as is_whole,
+        coalesce(
+            (array_agg(problem order by captured_at desc, place, exchange_id))[1],
+            case when count(implied_probability) < count(*) then 'price_out_of_range' end
+        ) as set_problem
     from told
     group by at, event_id, cell_key, bookmaker_key, market_key, description, line_point, duplicate_no
 ),
