@@ -24,8 +24,12 @@ asked as (
         batches.scheduled_at as moment_at,
         exchanges.captured_at,
         exchanges.coverage ->> 'sport' as sport_key,
-        -- where it does not tell which event is held back, an event that it does not show may be that one
-        case when held.hides_any_event then '[]' else exchanges.coverage -> 'events' end as events,
+        -- where it does not tell which event is held back, an event that it does not show may be that one; and what names neither a
+        -- sport nor events covers what it shows
+        case
+            when held.hides_any_event or coalesce(exchanges.coverage ->> 'sport', exchanges.coverage ->> 'events') is null then '[]'
+            else exchanges.coverage -> 'events'
+        end as events,
         array(select item from jsonb_array_elements_text(exchanges.coverage -> 'markets') as item order by item) as markets,
         array(select item from jsonb_array_elements_text(exchanges.coverage -> 'books') as item order by item) as books,
         {{ to_time("exchanges.coverage ->> 'commence_from'") }} as commence_from,
