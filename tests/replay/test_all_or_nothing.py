@@ -19,7 +19,6 @@ import pytest
 from pipeline.bronze import load as bronze_load
 from pipeline.errors import WarehouseError
 from pipeline.recording.model import Batch
-from pipeline.recording.store import RecordingWriter
 from pipeline.replay import load as replay_load
 from pipeline.replay.load import LoadSummary, load_recording
 from pipeline.replay.progress import BatchLine
@@ -29,7 +28,7 @@ from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.model import Gold
-from tests.replay.support import CLOCK, Databases, assert_model_agrees, digests, read_gold, take
+from tests.replay.support import CLOCK, Databases, assert_model_agrees, digests, read_gold, take, written
 from tests.replay.transcript import Transcript
 
 BATCHES = wild.market_of(96)
@@ -89,14 +88,7 @@ def reading(warehouse: Warehouse) -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wild") / "recording"
-    writer = RecordingWriter(folder, durable=False)
-    for batch in BATCHES:
-        sealing = writer.begin(batch.batch_id, batch.scheduled_at, batch.plan, batch.source)
-        for exchange in batch.exchanges:
-            sealing.add(exchange)
-        sealing.seal()
-    return folder
+    return written(tmp_path_factory.mktemp("wild") / "recording", BATCHES)
 
 
 @pytest.fixture(scope="module")

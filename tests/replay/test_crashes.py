@@ -38,8 +38,7 @@ from pipeline.odds_api.sandbox.server import serving
 from pipeline.odds_api.sandbox.service import Sandbox
 from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.adapters import LiveAdapter
-from pipeline.recording.model import Batch
-from pipeline.recording.store import Recording, RecordingWriter
+from pipeline.recording.store import Recording
 from pipeline.replay.archive import archive, restore
 from pipeline.replay.backfill import backfill
 from pipeline.replay.ingest import ingest_once
@@ -53,22 +52,12 @@ from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.embedded import EmbeddedServer
 from tests.conftest import CARELESS, Project
 from tests.replay import test_archive, wild
-from tests.replay.support import CLOCK, Databases, digests, take
+from tests.replay.support import CLOCK, Databases, digests, take, written
 
 KILLS: Final = int(os.environ.get("SPORTS_MARKET_KILLS") or 20)
 BATCHES = wild.market_of(96)[:4]
 AT = dt.datetime(2026, 1, 4, 17, 7, 31, tzinfo=UTC)
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-
-
-def written(folder: Path, batches: list[Batch]) -> Path:
-    writer = RecordingWriter(folder, durable=False)
-    for batch in batches:
-        sealing = writer.begin(batch.batch_id, batch.scheduled_at, batch.plan, batch.source)
-        for exchange in batch.exchanges:
-            sealing.add(exchange)
-        sealing.seal()
-    return folder
 
 
 @pytest.fixture(scope="module")
