@@ -67,15 +67,14 @@ FAILURES = st.builds(
     Failure, st.sampled_from(["CONNECT", "TIMEOUT", "RESET", "TLS", "DECODE", "HTTP_500", "EVENT_NOT_FOUND"]), TEXT
 )
 LISTS = st.lists(KEYS, max_size=2, unique=True).map(tuple)
-COVERAGES = st.builds(
-    Coverage,
-    sport=st.none() | KEYS,
-    events=st.none() | LISTS,
-    markets=LISTS,
-    books=LISTS,
-    commence_from=st.none() | TIMES,
-    commence_to=st.none() | TIMES,
-)
+
+
+@st.composite
+def coverages(draw: st.DrawFn) -> Coverage:
+    begin, end = draw(st.none() | TIMES), draw(st.none() | TIMES)
+    if begin is not None and end is not None:
+        begin, end = sorted((begin, end))
+    return Coverage(draw(st.none() | KEYS), draw(st.none() | LISTS), draw(LISTS), draw(LISTS), begin, end)
 
 
 @st.composite
@@ -103,7 +102,7 @@ def batches(draw: st.DrawFn) -> Batch:
             bodies = st.binary(max_size=60)
             body, failure = (bodies, st.none()) if status == 200 else (st.none() | bodies, FAILURES)
             came = {"headers": draw(HEADERS), "body": draw(body), "failure": draw(failure)}
-        request, coverage, captured_at = draw(st.sampled_from(known)), draw(COVERAGES), draw(TIMES)
+        request, coverage, captured_at = draw(st.sampled_from(known)), draw(coverages()), draw(TIMES)
         exchanges.append(Exchange(place, attempt, request, coverage, captured_at, status, **came))
     plan = PlanIdentity(draw(st.dictionaries(KEYS, st.lists(TEXT, max_size=2) | st.booleans() | st.none(), max_size=3)))
     at = draw(TIMES).replace(microsecond=0)
