@@ -1330,7 +1330,8 @@ def _row(quote: Quote, sport: str, phase: str, at: Time, last_seen: Time | None)
 
 
 def _newest_first(quote: Quote) -> tuple[Any, ...]:
-    return (-quote.answer.captured_at.timestamp(), quote.answer.place, quote.answer.exchange_id)
+    answer = quote.answer
+    return (-answer.captured_at.timestamp(), -answer.moment.timestamp(), answer.place, answer.exchange_id)
 
 
 def _margin_row(

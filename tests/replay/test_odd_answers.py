@@ -48,13 +48,13 @@ def h2h(home: float, away: float) -> Json:
     return market("h2h", ("Hawks", home), ("Bulls", away))
 
 
-def poll(minute: int, *events: Json, at: dt.datetime | None = None) -> Batch:
+def poll(minute: int, *events: Json, at: dt.datetime | None = None, place: int = 0) -> Batch:
     scheduled = NOON + dt.timedelta(minutes=minute)
     request = ApiRequest.of(
         "odds", sport=SPORT, params={"bookmakers": ",".join(BOOKS), "markets": ",".join(MARKETS), "oddsFormat": "decimal"}
     )
     coverage = Coverage(sport=SPORT, markets=MARKETS, books=BOOKS)
-    exchange = Exchange(0, 1, request, coverage, at or scheduled, 200, body=json.dumps(list(events)).encode())
+    exchange = Exchange(place, 1, request, coverage, at or scheduled, 200, body=json.dumps(list(events)).encode())
     plan = PlanIdentity({"kind": "odd"})
     return Batch(plan.batch_id(scheduled), scheduled, plan, "import", (exchange,))
 
@@ -210,3 +210,18 @@ def test_of_two_answers_at_one_time_one_may_hold_no_price(
                 with databases() as warehouse:
                     take(warehouse, project, order)  # nothing is withheld
                     digests(warehouse)
+
+
+def test_of_two_moments_at_one_time_the_later_one_speaks_for_the_set_too(
+    prepared: Warehouse, project: Project, transcript: Transcript
+) -> None:
+    """The price is that of the later moment, so what is said of its set is too, whatever the places in the plans."""
+    at = NOON + dt.timedelta(minutes=5)
+    half, whole = event(book("fanduel", market("h2h", ("Hawks", 1.8)))), event(book("fanduel", h2h(1.9, 1.95)))
+    batches = [poll(0, half, at=at), poll(1, whole, at=at, place=3)]
+    with transcript.instead_of_dbt():
+        take(prepared, project, batches)
+    with prepared.connect(Role.TRANSFORMER) as connection:
+        rows = connection.execute("select outcome_names, is_complete, is_sound from gold.margins").fetchall()
+    assert rows == [(["Bulls", "Hawks"], True, True)]
+    assert_model_agrees(prepared, Gold(batches))

@@ -184,7 +184,7 @@ ages as (
         select q.quote_at
         from {{ ref('quotes') }} as q
         where q.event_id = spoken.event_id and q.series_id = spoken.series_id and q.captured_at <= spoken.at
-        order by q.captured_at desc, q.place, q.exchange_id
+        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
         limit 1
     ) as quote
     group by spoken.line_id, spoken.at

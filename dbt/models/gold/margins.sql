@@ -57,13 +57,14 @@ told as materialized (
         standing_then.*,
         quote.exchange_id,
         quote.captured_at,
+        quote.moment_at,
         quote.place,
         quote.duplicate_no,
         quote.outcome_set,
         quote.is_complete,
         quote.problem
     from standing_then
-    cross join lateral {{ quote_then('standing_then', ['exchange_id', 'captured_at', 'place', 'duplicate_no', 'outcome_set', 'is_complete', 'problem']) }} as quote
+    cross join lateral {{ quote_then('standing_then', ['exchange_id', 'captured_at', 'moment_at', 'place', 'duplicate_no', 'outcome_set', 'is_complete', 'problem']) }} as quote
 ),
 
 -- of several answers that speak for a set's outcomes, the newest speaks for the set
@@ -79,11 +80,11 @@ sets as (
         count(distinct outcome_name) as names,
         count(*) as outcomes,
         cast(sum(implied_probability) as numeric(18, 10)) as overround,
-        (array_agg(outcome_set order by captured_at desc, place, exchange_id))[1] as outcome_set,
+        (array_agg(outcome_set order by captured_at desc, moment_at desc, place, exchange_id))[1] as outcome_set,
         -- of several answers at one time a stored price may be that of one without a price, and the set another's
-        (array_agg(is_complete order by captured_at desc, place, exchange_id))[1] and count(implied_probability) = count(*) as is_whole,
+        (array_agg(is_complete order by captured_at desc, moment_at desc, place, exchange_id))[1] and count(implied_probability) = count(*) as is_whole,
         coalesce(
-            (array_agg(problem order by captured_at desc, place, exchange_id))[1],
+            (array_agg(problem order by captured_at desc, moment_at desc, place, exchange_id))[1],
             case when count(implied_probability) < count(*) then 'price_out_of_range' end
         ) as set_problem
     from told
