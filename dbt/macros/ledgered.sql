@@ -23,8 +23,6 @@
     {%- set others = columns | reject('in', row_key) | list -%}
     {%- set by_month = config.get('by_month', false) -%}
 
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-
     {%- if existing is none or should_full_refresh() -%}
         {%- if existing is none and not should_full_refresh() -%}
             {%- call statement('applied', fetch_result=True) -%}
@@ -52,6 +50,9 @@
         {#- estimates of what a CTE holds are guesses: joined by nested loops a big run would never end. Stored tables are read through laterals. -#}
         {%- call statement('hash_joins') %}set local enable_nestloop = off{% endcall -%}
     {%- endif %}
+
+    {#- they may read the table -#}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
     {% call statement('main', fetch_result=True) -%}
         with fresh as materialized (

@@ -16,7 +16,7 @@ reaching_sets as materialized (
         sets.outcome_set, sets.outcome_names, sets.outcome_sides, sets.fair_multiplicative, sets.fair_power, sets.overround,
         sets.phase_as_known, sets.valid_from, sets.valid_to
     from touched
-    cross join lateral {{ reaching_rows(ref('margins')) }} as sets
+    cross join lateral {{ reaching_rows(ref('margins'), by='market') }} as sets
     where sets.is_sound and sets.outcome_set in ('two_way', 'three_way')
 ),
 

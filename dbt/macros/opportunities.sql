@@ -8,17 +8,20 @@
   CTE `touched`. `scope_from` is the beginning of an event's tail. What an opportunity's best was before the tail is not stored
   where the best lies in the tail: then the event is looked at again from that opportunity's beginning on. In order there is none.
 -#}
-{% macro touched_from_their_best() -%}
+{% macro touched_from_their_best(by) -%}
+{{ touched(by, as_name='touched_now') }},
+
 touched as materialized (
     select
         touched.event_id,
+        touched.is_whole,
         touched.tail_from as scope_from,
         -- least takes no account of a null
         least(touched.tail_from, again.begun_at) as tail_from
-    from {{ source('ops', 'touched_events') }} as touched
+    from touched_now as touched
     left join lateral (
         select min(standing.valid_from) as begun_at
-        from {{ reaching_rows(this) }} as standing
+        from {{ reaching_rows(this, by=by) }} as standing
         where standing.best_at >= touched.tail_from
     ) as again on true
 )

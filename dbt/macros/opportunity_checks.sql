@@ -1,10 +1,10 @@
 {#- What the blocking tests of arbitrages and middles share. `tail` holds the rows to look at (touched_and_tail). -#}
 
 {#-
-  CTE `cheapest`: of each line of a touched event, per leg the lowest probability at which it can be backed now, and at which
+  CTE `cheapest`: of each line that is looked at, per leg the lowest probability at which it can be backed now, and at which
   operators. `leg` tells outcomes apart: name, or side, which is another one where answers disagree on who plays.
 -#}
-{% macro cheapest_now(leg) -%}
+{% macro cheapest_now(leg, by) -%}
 standing as materialized (
     select distinct on (sets.event_id, sets.market_key, sets.description, sets.line_point, sets.outcome_set, sets.outcome_names, sets.bookmaker_key)
         sets.*,
@@ -12,7 +12,9 @@ standing as materialized (
         case when profile.price_kind = 'back_net' then profile.commission else 0 end as commission
     from touched
     cross join lateral (
-        select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to is null
+        select m.*
+        from {{ ref('margins') }} as m
+        where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', by) }}
     ) as sets
     {{ with_profile('sets.bookmaker_key', 'sets.valid_from') }}
     where sets.is_sound

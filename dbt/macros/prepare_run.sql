@@ -6,6 +6,8 @@
   touched_events  the events that a pending answer shows, and those that it covers without showing them although something
                   of theirs was open at its time; each with the time from which its rows are computed anew (tail_from).
                   Gold before that time depends on earlier answers only, so it stays. Before seen_from no answer shows it.
+                  Of one that is_whole all series and lines are looked at (lines.sql); touched_series and touched_lines are
+                  found with price_history.
   In a full refresh, or where there is no gold yet, all admitted answers are pending and all events touched from the beginning.
 -#}
 {% macro prepare_run() %}
@@ -15,6 +17,8 @@
 delete from ops.pending;
 delete from ops.touched_events;
 delete from ops.row_changes;
+delete from ops.touched_series;
+delete from ops.touched_lines;
 
 {% if anew -%}
 update ops.ledger set applied = false where applied;
@@ -187,9 +191,18 @@ $$;
 
 update ops.touched_events as touched
 set seen_from = least(
-    touched.tail_from,
-    (select events.first_seen_at from gold.events as events where events.event_id = touched.event_id)
-);
+        touched.tail_from,
+        (select events.first_seen_at from gold.events as events where events.event_id = touched.event_id)
+    ),
+    is_whole = not exists (select 1 from gold.price_history as stored where stored.event_id = touched.event_id)
+        or exists (
+            select 1 from gold.price_history as ended where ended.event_id = touched.event_id and ended.valid_to >= touched.tail_from
+        )
+        or exists (
+            select 1
+            from gold.price_history as begun
+            where begun.event_id = touched.event_id and begun.valid_to is null and begun.valid_from >= touched.tail_from
+        );
 
 {{ refuse_archived(
     'array(select events.first_seen_at from ops.touched_events as touched'

@@ -15,17 +15,17 @@
 t.event_id = any (array(select touched.event_id from ops.touched_events as touched))
 {%- endmacro %}
 
-{#- Gold, intervals: rows of the touched events that reach into the tail or lie in it. -#}
-{% macro rows_of_tails(relation) -%}
+{#- Gold, intervals: rows of the touched events that reach into the tail or lie in it; `by` as of reaching_rows. -#}
+{% macro rows_of_tails(relation, by=none) -%}
 t.ctid = any (array(
     select reaching.row_place
     from ops.touched_events as touched
-    cross join lateral {{ reaching_rows(relation, 'r.ctid as row_place') }} as reaching
+    cross join lateral {{ reaching_rows(relation, 'r.ctid as row_place', by=by) }} as reaching
 ))
 {%- endmacro %}
 
-{#- Gold, moments: rows of the touched events from the tail's beginning on, by the column `at`. -#}
-{% macro rows_since_tails(relation, at='captured_at') -%}
+{#- Gold, moments: rows of the touched events from the tail's beginning on, by the column `at`; `by` as of reaching_rows. -#}
+{% macro rows_since_tails(relation, at='captured_at', by=none) -%}
 t.ctid = any (array(
     select later.row_place
     from ops.touched_events as touched
@@ -33,6 +33,7 @@ t.ctid = any (array(
         select r.ctid as row_place
         from {{ relation }} as r
         where r.event_id = touched.event_id and r.{{ at }} >= touched.tail_from
+        {%- if by %} and {{ is_looked_at('r', by) }}{% endif %}
         offset 0
     ) as later
 ))

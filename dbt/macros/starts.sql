@@ -10,3 +10,15 @@ case
     else {{ given }} between {{ known }} - interval '15 minutes' and {{ known }} + interval '4 hours'
 end
 {%- endmacro %}
+
+
+{#- The start that was known of an event at a time, for `cross join lateral`. -#}
+{% macro start_then(event_id, at) -%}
+(
+        select c.start_as_known
+        from {{ ref('event_start_changes') }} as c
+        where c.event_id = {{ event_id }} and c.captured_at <= {{ at }}
+        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc
+        limit 1
+    )
+{%- endmacro %}

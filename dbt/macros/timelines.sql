@@ -3,25 +3,27 @@
   `touched` names the events of the run, each with the beginning of its tail (ops.touched_events).
 -#}
 
-{#- The rows of a touched event that are open or reach into its tail, for `cross join lateral`: two ranges of one index. -#}
-{% macro reaching_rows(relation, columns='r.*') -%}
+{#-
+  The rows of a touched event that are open or reach into its tail, for `cross join lateral`: two ranges of one index. `by`: of
+  events that are not looked at whole those of touched series, lines or markets alone (lines.sql).
+-#}
+{% macro reaching_rows(relation, columns='r.*', by=none) -%}
+{%- set only = ' and ' ~ is_looked_at('r', by) if by else '' -%}
 (
-        select {{ columns }} from {{ relation }} as r where r.event_id = touched.event_id and r.valid_to is null
+        select {{ columns }} from {{ relation }} as r where r.event_id = touched.event_id and r.valid_to is null{{ only }}
         union all
-        select {{ columns }} from {{ relation }} as r where r.event_id = touched.event_id and r.valid_to >= touched.tail_from
+        select {{ columns }} from {{ relation }} as r where r.event_id = touched.event_id and r.valid_to >= touched.tail_from{{ only }}
     )
 {%- endmacro %}
 
 {#- CTEs `touched` and `tail`: the rows that a blocking test of a table of stretches looks at. -#}
-{% macro touched_and_tail(relation) -%}
-touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
+{% macro touched_and_tail(relation, by) -%}
+{{ touched(by) }},
 
 tail as materialized (
     select reaching.*, touched.tail_from
     from touched
-    cross join lateral {{ reaching_rows(relation) }} as reaching
+    cross join lateral {{ reaching_rows(relation, by=by) }} as reaching
 )
 {%- endmacro %}
 

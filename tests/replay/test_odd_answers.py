@@ -16,7 +16,7 @@ from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import view_digests
 from tests.conftest import Project
 from tests.replay.model import Gold
-from tests.replay.support import Databases, assert_model_agrees, digests, take
+from tests.replay.support import Databases, assert_model_agrees, digests, read_gold, take
 from tests.replay.transcript import Transcript
 
 NOON = dt.datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -48,12 +48,12 @@ def h2h(home: float, away: float) -> Json:
     return market("h2h", ("Hawks", home), ("Bulls", away))
 
 
-def poll(minute: int, *events: Json, at: dt.datetime | None = None, place: int = 0) -> Batch:
+def poll(minute: int, *events: Json, at: dt.datetime | None = None, place: int = 0, books: tuple[str, ...] = BOOKS) -> Batch:
     scheduled = NOON + dt.timedelta(minutes=minute)
     request = ApiRequest.of(
-        "odds", sport=SPORT, params={"bookmakers": ",".join(BOOKS), "markets": ",".join(MARKETS), "oddsFormat": "decimal"}
+        "odds", sport=SPORT, params={"bookmakers": ",".join(books), "markets": ",".join(MARKETS), "oddsFormat": "decimal"}
     )
-    coverage = Coverage(sport=SPORT, markets=MARKETS, books=BOOKS)
+    coverage = Coverage(sport=SPORT, markets=MARKETS, books=books)
     exchange = Exchange(place, 1, request, coverage, at or scheduled, 200, body=json.dumps(list(events)).encode())
     plan = PlanIdentity({"kind": "odd"})
     return Batch(plan.batch_id(scheduled), scheduled, plan, "import", (exchange,))
@@ -225,3 +225,28 @@ def test_of_two_moments_at_one_time_the_later_one_speaks_for_the_set_too(
         rows = connection.execute("select outcome_names, is_complete, is_sound from gold.margins").fetchall()
     assert rows == [(["Bulls", "Hawks"], True, True)]
     assert_model_agrees(prepared, Gold(batches))
+
+
+def test_a_late_answer_that_repeats_a_price_moves_the_ages_of_later_rows(
+    databases: Databases, project: Project, transcript: Transcript
+) -> None:
+    """No row of price_history changes by it, and yet a quote that stood at a later change was read later."""
+
+    def asked(minute: int, key: str, market: Json, read: str) -> Batch:
+        return poll(minute, event(book(key, market, last_update=f"2026-01-10T{read}Z")), books=(key,))
+
+    first = poll(0, event(book("fanduel", h2h(2.1, 1.9)), book("pinnacle", h2h(2.0, 1.9))))
+    repeats, changes = asked(1, "fanduel", h2h(2.1, 1.9), "12:00:40"), asked(2, "pinnacle", h2h(2.0, 1.8), "12:01:50")
+    with transcript.instead_of_dbt():
+        with databases() as warehouse:
+            take(warehouse, project, [first, changes])
+            before = read_gold(warehouse)
+            take(warehouse, project, [repeats])
+            late, after = digests(warehouse), read_gold(warehouse)
+            assert_model_agrees(warehouse, Gold([first, repeats, changes]))
+        with databases() as warehouse:
+            take(warehouse, project, [first, repeats, changes])
+            assert digests(warehouse) == late
+    assert before["gold.price_history"] == after["gold.price_history"]
+    ages = [[row["oldest_quote_age_at_open_seconds"] for row in gold["gold.consensus"].values()] for gold in (before, after)]
+    assert ages[0] != ages[1]

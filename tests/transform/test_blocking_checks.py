@@ -55,7 +55,11 @@ BEST: Final = (
 
 SET: Final = "set_id = (select min(set_id::text)::uuid from gold.margins where market_key = 'h2h' and valid_to is null)"
 
-AGREED: Final = "line_id = (select min(line_id::text)::uuid from gold.consensus where valid_to is null) and valid_to is null"
+# a line on which the last batch changed a price
+TOUCHED_LINE: Final = (
+    "exists (select 1 from ops.touched_lines as l where l.event_id = c.event_id and starts_with(l.line_key, c.market_key))"
+)
+AGREED: Final = f"line_id = (select min(line_id::text)::uuid from gold.consensus as c where valid_to is null and {TOUCHED_LINE}) and valid_to is null"
 
 
 def copy(table: str, where: str, **changes: str) -> str:
@@ -302,11 +306,15 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
     # consensus_line
     (
         "consensus_line: market_id is the hash of event, market and description",
-        "update gold.consensus_line set description = 'x' where valid_to is null",
+        "update gold.consensus_line set market_id = md5(market_id::text)::uuid where valid_to is null",
     ),
     (
         "consensus_line: rows of a market do not overlap, and at most one is open",
-        copy("gold.consensus_line", "valid_to is null", valid_from="timestamptz '2025-10-09 12:25Z'"),
+        copy(
+            "gold.consensus_line",
+            f"market_id in (select c.market_id from gold.consensus_line as c where {TOUCHED_LINE}) and valid_to is null",
+            valid_from="timestamptz '2025-10-09 12:25Z'",
+        ),
     ),
     ("consensus_line: its event is in events", "delete from gold.events"),
     (
@@ -645,7 +653,8 @@ def test_every_rule_of_the_checks_is_broken_here(loaded: Loaded) -> None:
             block = part[part.rindex("\nselect") :]
             heading = re.search(r"select\s+(?:'(\w+: [^']*)')?( \|\| )?(rules\.rule)?", block)
             assert heading and (heading.group(1) or heading.group(3)), block
-            found = re.findall(r"\n    \(\s*'((?:[^']|'')+)',", block) if heading.group(3) else [""]
+            named = re.findall(r"\n    \(\s*'((?:[^']|'')+)',|is not true then '((?:[^']|'')+)' end", block)
+            found = ["".join(names) for names in named] if heading.group(3) else [""]
             rules |= {(heading.group(1) or "") + rule.replace("''", "'") for rule in found}
     assert rules == {rule for rule, _ in BROKEN}
 
@@ -660,8 +669,8 @@ def game(market: Any) -> Any:
 
 
 def again(game: Any, minute: float = 10) -> str:
-    """Load the game's odds once more; its rows are touched."""
-    home = game.book("fanduel", {"h2h": [("Home", 1.8), ("Away", 2.0)]}, 0)
+    """Load the game's odds once more, with another price, so that its rows are looked at."""
+    home = game.book("fanduel", {"h2h": [("Home", 1.9), ("Away", 2.0)]}, 0)
     loaded: str = game.load(minute, game.odds(game.game("e", 600, [home])))
     return loaded
 

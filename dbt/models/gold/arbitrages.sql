@@ -1,12 +1,12 @@
 {{ config(
     row_key=['arbitrage_id', 'valid_from'],
-    scope=rows_of_tails('gold.arbitrages'),
+    scope=rows_of_tails('gold.arbitrages', by='line'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- Stretches in which all outcomes of a line could be bet, at more than one operator, with a profit.
-with {{ touched_from_their_best() }},
+with {{ touched_from_their_best(by='line') }},
 
 {{ keys_of_touched() }},
 
@@ -18,7 +18,7 @@ quoted as materialized (
         sets.overround, sets.phase_as_known, sets.valid_from, sets.valid_to,
         {{ line_key('sets', after='sets.outcome_set, cast(sets.outcome_names as text)') }} as times_key
     from touched
-    cross join lateral {{ reaching_rows(ref('margins')) }} as sets
+    cross join lateral {{ reaching_rows(ref('margins'), by='line') }} as sets
     -- of a field nobody shows all outcomes
     where sets.is_sound and sets.outcome_set <> 'field'
 ),
@@ -101,7 +101,7 @@ reaching_in as materialized (
         standing.*,
         {{ line_key('standing', after='standing.outcome_set, cast(standing.outcome_names as text)') }} as times_key
     from touched
-    cross join lateral {{ reaching_rows(this) }} as standing
+    cross join lateral {{ reaching_rows(this, by='line') }} as standing
     where standing.valid_from < touched.tail_from
 ),
 

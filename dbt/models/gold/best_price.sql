@@ -1,14 +1,12 @@
 {{ config(
     row_key=['line_id', 'valid_from'],
-    scope=rows_of_tails('gold.best_price'),
+    scope=rows_of_tails('gold.best_price', by='line'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- The best usable price of each outcome on each line, over time.
-with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
+with {{ touched('line') }},
 
 {{ keys_of_touched() }},
 
@@ -21,7 +19,7 @@ quoted as materialized (
         history.outcome_name, history.outcome_side, history.price_decimal,
         history.phase_as_known, history.valid_from, history.valid_to
     from touched
-    cross join lateral {{ reaching_rows(ref('price_history')) }} as history
+    cross join lateral {{ reaching_rows(ref('price_history'), by='line') }} as history
     where history.price_side = 'back'
 ),
 
@@ -213,7 +211,7 @@ keyed as materialized (
 reaching_in as materialized (
     select standing.*
     from touched
-    cross join lateral {{ reaching_rows(this) }} as standing
+    cross join lateral {{ reaching_rows(this, by='line') }} as standing
     where standing.valid_from < touched.tail_from
 ),
 

@@ -1,14 +1,12 @@
 {{ config(
     row_key=['line_id', 'method', 'valid_from'],
-    scope=rows_of_tails('gold.consensus'),
+    scope=rows_of_tails('gold.consensus', by='line'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- What the market holds each outcome for, over time: one voice per operator group.
-with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
+with {{ touched('line') }},
 
 {{ keys_of_touched() }},
 
@@ -20,7 +18,7 @@ quoted as materialized (
         sets.phase_as_known, sets.valid_from, sets.valid_to,
         {{ line_key('sets', after='sets.outcome_set') }} as line_key
     from touched
-    cross join lateral {{ reaching_rows(ref('margins')) }} as sets
+    cross join lateral {{ reaching_rows(ref('margins'), by='line') }} as sets
     where sets.is_sound
 ),
 
@@ -102,7 +100,7 @@ reaching_in as materialized (
         standing.*,
         {{ line_key('standing', after='standing.outcome_set') }} as line_key
     from touched
-    cross join lateral {{ reaching_rows(this) }} as standing
+    cross join lateral {{ reaching_rows(this, by='line') }} as standing
     where standing.valid_from < touched.tail_from
 ),
 

@@ -1,14 +1,12 @@
 {{ config(
     row_key=['market_id', 'valid_from'],
-    scope=rows_of_tails('gold.consensus_line'),
+    scope=rows_of_tails('gold.consensus_line', by='market'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- Where the market hangs its spread or total, over time: one voice per operator group, with its book's main line.
-with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
+with {{ touched('market') }},
 
 {{ keys_of_touched() }},
 
@@ -126,7 +124,7 @@ reaching_in as materialized (
         standing.*,
         {{ line_key('standing', after="'two_way'", point="''") }} as market_line
     from touched
-    cross join lateral {{ reaching_rows(this) }} as standing
+    cross join lateral {{ reaching_rows(this, by='market') }} as standing
     where standing.valid_from < touched.tail_from
 ),
 

@@ -1,14 +1,12 @@
 {{ config(
     row_key=['set_id', 'valid_from'],
-    scope=rows_of_tails('gold.margins'),
+    scope=rows_of_tails('gold.margins', by='line'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- What each book's set of prices adds up to, and the probabilities without its margin, over time.
-with recursive touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
+with recursive {{ touched('line') }},
 
 {{ keys_of_touched() }},
 
@@ -19,7 +17,7 @@ reaching as materialized (
         history.description, history.line_point, history.outcome_name, history.outcome_side, history.implied_probability,
         history.phase_as_known, history.valid_from, history.valid_to
     from touched
-    cross join lateral {{ reaching_rows(ref('price_history')) }} as history
+    cross join lateral {{ reaching_rows(ref('price_history'), by='line') }} as history
     where history.price_side = 'back'
 ),
 
@@ -150,7 +148,7 @@ keyed as materialized (
 reaching_in as materialized (
     select standing.*
     from touched
-    cross join lateral {{ reaching_rows(this) }} as standing
+    cross join lateral {{ reaching_rows(this, by='line') }} as standing
     where standing.valid_from < touched.tail_from
 ),
 

@@ -1,12 +1,12 @@
 {{ config(
     row_key=['middle_id', 'valid_from'],
-    scope=rows_of_tails('gold.middles'),
+    scope=rows_of_tails('gold.middles', by='market'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- Stretches in which two lines of a market could be bet, at two operators, so that some scores win both for little.
-with {{ touched_from_their_best() }},
+with {{ touched_from_their_best(by='market') }},
 
 {{ keys_of_touched() }},
 
@@ -18,7 +18,7 @@ lined as materialized (
             s.event_id, s.bookmaker_key, s.market_key, s.description, s.line_point, s.set_no, s.outcome_set,
             s.outcome_names, s.outcome_sides, s.implied_probabilities, s.fair_multiplicative, s.overround, s.phase_as_known,
             s.valid_from, s.valid_to
-        from {{ reaching_rows(ref('margins')) }} as s
+        from {{ reaching_rows(ref('margins'), by='market') }} as s
         where s.is_sound and s.line_point is not null and s.outcome_set = 'two_way'
     ) as sets
 ),
@@ -138,7 +138,7 @@ reaching_in as materialized (
         standing.*,
         concat_ws('|', standing.market_key, standing.outcome_sides[1], '=' || standing.description) as times_key
     from touched
-    cross join lateral {{ reaching_rows(this) }} as standing
+    cross join lateral {{ reaching_rows(this, by='market') }} as standing
     where standing.valid_from < touched.tail_from
 ),
 

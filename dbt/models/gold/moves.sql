@@ -1,15 +1,17 @@
 {{ config(
     row_key=['market_id', 'outcome_set', 'bookmaker_key', 'changed_at'],
-    scope=rows_since_tails('gold.moves', at='changed_at'),
+    scope=rows_since_tails('gold.moves', at='changed_at', by='market'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'changed_at']}],
 ) }}
 -- Every move of a book's main line before the start: what steam and lead_lag are made of.
-with touched as materialized (
+with {{ touched('market', as_name='touched_now') }},
+
+touched as materialized (
     -- a line that was away for no longer than the window is compared with what it was before
-    select event_id, tail_from as since_at, tail_from - {{ parameter_interval('steam_window_seconds') }} as tail_from
-    from {{ source('ops', 'touched_events') }}
+    select event_id, is_whole, tail_from as since_at, tail_from - {{ parameter_interval('steam_window_seconds') }} as tail_from
+    from touched_now
 ),
 
 {{ keys_of_touched() }},

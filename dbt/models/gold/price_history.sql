@@ -1,18 +1,18 @@
 {{ config(
     row_key=['series_id', 'line_rank', 'valid_from'],
-    scope=rows_of_tails('gold.price_history'),
+    scope=rows_of_tails('gold.price_history', by='series'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[
         {'columns': ['event_id', 'valid_to']},
         {'columns': ['sport_key', 'valid_to']},
     ],
+    pre_hook="{{ find_touched_series() }}",
+    post_hook="{{ find_touched_lines() }}",
     when_made=["create index price_history_open on gold.price_history (sport_key, market_key, event_id) where valid_to is null"],
 ) }}
 -- Each quoted line over time: one row per series and stretch of unchanged price and point.
-with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
+with {{ touched('series') }},
 
 {{ keys_of_touched() }},
 
@@ -22,7 +22,7 @@ answers as materialized (
 ),
 
 sightings as (
-    select touched.event_id, touched.tail_from, shown.exchange_id, shown.captured_at, shown.place, shown.body_sha256
+    select touched.event_id, touched.tail_from, touched.is_whole, shown.exchange_id, shown.captured_at, shown.place, shown.body_sha256
     from touched
     cross join lateral (
         select s.exchange_id, s.captured_at, s.place, s.body_sha256
@@ -37,13 +37,7 @@ phased as materialized (
         sightings.*,
         case when start.start_as_known > sightings.captured_at then 'pre' else 'in_play' end as phase_as_known
     from sightings
-    cross join lateral (
-        select c.start_as_known
-        from {{ ref('event_start_changes') }} as c
-        where c.event_id = sightings.event_id and c.captured_at <= sightings.captured_at
-        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc
-        limit 1
-    ) as start
+    cross join lateral {{ start_then('sightings.event_id', 'sightings.captured_at') }} as start
 ),
 
 -- one price per series and moment: the latest; then the smallest place in the plan; then the smallest hash
@@ -59,6 +53,7 @@ observed as materialized (
             q.price_decimal, q.implied_probability
         from {{ ref('quotes') }} as q
         where q.exchange_id = phased.exchange_id and q.event_id = phased.event_id and q.captured_at = phased.captured_at
+            and {{ is_looked_at('q', 'series', 'phased') }}
         offset 0
     ) as quoted
     order by
@@ -70,11 +65,7 @@ observed as materialized (
 reaching_in as materialized (
     select standing.*, touched.tail_from
     from touched
-    cross join lateral (
-        select h.* from {{ this }} as h where h.event_id = touched.event_id and h.valid_to is null
-        union all
-        select h.* from {{ this }} as h where h.event_id = touched.event_id and h.valid_to >= touched.tail_from
-    ) as standing
+    cross join lateral {{ reaching_rows(this, by='series') }} as standing
     where standing.valid_from < touched.tail_from
 ),
 

@@ -1,5 +1,5 @@
 -- gold.arbitrages, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with {{ touched_and_tail(ref('arbitrages')) }},
+with {{ touched_and_tail(ref('arbitrages'), by='line') }},
 
 chained as materialized (
     select
@@ -10,7 +10,7 @@ chained as materialized (
     window one_line as (partition by tail.arbitrage_id order by tail.valid_from)
 ),
 
-{{ cheapest_now('name') }},
+{{ cheapest_now('name', by='line') }},
 
 -- the lines whose cheapest legs sum to less than 1, so that an arbitrage stands unless one operator has them all
 profitable as (

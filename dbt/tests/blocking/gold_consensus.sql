@@ -1,5 +1,5 @@
 -- gold.consensus, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with {{ touched_and_tail(ref('consensus')) }},
+with {{ touched_and_tail(ref('consensus'), by='line') }},
 
 chained as materialized (
     select
@@ -31,7 +31,9 @@ standing as materialized (
         coalesce(cast(sets.line_point as text), '') as line_key
     from touched
     cross join lateral (
-        select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to is null
+        select m.*
+        from {{ ref('margins') }} as m
+        where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', 'line') }}
     ) as sets
     cross join lateral unnest(sets.outcome_names, sets.fair_power) as outcome (outcome_name, probability)
     where sets.is_sound

@@ -1,5 +1,5 @@
 -- gold.consensus_line, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with {{ touched_and_tail(ref('consensus_line')) }},
+with {{ touched_and_tail(ref('consensus_line'), by='market') }},
 
 chained as materialized (
     select
@@ -16,7 +16,9 @@ standing as materialized (
         sets.valid_from
     from touched
     cross join lateral (
-        select m.* from {{ ref('margins') }} as m where m.event_id = touched.event_id and m.valid_to is null
+        select m.*
+        from {{ ref('margins') }} as m
+        where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', 'market') }}
     ) as sets
     where sets.is_sound and sets.outcome_set = 'two_way'
 ),

@@ -1,5 +1,5 @@
 -- gold.margins, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with {{ touched_and_tail(ref('margins')) }},
+with {{ touched_and_tail(ref('margins'), by='line') }},
 
 chained as materialized (
     select
@@ -18,7 +18,9 @@ standing as materialized (
         open_row.outcome_name, open_row.implied_probability
     from touched
     cross join lateral (
-        select h.* from {{ ref('price_history') }} as h where h.event_id = touched.event_id and h.valid_to is null
+        select h.*
+        from {{ ref('price_history') }} as h
+        where h.event_id = touched.event_id and h.valid_to is null and {{ is_looked_at('h', 'line') }}
     ) as open_row
     where open_row.price_side = 'back'
 ),

@@ -1,5 +1,5 @@
 -- gold.middles, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with {{ touched_and_tail(ref('middles')) }},
+with {{ touched_and_tail(ref('middles'), by='market') }},
 
 chained as materialized (
     select
@@ -10,7 +10,7 @@ chained as materialized (
     window one_pair as (partition by tail.middle_id order by tail.valid_from)
 ),
 
-{{ cheapest_now('side') }},
+{{ cheapest_now('side', by='market') }},
 
 -- the pairs of lines that are cheap now, so that a middle stands unless one operator has both
 cheap as (

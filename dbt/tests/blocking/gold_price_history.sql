@@ -1,6 +1,6 @@
 -- gold.price_history, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
 -- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
-with {{ touched_and_tail(ref('price_history')) }},
+with {{ touched_and_tail(ref('price_history'), by='series') }},
 
 {{ keys_of_touched() }},
 

@@ -1,0 +1,150 @@
+{#-
+  What of a touched event a run looks at. Most of what an answer says repeats the answer before it: those series are quiet, and
+  left alone. Of the others the rows of price_history that change tell the lines that the tables made of it look at.
+  Where something of an event began or ended in its tail before this run (a late answer, one that is taken away), it is looked
+  at whole: beside rows, tables look up what the last answer said at a time, which may be another now at times that are old.
+-#}
+
+{#- CTE `touched`: the events that are looked at, each with the beginning of its tail; by series or by lines those that have any. -#}
+{% macro touched(by, as_name='touched') -%}
+{{ as_name }} as materialized (
+    select event_id, tail_from, is_whole
+    from {{ source('ops', 'touched_events') }}
+    where is_whole or event_id in (select those.event_id from ops.touched_{{ 'series' if by == 'series' else 'lines' }} as those)
+)
+{%- endmacro %}
+
+{#- Whether a row of a touched event is looked at. `by`: series, line, or market (all lines of a market with a touched one); `event` has its is_whole. -#}
+{% macro is_looked_at(row, by, event='touched') -%}
+(
+            {{ event }}.is_whole
+            or {% if by == 'series' -%}
+            ({{ row }}.series_id, {{ row }}.line_rank) in (select those.series_id, those.line_rank from ops.touched_series as those)
+            {%- elif by == 'line' -%}
+            ({{ row }}.event_id, {{ line_key(row) }}) in (select those.event_id, those.line_key from ops.touched_lines as those)
+            {%- else -%}
+            ({{ row }}.event_id, {{ line_key(row, point="''") }}) in (select those.event_id, those.market_line from ops.touched_lines as those)
+            {%- endif %}
+        )
+{%- endmacro %}
+
+{#- Fills ops.touched_series, before price_history is written. -#}
+{% macro find_touched_series() -%}
+insert into ops.touched_series (event_id, series_id, line_rank)
+with touched as materialized (
+    select event_id, tail_from from ops.touched_events where not is_whole
+),
+
+sightings as materialized (
+    select touched.event_id, shown.exchange_id, shown.captured_at
+    from touched
+    cross join lateral (
+        select s.exchange_id, s.captured_at
+        from {{ ref('event_sightings') }} as s
+        where s.event_id = touched.event_id and s.captured_at >= touched.tail_from and s.shows_odds
+        offset 0
+    ) as shown
+),
+
+-- events that one answer shows in the tail, and one alone at the last time before it
+followed as materialized (
+    select alone.event_id, alone.exchange_id, alone.captured_at, before_it.exchange_id as previous_id, before_it.captured_at as previous_at
+    from (
+        select event_id, (array_agg(exchange_id order by exchange_id))[1] as exchange_id, min(captured_at) as captured_at
+        from sightings
+        group by event_id
+        having count(*) = 1
+    ) as alone
+    cross join lateral (
+        select (array_agg(s.exchange_id order by s.exchange_id))[1] as exchange_id, s.captured_at
+        from {{ ref('event_sightings') }} as s
+        where s.event_id = alone.event_id
+            and s.shows_odds
+            and s.captured_at = (
+                select max(earlier.captured_at)
+                from {{ ref('event_sightings') }} as earlier
+                where earlier.event_id = alone.event_id and earlier.shows_odds and earlier.captured_at < alone.captured_at
+            )
+        group by s.captured_at
+        having count(*) = 1
+    ) as before_it
+),
+
+phased as materialized (
+    select
+        followed.*,
+        case when start.start_as_known > followed.captured_at then 'pre' else 'in_play' end as phase_as_known
+    from followed
+    cross join lateral {{ start_then('followed.event_id', 'followed.captured_at') }} as start
+),
+
+told as materialized (
+    select sightings.event_id, sightings.exchange_id, q.series_id, q.line_rank, q.price_native, q.odds_format, q.point
+    from sightings
+    cross join lateral (
+        select t.series_id, t.line_rank, t.price_native, t.odds_format, t.point
+        from {{ ref('quotes') }} as t
+        where t.exchange_id = sightings.exchange_id and t.event_id = sightings.event_id and t.captured_at = sightings.captured_at
+        offset 0
+    ) as q
+),
+
+told_before as materialized (
+    select phased.event_id, phased.phase_as_known, q.series_id, q.line_rank, q.price_native, q.odds_format, q.point
+    from phased
+    cross join lateral (
+        select t.series_id, t.line_rank, t.price_native, t.odds_format, t.point
+        from {{ ref('quotes') }} as t
+        where t.exchange_id = phased.previous_id and t.event_id = phased.event_id and t.captured_at = phased.previous_at
+        offset 0
+    ) as q
+),
+
+standing as materialized (
+    select reaching.event_id, reaching.series_id, reaching.line_rank, reaching.phase_as_known
+    from touched
+    cross join lateral {{ reaching_rows(this, 'r.event_id, r.series_id, r.line_rank, r.phase_as_known') }} as reaching
+),
+
+-- what is said once more, in the phase that its row is of, changes nothing
+quiet as (
+    select told.event_id, told.series_id, told.line_rank
+    from told
+    join told_before
+        on told_before.event_id = told.event_id
+        and told_before.series_id = told.series_id
+        and told_before.line_rank = told.line_rank
+        and told_before.odds_format = told.odds_format
+        and told_before.price_native = told.price_native -- null: what has no price is looked at
+        and told_before.point is not distinct from told.point
+    join standing
+        on standing.series_id = told.series_id
+        and standing.line_rank = told.line_rank
+        and standing.phase_as_known = told_before.phase_as_known
+)
+
+select told.event_id, told.series_id, told.line_rank from told
+union
+select standing.event_id, standing.series_id, standing.line_rank from standing
+except
+select quiet.event_id, quiet.series_id, quiet.line_rank from quiet
+{%- endmacro %}
+
+{#- Fills ops.touched_lines, after price_history was written. -#}
+{% macro find_touched_lines() -%}
+insert into ops.touched_lines (event_id, line_key, market_line)
+select distinct
+    told.row_then ->> 'event_id',
+    {{ line_key('line') }},
+    {{ line_key('line', point="''") }}
+from ops.row_changes as changes
+join ops.touched_events as touched on touched.event_id = changes.scope_key and not touched.is_whole
+cross join lateral (values (changes.old_row), (changes.new_row)) as told (row_then)
+cross join lateral (
+    select
+        told.row_then ->> 'market_key' as market_key,
+        told.row_then ->> 'description' as description,
+        told.row_then ->> 'line_point' as line_point
+) as line
+where changes.table_name = 'gold.price_history' and told.row_then is not null
+{%- endmacro %}
