@@ -59,7 +59,10 @@ SET: Final = "set_id = (select min(set_id::text)::uuid from gold.margins where m
 TOUCHED_LINE: Final = (
     "exists (select 1 from ops.touched_lines as l where l.event_id = c.event_id and starts_with(l.line_key, c.market_key))"
 )
-AGREED: Final = f"line_id = (select min(line_id::text)::uuid from gold.consensus as c where valid_to is null and {TOUCHED_LINE}) and valid_to is null"
+AGREED: Final = f"""
+    line_id = (select min(line_id::text)::uuid from gold.consensus as c where valid_to is null and {TOUCHED_LINE})
+    and valid_to is null
+"""
 
 
 def copy(table: str, where: str, **changes: str) -> str:
