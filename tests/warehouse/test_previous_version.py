@@ -32,7 +32,6 @@ BRONZE_AND_OPS = (
     "ops.shape_firsts",
     "ops.charges",
     "ops.check_results",
-    "ops.event_digests",
 )
 MARKET = wild.market_of(96)
 
