@@ -2,8 +2,7 @@
 
 Being a sum, a digest does not depend on the order of rows, and is kept up by what a batch wrote, at the price of what it wrote:
 the hashes of old rows are subtracted, those of new rows added. Sums of parts (of a shard's events, say) add up to that of the
-whole. It finds what went wrong by accident; who can choose rows at will can make others with the same sum, which a signed hash
-of an export would not let pass.
+whole. It finds what went wrong by accident; against somebody who chooses rows so that their sum is the same it is no proof.
 
 The text of a row is laid down in :mod:`pipeline.warehouse.row_text`, for any engine; here it is written in SQL, by an
 expression per column that depends on no setting of the session and no version of the server.
