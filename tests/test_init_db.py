@@ -401,7 +401,7 @@ RIGHTS = {
     "ops.check_results": (APPEND, ALL, READ),
     "ops.element_verdicts": (APPEND, READ, NONE),
     "ops.elements": (APPEND, READ, NONE),
-    "ops.event_digests": (READ, ALL, READ),
+    "ops.table_digests": (READ, ALL, READ),
     "ops.fingerprints": (READ, ALL, NONE),
     "ops.ledger": (PROGRESS, READ, NONE),
     "ops.migrations": (READ, NONE, NONE),

@@ -188,7 +188,7 @@ def _tables(session: Session, stored: Mapping[str, str]) -> dict[str, TableNumbe
         for name, scope in sorted(stored.items())
         if name.startswith("silver.")
     )
-    rows = dict(_query(session, "select table_name, sum(row_count) from ops.event_digests group by table_name"))
+    rows = dict(_query(session, "select table_name, row_count from ops.table_digests"))
     moved = {
         name: counts
         for name, *counts in _query(

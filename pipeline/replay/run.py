@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -285,6 +285,15 @@ class _Run:
                 return None
             raise
 
+    def _wanted_views(self, batch_id: str) -> Mapping[str, str] | None:
+        """The views' digests; those of an earlier format are none where they are about to be written anew."""
+        try:
+            return self.store.read_views(batch_id)
+        except RecordingError as error:
+            if error.code == "SNAPSHOT_FORMAT":
+                return None
+            raise
+
     def finish(self) -> ReplaySummary:
         """Verify the whole, compare the views, write what --update asks for, and sum up."""
         report = verify(self.warehouse, self.engine)
@@ -338,7 +347,7 @@ class _Run:
             assert snapshot is not None
             self.store.write(snapshot)
         last = self.chosen[-1]
-        if self.store.read_views(last) != report.view_digests:
+        if self._wanted_views(last) != report.view_digests:
             self.store.write_views(last, report.view_digests)
             self.updated.append(f"views after {last}")
         self.compared = dict.fromkeys(self.compared, "proven")

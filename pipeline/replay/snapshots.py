@@ -5,7 +5,7 @@ and removed: whole, as their key with the columns that changed, and as their key
 after any k, which is how a difference is explained. Columns without a value are left out. Rows with the same columns share a
 block, and in it a group, which says once what is the same in all its rows, and which column always reads like another.
 ``views.json`` holds the digests of the views at
-the ends of runs. Numbers with decimals are texts, so that none passes through a float.
+the ends of runs, by the last batch. Numbers with decimals are texts, so that none passes through a float.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.warehouse.digest import TABLES, GoldTable, Session
 
 FOLDER: Final = "snapshots"
 VIEWS_FILE: Final = "views.json"
-FORMAT: Final = 3
+FORMAT: Final = 4
 KINDS: Final = ("added", "changed", "removed")
 # A block's rows are grouped by the first few of these, as many as make it shortest.
 GROUPED_BY: Final = ("valid_from", "event_id", "market_key")
@@ -51,7 +51,7 @@ class Snapshot:
 
     Attributes:
         batch_id: the batch.
-        digests: table name → ``sha256:…``.
+        digests: table name → ``sum128:ROWS:SUM``.
         changes: table name → what the batch changed; tables without a change are left out.
     """
 
@@ -85,14 +85,28 @@ class SnapshotStore:
         (self.folder / f"{snapshot.batch_id}.json").write_text(render(snapshot), encoding="utf-8")
 
     def read_views(self, batch_id: str) -> Mapping[str, str] | None:
-        """The views' digests after a run that ended with this batch, or None."""
+        """The views' digests after a run that ended with this batch, or None.
+
+        Raises:
+            RecordingError: as :func:`parse` does.
+        """
         found = self._all_views().get(batch_id)
         return None if found is None else dict(found)
 
     def write_views(self, batch_id: str, digests: Mapping[str, str]) -> None:
-        """Write or replace them; those of other ends stay."""
+        """Write or replace them; those of other ends stay, unless they are of an earlier format, which is not read any more.
+
+        Raises:
+            RecordingError: ``SNAPSHOT_BROKEN`` or ``SNAPSHOT_FORMAT_NEWER``.
+        """
+        try:
+            known = self._all_views()
+        except RecordingError as error:
+            if error.code != "SNAPSHOT_FORMAT":
+                raise
+            known = {}
         self.folder.mkdir(parents=True, exist_ok=True)
-        document = {**self._all_views(), batch_id: dict(digests)}
+        document = {"format": FORMAT, "views": {**known, batch_id: dict(digests)}}
         text = json.dumps(document, indent=1, sort_keys=True) + "\n"
         (self.folder / VIEWS_FILE).write_text(text, encoding="utf-8")
 
@@ -101,12 +115,15 @@ class SnapshotStore:
         if not file.is_file():
             return {}
         try:
-            document: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
+            document = json.loads(file.read_text(encoding="utf-8"))
+            # the formats before 4 did not say which they are
+            if (version := int(document.get("format", 3))) != FORMAT:
+                raise _other_format(str(file), version)
+            return {batch_id: dict(digests) for batch_id, digests in document["views"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             # --update adds to it, and cannot where it is not to be read
-            what = f"{file} cannot be read: {error}."
+            what = f"{file} cannot be read: {error!r}."
             raise RecordingError("SNAPSHOT_BROKEN", what, "Restore it, or remove it and write it anew with --update.") from None
-        return document
 
 
 def render(snapshot: Snapshot) -> str:

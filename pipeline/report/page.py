@@ -194,7 +194,7 @@ def _proof(facts: Facts, replayed: ReplaySummary | None) -> Section:
             ("check", "passed, batches #", "warned, batches #", "failed, batches #"),
             ((check.name, check.passed, check.warned, check.failed) for check in facts.checks),
         ),
-        _table("Digests of gold", ("table", "sha256"), ((name, digest.removeprefix("sha256:")) for name, digest in digests)),
+        _table("Digests of gold", ("table", "digest"), digests),
     ]
     return Section("proof", "What was taken in, and proven", (Part("", tuple(notes), tuple(figures), tuple(blocks)),))
 

@@ -22,7 +22,7 @@ from pipeline.transform.checks import batch_checks, is_aborted
 from pipeline.transform.engine import Engine, NodeResult, Work
 from pipeline.transform.fingerprints import stored_fingerprints, write_fingerprints
 from pipeline.warehouse.connect import SESSION_SETTINGS, Connection, Role, Warehouse
-from pipeline.warehouse.digest import refresh_event_digests
+from pipeline.warehouse.digest import refresh_digests
 from pipeline.warehouse.months import refuse_any_archived
 
 # Of two transformations of a database the second one waits. Nobody but the transformer and the owner may lock this table, and
@@ -200,7 +200,7 @@ def rebuild(warehouse: Warehouse, engine: Engine) -> None:
             )
         _execute(session, "update ops.batch_states set state = 'published', detail = null where state = 'sealed'")
         _settle(session)
-        refresh_event_digests(session, whole=True)
+        refresh_digests(session, whole=True)
         write_fingerprints(session, engine.fingerprints())
         session.commit()
 
@@ -233,7 +233,7 @@ def apply_batches(
         if published:
             _settle(session)
             _note_states(session, batch_ids, "published", None, clock)
-            refresh_event_digests(session)
+            refresh_digests(session)
             before_commit(session)
         else:
             session.rollback()

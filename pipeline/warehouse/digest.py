@@ -1,16 +1,23 @@
-"""Digests of gold: sha256 over a canonical text of rows, the same on every machine and on PostgreSQL 15 to 18.
+"""Digests of gold: of a relation how many rows it has, and the sum, modulo 2^128, of a hash of each row's text.
 
-A stored table's digest is built from one digest per event (or per key, in tables that are not about events), which are
-kept, so that a batch costs the events whose rows it changed. A row's text is PostgreSQL's own text of its columns, which
-depends on nothing once the session is pinned (``connect.SESSION_SETTINGS``).
+Being a sum, a digest does not depend on the order of rows, and is kept up by what a batch wrote, at the price of what it wrote:
+the hashes of old rows are subtracted, those of new rows added. Sums of parts (of a shard's events, say) add up to that of the
+whole. It finds what went wrong by accident; against somebody who chooses rows so that their sum is the same it is no proof.
+
+The text of a row is laid down in :mod:`pipeline.warehouse.row_text`, for any engine; here it is written in SQL, by an
+expression per column that depends on no setting of the session and no version of the server.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from functools import cache
+from typing import Any, Final, Protocol, TypeAlias
+
+from pipeline.errors import WarehouseError
+from pipeline.warehouse.row_text import MODULUS, digest_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +27,13 @@ class GoldTable:
     Attributes:
         name: with its schema, e.g. ``gold.price_history``.
         key: columns that identify a row.
-        scope_key: the column by which its digest is kept in parts; empty for views, of which nothing is kept.
-        part: of a view: the column by whose values it is hashed in parts, so that the text that is hashed at once is small.
+        scope_key: the column that names the event (or the row itself) that a row is about; empty for views, of which no digest
+            is kept.
     """
 
     name: str
     key: tuple[str, ...]
     scope_key: str = ""
-    part: str = "event_id"
 
     @property
     def is_view(self) -> bool:
@@ -65,7 +71,7 @@ VIEWS: Final = (
     GoldTable("gold.openings", ("series_id",)),
     GoldTable("gold.market_openings", ("event_id", "market_key", "description", "line_point", "outcome_name")),
     GoldTable("gold.closings", ("series_id",)),
-    GoldTable("gold.lead_lag", ("sport_key", "market_key", "operator_group", "other_group"), part="sport_key"),
+    GoldTable("gold.lead_lag", ("sport_key", "market_key", "operator_group", "other_group")),
     GoldTable("gold.closing_consensus", ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name")),
     GoldTable("gold.clv", ("series_id", "horizon")),
     GoldTable("gold.expected_value", ("line_id", "bookmaker_key")),
@@ -75,26 +81,19 @@ VIEWS: Final = (
         "gold.calibration_observations",
         ("event_id", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
     ),
+    GoldTable("gold.calibration", ("sport_key", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours")),
     GoldTable(
-        "gold.calibration",
-        ("sport_key", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
-        part="sport_key",
-    ),
-    GoldTable(
-        "gold.calibration_bins",
-        ("sport_key", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours", "bin"),
-        part="sport_key",
+        "gold.calibration_bins", ("sport_key", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours", "bin")
     ),
     GoldTable(
         "gold.calibration_differences",
         ("sport_key", "market_key", "outcome_set", "horizon_hours", "bookmaker_key", "other_bookmaker_key"),
-        part="sport_key",
     ),
-    GoldTable("gold.book_scorecard", ("sport_key", "bookmaker_key", "month"), part="sport_key"),
+    GoldTable("gold.book_scorecard", ("sport_key", "bookmaker_key", "month")),
     GoldTable("gold.players", ("event_id", "kind", "bookmaker_key", "name_as_sent")),
     GoldTable("gold.unmatched_players", ("event_id", "kind", "bookmaker_key", "name_as_sent")),
     GoldTable("gold.prop_prices", ("event_id", "market_key", "player", "line_point", "phase_as_known")),
-    GoldTable("gold.batch_health", ("batch_id",), part="batch_id"),
+    GoldTable("gold.batch_health", ("batch_id",)),
 )
 
 
@@ -105,76 +104,228 @@ class Session(Protocol):
         """A cursor with execute and fetchall, a context manager."""
 
 
-def refresh_event_digests(session: Session, *, whole: bool = False) -> None:
-    """Compute the digests of the scopes whose rows changed in this transaction; of all of them if ``whole``."""
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a relation.
+
+    Attributes:
+        name: quoted where SQL needs it.
+        type_name: as PostgreSQL's ``format_type`` names it.
+    """
+
+    name: str
+    type_name: str
+
+
+Columns: TypeAlias = tuple[Column, ...]
+
+_PLAIN: Final = frozenset(("uuid", "boolean", "smallint", "integer", "bigint"))
+_SCALED: Final = re.compile(r"numeric\(\d+,\d+\)")
+_TIMES: Final = frozenset(("timestamp with time zone", "date"))
+# A hash is summed in four numbers of 32 bits each, as a bigint holds the product with a sign, and a sum of them is exact.
+_LANES: Final = tuple(
+    " | ".join(f"(get_byte(hashed.row_hash, {4 * lane + byte})::bigint << {24 - 8 * byte})" for byte in range(4))
+    for lane in range(4)
+)
+
+
+def refresh_digests(session: Session, *, whole: bool = False) -> None:
+    """Keep up the digests of stored tables: by the rows that changed in this transaction; from all rows if ``whole``.
+
+    Of a table of which none is kept yet, as after an upgrade, it is computed from all rows.
+
+    Raises:
+        WarehouseError: ``DIGEST_TYPE``: a column of a type of which no text is laid down.
+    """
     with session.cursor() as cursor:
-        for table in TABLES:
-            if whole:
-                cursor.execute("delete from ops.event_digests where table_name = %s", [table.name])
-                scopes = ""
-            else:
-                cursor.execute(
-                    "delete from ops.event_digests where table_name = %s and scope_key in"
-                    " (select changes.scope_key from ops.row_changes as changes where changes.table_name = %s)",
-                    [table.name, table.name],
-                )
-                scopes = (
-                    f"where t.{table.scope_key} = any (array(select distinct changes.scope_key"
-                    f" from ops.row_changes as changes where changes.table_name = '{table.name}'))"
-                )
-            cursor.execute(f"insert into ops.event_digests (table_name, scope_key, row_count, digest) {_scoped(table, scopes)}")
+        cursor.execute("select table_name from ops.table_digests")
+        kept = set() if whole else {name for (name,) in cursor.fetchall()}
+        if kept:
+            cursor.execute(f"execute {_prepared(session, cursor)}")
+        missing = [table for table in TABLES if table.name not in kept]
+        columns = _columns(session, missing) if missing else {}
+        for table in missing:
+            cursor.execute(
+                "insert into ops.table_digests (table_name, row_count, row_sum)"
+                " values (%s, %s, %s) on conflict (table_name)"
+                " do update set row_count = excluded.row_count, row_sum = excluded.row_sum",
+                [table.name, *_total(cursor, table, columns)],
+            )
 
 
 def stored_digests(session: Session) -> dict[str, str]:
-    """Digest of each stored table, ``sha256:…``, from the kept digests of its parts."""
+    """Digest of each stored table, ``sum128:ROWS:SUM``, as it is kept; from all rows where none is kept yet."""
     with session.cursor() as cursor:
-        cursor.execute(
-            "select table_name, encode(sha256(convert_to(coalesce(string_agg("
-            "scope_key || ' ' || row_count || ' ' || digest, E'\\n' order by scope_key), ''), 'UTF8')), 'hex')"
-            " from ops.event_digests group by table_name"
-        )
-        found = dict(cursor.fetchall())
-    empty = hashlib.sha256(b"").hexdigest()
-    return {table.name: f"sha256:{found.get(table.name, empty)}" for table in TABLES}
+        cursor.execute("select table_name, row_count, row_sum from ops.table_digests")
+        kept = {name: digest_text(rows, int(total)) for name, rows, total in cursor.fetchall()}
+    missing = [table for table in TABLES if table.name not in kept]
+    kept |= _digests(session, missing) if missing else {}
+    return {table.name: kept[table.name] for table in TABLES}
 
 
 def recomputed_digests(session: Session) -> dict[str, str]:
     """The same, from all rows."""
-    digests = {}
-    with session.cursor() as cursor:
-        for table in TABLES:
-            digests[table.name] = _whole(cursor, table)
-    return digests
+    return _digests(session, TABLES)
+
+
+def view_digests(session: Session) -> dict[str, str]:
+    """Digest of each view, ``sum128:ROWS:SUM``, from all its rows."""
+    return _digests(session, VIEWS)
 
 
 def scope_digests(session: Session, table: GoldTable, scopes: Sequence[str]) -> dict[str, str]:
     """Digest of the rows of each of these scopes (events, or keys), from the rows; a scope without rows is left out."""
+    columns = _columns(session, [table])[table.name]
+    source = f"select t.{table.scope_key} as scope, {row_hash_sql(columns, 't')} as row_hash from {table.name} as t"
     with session.cursor() as cursor:
-        cursor.execute(_scoped(table, f"where t.{table.scope_key} = any (%s)"), [list(scopes)])
-        return {scope: digest for _, scope, _, digest in cursor.fetchall()}
+        cursor.execute(
+            f"select hashed.scope, count(*), {_summed()}"
+            f" from ({source} where t.{table.scope_key} = any (%s) offset 0) as hashed group by hashed.scope",
+            [list(scopes)],
+        )
+        return {scope: digest_text(rows, int(total)) for scope, rows, total in cursor.fetchall()}
 
 
-def view_digests(session: Session) -> dict[str, str]:
-    """Digest of each view, ``sha256:…``: computed from all its rows, built like a stored table's from a digest per event."""
-    with session.cursor() as cursor:
-        return {view.name: _whole(cursor, view) for view in VIEWS}
+def row_hash_sql(columns: Columns, row: str) -> str:
+    """An SQL expression: the sha256 of a row's text.
+
+    Args:
+        columns: of its relation, all of them, in order.
+        row: what stands before ``.column``: an alias, or a composite value in parentheses.
+
+    Raises:
+        WarehouseError: ``DIGEST_TYPE``.
+    """
+    return f"sha256(convert_to({row_text_sql(columns, row)}, 'UTF8'))"
 
 
-def _whole(cursor: Any, table: GoldTable) -> str:
+def row_text_sql(columns: Columns, row: str) -> str:
+    """An SQL expression: a row's text."""
+    return f"concat_ws(',', {', '.join(_field(column, f'{row}.{column.name}') for column in columns)})"
+
+
+@cache
+def changes_statement(tables: tuple[tuple[str, Columns], ...]) -> str:
+    """The statement that adds to each kept digest what ``ops.row_changes`` holds of its table; the same for every batch.
+
+    It reads ops.row_changes once; what a table costs are its rows in it.
+
+    Args:
+        tables: name and columns of each stored table.
+    """
+    typed = ",\n        ".join(
+        f"case noted.table_name when '{name}' then jsonb_populate_record(null::{name}, noted.noted_row) end as t{number}"
+        for number, (name, _) in enumerate(tables)
+    )
+    hashes = "\n            ".join(
+        f"when '{name}' then {row_text_sql(columns, f'(typed.t{number})')}" for number, (name, columns) in enumerate(tables)
+    )
+    return f"""
+with noted as (
+    select changes.table_name, sides.sign, sides.noted_row
+    from ops.row_changes as changes
+    cross join lateral (values (-1::bigint, changes.old_row), (1::bigint, changes.new_row)) as sides (sign, noted_row)
+    where sides.noted_row is not null
+),
+-- the row as it is stored; "offset 0", so that it is made once and not once per column
+typed as (
+    select noted.table_name, noted.sign,
+        {typed}
+    from noted
+    offset 0
+),
+hashed as (
+    select typed.table_name, typed.sign, sha256(convert_to(case typed.table_name
+            {hashes}
+        end, 'UTF8')) as row_hash
+    from typed
+    offset 0
+),
+delta as (
+    select hashed.table_name, sum(hashed.sign) as row_count, {_summed("hashed.sign * ")} as row_sum
+    from hashed
+    group by hashed.table_name
+)
+update ops.table_digests as kept
+set row_count = kept.row_count + delta.row_count, row_sum = mod(kept.row_sum + delta.row_sum, {MODULUS})
+from delta
+where kept.table_name = delta.table_name
+"""
+
+
+def _prepared(session: Session, cursor: Any) -> str:
+    """The name of :func:`changes_statement` as this session has prepared it: to plan it costs more than a batch of few changes.
+
+    A table that was made anew since has another oid, and may have other columns.
+    """
     cursor.execute(
-        "select encode(sha256(convert_to(coalesce(string_agg("
-        "scope_key || ' ' || row_count || ' ' || digest, E'\\n' order by scope_key), ''), 'UTF8')), 'hex')"
-        f" from ({_scoped(table, '')}) as parts"
+        "select wanted.name, exists (select from pg_prepared_statements as prepared where prepared.name = wanted.name)"
+        " from ("
+        "  select 'digest_changes_' || md5(string_agg(made.oid || ' ' || made.relnatts, ',' order by made.oid)) as name"
+        "  from pg_class as made where made.oid = any (array(select to_regclass(unnest(%s::text[]))))"
+        " ) as wanted",
+        [[table.name for table in TABLES]],
     )
-    return f"sha256:{cursor.fetchall()[0][0]}"
+    [(name, is_prepared)] = cursor.fetchall()
+    if not is_prepared:
+        cursor.execute(f"prepare {name} as {changes_statement(tuple(_columns(session, TABLES).items()))}")
+    return str(name)
 
 
-def _scoped(table: GoldTable, where: str) -> str:
-    """A query of (table_name, scope_key, row_count, digest) per scope."""
-    scope = table.scope_key or table.part
-    order = ", ".join(f"t.{column}" for column in table.key)
-    return (
-        f"select '{table.name}' as table_name, t.{scope} as scope_key, count(*) as row_count,"
-        f" encode(sha256(convert_to(string_agg(t::text, E'\\n' order by {order}), 'UTF8')), 'hex') as digest"
-        f" from {table.name} as t {where} group by t.{scope}"
+def _field(column: Column, value: str) -> str:
+    """An SQL expression: the text of a column's value, never null."""
+    name = column.type_name
+    element = name.removesuffix("[]")
+    if name == "text":
+        return f"quote_nullable({value})"
+    if name in _PLAIN or _SCALED.fullmatch(name):
+        return f"coalesce({value}::text, 'NULL')"
+    if name == "numeric":
+        return f"coalesce(trim_scale({value})::text, 'NULL')"
+    if name in _TIMES:
+        return f"coalesce(extract(epoch from {value})::text, 'NULL')"
+    if element != name and (element == "text" or element in _PLAIN or _SCALED.fullmatch(element)):
+        return f"quote_nullable(array_to_json({value})::text)"
+    raise WarehouseError(
+        "DIGEST_TYPE",
+        f"No text is laid down for values of type {name} (column {column.name}), so that no digest can be made of them.",
+        "Give the column another type, or lay the text down in pipeline/warehouse/row_text.py and digest.py.",
     )
+
+
+def _summed(factor: str = "") -> str:
+    """An SQL aggregate: the sum of ``hashed.row_hash``, each times ``factor``; from 0 to 2^128 - 1."""
+    lanes = " + ".join(f"sum({factor}({lane})) * {1 << (96 - 32 * number)}" for number, lane in enumerate(_LANES))
+    return f"mod(mod({lanes}, {MODULUS}) + {MODULUS}, {MODULUS})"
+
+
+def _digests(session: Session, relations: Sequence[GoldTable]) -> dict[str, str]:
+    columns = _columns(session, relations)
+    with session.cursor() as cursor:
+        return {relation.name: digest_text(*_total(cursor, relation, columns)) for relation in relations}
+
+
+def _total(cursor: Any, relation: GoldTable, columns: Mapping[str, Columns]) -> tuple[int, int]:
+    """How many rows a relation has, and the sum of their hashes; one that was never made has none."""
+    if relation.name not in columns:
+        return 0, 0
+    hashes = f"select {row_hash_sql(columns[relation.name], 't')} as row_hash from {relation.name} as t offset 0"
+    cursor.execute(f"select count(*), coalesce({_summed()}, 0) from ({hashes}) as hashed")
+    [(rows, total)] = cursor.fetchall()
+    return int(rows), int(total)
+
+
+def _columns(session: Session, relations: Iterable[GoldTable]) -> dict[str, Columns]:
+    """The columns of those of the relations that were made, in order."""
+    wanted = [relation.name for relation in relations]
+    with session.cursor() as cursor:
+        cursor.execute(
+            "select named.name, array_agg(quote_ident(held.attname) order by held.attnum),"
+            " array_agg(format_type(held.atttypid, held.atttypmod) order by held.attnum)"
+            " from unnest(%s::text[]) with ordinality as named (name, place)"
+            " join pg_attribute as held on held.attrelid = to_regclass(named.name)"
+            " where held.attnum > 0 and not held.attisdropped"
+            " group by named.name, named.place order by named.place",
+            [wanted],
+        )
+        return {name: tuple(map(Column, names, types)) for name, names, types in cursor.fetchall()}

@@ -191,7 +191,7 @@ HOOKS: dict[str, tuple[Any, str, int]] = {
     "in the models": (apply, "_outcomes_reconcile", 2),
     "before the ledger": (apply, "_settle", 1),
     "between ledger and state": (apply, "_note_states", 2),
-    "before the digests": (apply, "refresh_event_digests", 1),
+    "before the digests": (apply, "refresh_digests", 1),
     "before the commit": (apply, "_note_checks", 1),
 }
 

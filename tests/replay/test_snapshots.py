@@ -124,7 +124,7 @@ def test_a_difference_is_named_to_the_cell(replayed: tuple[Warehouse, dict[str, 
             "update gold.price_history set price_native = 99 where series_id = %s and line_rank = %s and valid_from = %s",
             list(key),
         )
-        differences = explain(session, snapshots, {**digests, table.name: "sha256:other"})
+        differences = explain(session, snapshots, {**digests, table.name: "sum128:1:other"})
         session.rollback()
     assert [(d.table, d.column, d.expected, d.found) for d in differences] == [
         ("gold.price_history", "price_native", row["price_native"], "99.00000000")
@@ -139,7 +139,7 @@ def test_missing_and_extra_rows_are_named(replayed: tuple[Warehouse, dict[str, S
     with warehouse.connect(Role.TRANSFORMER) as session:
         session.execute("delete from gold.bookmakers where bookmaker_key = 'pinnacle'")
         session.execute("insert into gold.bookmakers values ('zzz', 'Zzz', now())")
-        differences = explain(session, list(states.values()), {**stored_digests(session), "gold.bookmakers": "sha256:other"})
+        differences = explain(session, list(states.values()), {**stored_digests(session), "gold.bookmakers": "sum128:1:other"})
         session.rollback()
     assert [(dict(d.key), d.column, d.found == "no row") for d in differences] == [
         ({"bookmaker_key": "pinnacle"}, "*", True),
@@ -180,7 +180,7 @@ def _sorted_text(row: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"format": 3}', '{"format": 3, "batch_id": "a", "digests": {}, "changes": {"t": {"added": [{}]}}}']
+    "text", ["", "{", "[]", '{"format": 4}', '{"format": 4, "batch_id": "a", "digests": {}, "changes": {"t": {"added": [{}]}}}']
 )
 def test_a_broken_snapshot_is_named(text: str) -> None:
     with pytest.raises(RecordingError, match=r"SNAPSHOT_BROKEN.*here"):
@@ -192,6 +192,22 @@ def test_a_snapshot_of_another_format_is_refused() -> None:
         parse('{"format": 2, "batch_id": "a", "digests": {}, "changes": {}}', "here")
     with pytest.raises(RecordingError, match=r"^SNAPSHOT_FORMAT_NEWER: here.*Upgrade"):
         parse('{"format": 1000, "batch_id": "a", "digests": {}, "changes": {}}', "here")
+
+
+def test_views_of_an_earlier_format_are_refused_and_written_anew(tmp_path: Path) -> None:
+    """Their digests are of another kind: they differ whatever the views hold."""
+    store = SnapshotStore(tmp_path)
+    store.folder.mkdir()
+    (store.folder / "views.json").write_text('{"a": {"gold.openings": "sha256:0123"}, "b": {"gold.openings": "sha256:4567"}}')
+    with pytest.raises(RecordingError, match=r"^SNAPSHOT_FORMAT: .*views.json has format 3.*replay RECORDING --update"):
+        store.read_views("a")
+    store.write_views("b", {"gold.openings": "sum128:0:0"})
+    assert (store.read_views("a"), store.read_views("b")) == (None, {"gold.openings": "sum128:0:0"})
+    for broken in ("[]", '{"format": 4}', '{"format": "x"}'):
+        (store.folder / "views.json").write_text(broken)
+        for attempt in (lambda: store.read_views("a"), lambda: store.write_views("a", {})):
+            with pytest.raises(RecordingError, match=r"^SNAPSHOT_BROKEN: .*views.json"):
+                attempt()
 
 
 def test_the_store_leaves_others_alone(tmp_path: Path) -> None:

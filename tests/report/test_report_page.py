@@ -194,7 +194,7 @@ def test_a_replay_says_what_it_proved(facts: Facts) -> None:
         failed_checks=1,
         outcomes_in_bodies=12345,
         outcomes_in_silver=12345,
-        digests={"gold.sports": "sha256:abc"},
+        digests={"gold.sports": "sum128:1:abc"},
         failures=("a check failed",),
     )
     told = " ".join(Page(render(facts, "A replayed recording", summary)).text)

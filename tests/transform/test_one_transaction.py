@@ -333,7 +333,7 @@ def contents(warehouse: Warehouse) -> dict[str, int]:
             "settlement_rules",
         )
         written = [t for t in tables if t.removeprefix("silver.") not in seeds]
-        written += ["ops.pending", "ops.touched_events", "ops.row_changes", "ops.event_digests", "ops.run_batches"]
+        written += ["ops.pending", "ops.touched_events", "ops.row_changes", "ops.table_digests", "ops.run_batches"]
         counts = {}
         for table in written:
             row = owner.execute(f"select count(*) from {table}".encode()).fetchone()
