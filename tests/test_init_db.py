@@ -410,8 +410,8 @@ RIGHTS = {
     "ops.run_batches": (READ, ALL, NONE),
     "ops.shape_firsts": (PROGRESS, READ, READ),
     "ops.touched_events": (READ, ALL, NONE),
-    "ops.touched_lines": (READ, ALL, NONE),
-    "ops.touched_series": (READ, ALL, NONE),
+    "ops.touched_lines": (NONE, ALL, NONE),
+    "ops.touched_series": (NONE, ALL, NONE),
     "ops.transform_lock": (NONE, {"UPDATE"}, NONE),
     "ops.verdicts": (APPEND, READ, NONE),
 }
