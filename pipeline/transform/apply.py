@@ -23,6 +23,7 @@ from pipeline.transform.checks import batch_checks, is_aborted
 from pipeline.transform.engine import Engine, NodeResult, Work
 from pipeline.transform.fingerprints import stored_fingerprints, write_fingerprints
 from pipeline.transform.preparing import PreparingSession
+from pipeline.transform.upkeep import empty_scratch, note_growth, refresh_statistics
 from pipeline.warehouse.connect import SESSION_SETTINGS, Connection, Role, Warehouse
 from pipeline.warehouse.digest import refresh_event_digests
 from pipeline.warehouse.months import refuse_any_archived
@@ -283,7 +284,9 @@ def rebuild(warehouse: Warehouse, engine: Engine) -> None:
         _settle(session)
         refresh_event_digests(session, whole=True)
         write_fingerprints(session, engine.fingerprints())
+        note_growth(session)
         session.commit()
+        refresh_statistics(session)
 
 
 def apply_batches(
@@ -306,7 +309,7 @@ def apply_batches(
     with _transaction(at) as session:
         # before what fills them: a reader whose query was planned without a month must not see what is computed from its rows
         _execute(session, _MAKE_MONTHS, [list(batch_ids)])
-        session.commit()
+        empty_scratch(session)
         take_transform_lock(session, warehouse)
         _execute(session, "delete from ops.run_batches")
         _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
@@ -322,7 +325,9 @@ def apply_batches(
             reasons = ", ".join(check.name for check in checks if not check.ok)
             _note_states(session, batch_ids, "withheld", f"failed: {reasons}", clock)
         _note_checks(session, batch_ids, checks, clock)
+        note_growth(session)
         session.commit()
+        refresh_statistics(session)
     return Applied(tuple(batch_ids), published, checks)
 
 
