@@ -545,11 +545,11 @@ def _replay(options: argparse.Namespace, screen: Screen) -> int:
 
     with (
         _server(options, screen) as server,
-        _database_of_its_own(server, options.keep, screen) as warehouse,
+        _database_of_its_own(server, engine := _engine(options, screen), options.keep, screen) as warehouse,
         _scratch(options) as scratch,
     ):
         screen.progress("batch")(0, min(len(found), options.batches or len(found)))
-        summary = replay(found, warehouse, _engine(options, screen), SystemClock(), wanted, scratch, screen.batch)
+        summary = replay(found, warehouse, engine, SystemClock(), wanted, scratch, screen.batch)
     return screen.end(summary)
 
 
@@ -652,12 +652,12 @@ def _report(options: argparse.Namespace, screen: Screen) -> int:
         return 0
     with (
         _server(options, screen) as server,
-        _database_of_its_own(server, False, screen) as warehouse,
+        _database_of_its_own(server, engine := _engine(options, screen), False, screen) as warehouse,
         _scratch(options) as scratch,
     ):
         screen.progress("batch")(0, len(found))
         how = ReplayOptions(step=options.step)
-        summary = replay(found, warehouse, _engine(options, screen), SystemClock(), how, scratch, screen.batch)
+        summary = replay(found, warehouse, engine, SystemClock(), how, scratch, screen.batch)
         screen.end_progress()
         written = write_report(warehouse, wanted, options.out, summary)
     screen.tell(f"{options.out}: {written}")
@@ -956,8 +956,11 @@ def _contracts_score(options: argparse.Namespace, screen: Screen) -> int:
     _check_database(options)
     from pipeline.replay.mutation import mutation_score
 
-    with _server(options, screen) as server, _database_of_its_own(server, False, screen) as warehouse:
-        score = mutation_score(warehouse, _engine(options, screen), SystemClock())
+    with (
+        _server(options, screen) as server,
+        _database_of_its_own(server, engine := _engine(options, screen), False, screen) as warehouse,
+    ):
+        score = mutation_score(warehouse, engine, SystemClock())
     return screen.end(score)
 
 
@@ -1082,14 +1085,11 @@ def _scratch(options: argparse.Namespace) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _database_of_its_own(server: Server, keep: bool, screen: Screen) -> Iterator[Warehouse]:
+def _database_of_its_own(server: Server, engine: Engine, keep: bool, screen: Screen) -> Iterator[Warehouse]:
     """A bootstrapped database, made for this run and dropped after it unless it is to be kept."""
-    from pipeline.warehouse.database import bootstrap
-
-    warehouse = _make_database(server)
+    warehouse = _make_database(server, engine)
     try:
         screen.note(f"Database of this run: {warehouse.place}")
-        bootstrap(warehouse)
         yield warehouse
     finally:
         if keep:
@@ -1099,14 +1099,29 @@ def _database_of_its_own(server: Server, keep: bool, screen: Screen) -> Iterator
             server.drop_database(warehouse)
 
 
-def _make_database(server: Server) -> Warehouse:
+def _make_database(server: Server, engine: Engine) -> Warehouse:
     """A database of a free name: a run that was killed leaves its own behind, and it is not ours to drop."""
+    from pipeline.replay.template import prepared_copy
+    from pipeline.transform.program import Program
+    from pipeline.warehouse.database import bootstrap
+
     for number in itertools.count():
+        name = f"replay_{os.getpid()}_{number}"
         try:
-            return server.create_database(f"replay_{os.getpid()}_{number}")
+            copy = prepared_copy(server, engine, name) if isinstance(engine, Program) else None
+            if copy is not None:
+                return copy
+            warehouse = server.create_database(name)
         except WarehouseError as error:
             if error.code != "DATABASE_EXISTS":
                 raise
+            continue
+        try:
+            bootstrap(warehouse)
+        except BaseException:
+            server.drop_database(warehouse)
+            raise
+        return warehouse
     raise AssertionError("unreachable")
 
 

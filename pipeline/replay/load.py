@@ -11,7 +11,7 @@ from pipeline.bronze.load import load_batch
 from pipeline.clock import Clock
 from pipeline.recording.store import Recording
 from pipeline.replay.progress import BatchLine
-from pipeline.transform.apply import Applied, Session, apply_batches, count_changes, prepare
+from pipeline.transform.apply import Applied, Session, Transformer, apply_batches, count_changes, prepare
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import stored_digests
@@ -126,9 +126,9 @@ def load_batches(
         SportsMarketError: as :func:`load_recording` does.
     """
     source.check(batch_ids)
-    prepare(warehouse, engine)
     published = standing = withheld = quarantined = held = failed_checks = 0
-    with warehouse.connect(Role.INGESTER) as ingester:
+    with Transformer(warehouse) as transformer, warehouse.connect(Role.INGESTER) as ingester:
+        prepare(transformer, engine)
         for done, batch in enumerate(map(source.read, batch_ids), start=1):
             started = clock.now()
             loaded = load_batch(ingester, batch, clock, mix_sources=mix_sources)
@@ -139,7 +139,7 @@ def load_batches(
                 standing += 1
                 state = "standing"
             else:
-                applied, changes = apply_and_count(warehouse, engine, (batch.batch_id,), clock)
+                applied, changes = apply_and_count(transformer, engine, (batch.batch_id,), clock)
                 failed_checks += len(applied.failed)
                 state = "published" if applied.published else "withheld"
                 published += applied.published
@@ -176,7 +176,7 @@ def unfinished(warehouse: Warehouse, batch_ids: Sequence[str]) -> tuple[str, ...
 
 
 def apply_and_count(
-    warehouse: Warehouse,
+    at: Warehouse | Transformer,
     engine: Engine,
     batch_ids: tuple[str, ...],
     clock: Clock,
@@ -189,7 +189,7 @@ def apply_and_count(
         changes.append(count_changes(session))
         before_commit(session)
 
-    applied = apply_batches(warehouse, engine, batch_ids, clock, before_commit=count)
+    applied = apply_batches(at, engine, batch_ids, clock, before_commit=count)
     return applied, sum(changes)
 
 

@@ -21,7 +21,7 @@ from pipeline.bronze.verdicts import DECISIONS, QUARANTINED, Decision, put_back,
 from pipeline.clock import Clock
 from pipeline.replay.load import apply_and_count, failure_text
 from pipeline.replay.progress import BatchLine
-from pipeline.transform.apply import Applied, prepare
+from pipeline.transform.apply import Applied, Transformer, prepare
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import stored_digests
@@ -201,18 +201,18 @@ def _drive(
     warehouse: Warehouse, engine: Engine, wanted: Sequence[str] | Selection, decide: Decide, clock: Clock, report: Report
 ) -> DecisionSummary:
     """Decide and apply, batch by batch in order of their ids; batches with decisions that were left over are among them."""
-    with warehouse.connect(Role.INGESTER, autocommit=True) as ingester:
+    with Transformer(warehouse) as transformer, warehouse.connect(Role.INGESTER, autocommit=True) as ingester:
         if isinstance(wanted, Selection):
             parts = [each.part for each in held(ingester, wanted).answers]
             here = _here(ingester, [part.answer for part in parts])
             parts = [part for part in parts if part.answer in here]
         else:
             parts = [find_part(ingester, text) for text in wanted]
-        prepare(warehouse, engine)
+        prepare(transformer, engine)
         chosen = _by_batch(ingester, parts)
         for batch_id in _left_over(ingester):
             chosen.setdefault(batch_id, [])
-        run = _Run(warehouse, engine, ingester, decide, clock, report, len(chosen))
+        run = _Run(transformer, engine, ingester, decide, clock, report, len(chosen))
         for batch_id in sorted(chosen):
             run.take(batch_id, chosen[batch_id])
     with warehouse.connect(Role.TRANSFORMER) as connection:
@@ -224,7 +224,7 @@ def _drive(
 class _Run:
     """The state of one command."""
 
-    warehouse: Warehouse
+    transformer: Transformer
     engine: Engine
     ingester: Connection
     decide: Decide
@@ -263,7 +263,7 @@ class _Run:
         self.told += [_told(part, batch_id, outcome, decisions.get(part)) for part, outcome in outcomes.items()]
 
     def _apply(self, batch_id: str) -> tuple[Applied, int]:
-        return apply_and_count(self.warehouse, self.engine, (batch_id,), self.clock)
+        return apply_and_count(self.transformer, self.engine, (batch_id,), self.clock)
 
     def _report(self, batch_id: str, state: str, changes: int, seconds: float, detail: str | None) -> None:
         row = self.ingester.execute(

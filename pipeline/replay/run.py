@@ -26,7 +26,7 @@ from pipeline.replay.options import ReplayOptions
 from pipeline.replay.progress import BatchLine
 from pipeline.replay.snapshots import Snapshot, SnapshotStore, TableChanges, changes_at_hand, parse, render
 from pipeline.replay.verify import VerifyReport, verify
-from pipeline.transform.apply import Session, prepare
+from pipeline.transform.apply import Session, Transformer, prepare
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import stored_digests
@@ -132,9 +132,9 @@ def replay(
     source = recording if isinstance(recording, Recording) else Recording.open(recording)
     chosen = source.batch_ids[: options.batches]
     source.check(chosen)
-    prepare(warehouse, engine)
-    with warehouse.connect(Role.INGESTER) as ingester:
-        run = _Run(source, chosen, ingester, warehouse, engine, clock, options, scratch, report)
+    with Transformer(warehouse) as transformer, warehouse.connect(Role.INGESTER) as ingester:
+        prepare(transformer, engine)
+        run = _Run(source, chosen, ingester, transformer, engine, clock, options, scratch, report)
         for chunk in _chunks(_ordered(chosen, options), options.step or len(chosen)):
             run.take(chunk)
     return run.finish()
@@ -163,7 +163,7 @@ class _Run:
     source: Recording
     chosen: tuple[str, ...]
     ingester: Connection
-    warehouse: Warehouse
+    transformer: Transformer
     engine: Engine
     clock: Clock
     options: ReplayOptions
@@ -212,7 +212,7 @@ class _Run:
             if prefix is not None:
                 state, detail = self._compare(session, prefix)
 
-        applied, changes = apply_and_count(self.warehouse, self.engine, batch_ids, self.clock, before_commit=look)
+        applied, changes = apply_and_count(self.transformer, self.engine, batch_ids, self.clock, before_commit=look)
         if not applied.published and len(loaded) > 1:
             for batch in loaded:  # find the one that fails; the others are none the worse for it
                 self._apply((batch,), started)
@@ -296,7 +296,7 @@ class _Run:
 
     def finish(self) -> ReplaySummary:
         """Verify the whole, compare the views, write what --update asks for, and sum up."""
-        report = verify(self.warehouse, self.engine)
+        report = verify(self.transformer.warehouse, self.engine)
         self.failed_checks += len(report.failed)
         self.failures += [f"at the end, {check.name}: {check.message or f'{check.failures} rows'}" for check in report.failed]
         if self.outcomes != report.outcomes_in_silver and not self.withheld:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Final
 
 import psycopg
@@ -21,6 +22,8 @@ from pipeline.transform.checks import Session as Session
 from pipeline.transform.checks import batch_checks, is_aborted
 from pipeline.transform.engine import Engine, NodeResult, Work
 from pipeline.transform.fingerprints import stored_fingerprints, write_fingerprints
+from pipeline.transform.preparing import PreparingSession
+from pipeline.transform.upkeep import empty_scratch, note_growth, refresh_statistics
 from pipeline.warehouse.connect import SESSION_SETTINGS, Connection, Role, Warehouse
 from pipeline.warehouse.digest import refresh_digests
 from pipeline.warehouse.months import refuse_any_archived
@@ -28,6 +31,11 @@ from pipeline.warehouse.months import refuse_any_archived
 # Of two transformations of a database the second one waits. Nobody but the transformer and the owner may lock this table, and
 # whoever only reads it, such as a backup, is in nobody's way.
 TRANSFORM_LOCK: Final = "lock table ops.transform_lock in exclusive mode"
+# In one round trip; the savepoint goes with the patience that was set in it.
+_TAKE_LOCK: Final = (
+    "savepoint waiting; set local lock_timeout = '{patience}s'; {lock};"
+    " release savepoint waiting; set local lock_timeout = '{patience_after}s'"
+)
 # So long nothing is told; so often an interrupt is heeded while it waits.
 _PATIENCE_SECONDS: Final = 2
 _LOG: Final = logging.getLogger("sports_market")
@@ -70,31 +78,105 @@ class Applied:
         return tuple(check for check in self.checks if not check.ok)
 
 
+class Transformer:
+    """The transformer's one connection of a run: made with its first transaction, kept for the next ones, made anew where lost.
+
+    What the server learned on it (catalog, functions, plans) is there for the next batch. A context manager: leaving closes it.
+
+    Attributes:
+        warehouse: where it connects to.
+    """
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.warehouse = warehouse
+        self._session: PreparingSession | None = None
+
+    def __enter__(self) -> Transformer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next transaction makes another one. Closing twice is fine."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One transaction, under the transform lock; rolled back unless it is committed.
+
+        A connection that was lost since the last one is made anew. One on which something failed is not used again.
+
+        Raises:
+            WarehouseError: ``TRANSFORM_LOCK_TIMEOUT``: another one held it for longer than ``warehouse.lock_seconds``; or one
+                of connecting.
+        """
+        session = self._at_hand()
+        try:
+            take_transform_lock(session, self.warehouse)
+            yield session
+        except BaseException:
+            self.close()
+            raise
+        try:
+            session.rollback()
+        except psycopg2.Error:  # it is gone, and so is what was not committed
+            self.close()
+
+    def _at_hand(self) -> PreparingSession:
+        if self._session is not None:
+            try:
+                self._session.begin_run()
+            except psycopg2.Error:
+                # the server ended it while it was idle, or went away and may be there again
+                self.close()
+        if self._session is None:
+            self._session = _connected(self.warehouse)
+        return self._session
+
+
 @contextmanager
 def transformer_session(warehouse: Warehouse) -> Iterator[Session]:
-    """A session of the transformer in one transaction, under the transform lock; rolled back unless it is committed.
+    """A session of the transformer for one transaction, as :meth:`Transformer.transaction` has it, closed after it.
 
     Raises:
-        WarehouseError: ``TRANSFORM_LOCK_TIMEOUT``: another one held it for longer than ``warehouse.lock_seconds``; or one of
-            connecting.
+        WarehouseError: ``TRANSFORM_LOCK_TIMEOUT``; or one of connecting.
     """
+    with Transformer(warehouse) as transformer, transformer.transaction() as session:
+        yield session
+
+
+def _connected(warehouse: Warehouse) -> PreparingSession:
     with warehouse.connect(Role.TRANSFORMER):  # checks the server and the database, with our errors
         pass
-    session = psycopg2.connect(warehouse.conninfo(Role.TRANSFORMER))
+    session = psycopg2.connect(warehouse.conninfo(Role.TRANSFORMER), connection_factory=PreparingSession)
     try:
         # libpq lets PGTZ and PGDATESTYLE of the environment win over the connection string
+        settings = {
+            **SESSION_SETTINGS,
+            "work_mem": "64MB",
+            # no statement waits for ever for a table that somebody else holds
+            "lock_timeout": f"{warehouse.lock_seconds}s",
+        }
         session.autocommit = True
         with session.cursor() as cursor:
-            for name, value in SESSION_SETTINGS.items():
-                cursor.execute("select set_config(%s, %s, false)", [name.lower(), value])
+            cursor.execute(
+                "select set_config(lower(name), value, false) from unnest(%s::text[], %s::text[]) as t (name, value)",
+                [list(settings.keys()), list(settings.values())],
+            )
         session.autocommit = False
-        _execute(session, "set work_mem = '64MB'")
-        # no statement waits for ever for a table that somebody else holds
-        _execute(session, f"set lock_timeout = '{warehouse.lock_seconds}s'")
-        take_transform_lock(session, warehouse)
-        yield session
-    finally:
+    except BaseException:
         session.close()
+        raise
+    return session
+
+
+@contextmanager
+def _transaction(at: Warehouse | Transformer) -> Iterator[Session]:
+    with transformer_session(at) if isinstance(at, Warehouse) else at.transaction() as session:
+        yield session
 
 
 def take_transform_lock(session: Session | Connection, warehouse: Warehouse) -> None:
@@ -110,19 +192,14 @@ def take_transform_lock(session: Session | Connection, warehouse: Warehouse) -> 
     for waited in range(0, warehouse.lock_seconds, _PATIENCE_SECONDS):
         patience = min(_PATIENCE_SECONDS, warehouse.lock_seconds - waited)
         with session.cursor() as cursor:
-            cursor.execute("savepoint waiting")
-            cursor.execute("select set_config('lock_timeout', %s, true)", [f"{patience}s"])
             try:
-                cursor.execute(TRANSFORM_LOCK)
+                cursor.execute(_TAKE_LOCK.format(patience=patience, lock=TRANSFORM_LOCK, patience_after=warehouse.lock_seconds))
             except (psycopg2.errors.LockNotAvailable, psycopg.errors.LockNotAvailable):
                 cursor.execute("rollback to savepoint waiting")
                 cursor.execute("release savepoint waiting")
                 if waited == 0:
                     _LOG.warning("Waiting for another transformation of %s: %s.", warehouse.place, _holders(session))
                 continue
-            # with the patience that was set in it
-            cursor.execute("release savepoint waiting")
-            cursor.execute("select set_config('lock_timeout', %s, true)", [f"{warehouse.lock_seconds}s"])
             return
     raise WarehouseError(
         "TRANSFORM_LOCK_TIMEOUT",
@@ -144,8 +221,12 @@ def _holders(session: Session | Connection) -> str:
     return "; ".join(told) or "it has just ended"
 
 
-def prepare(warehouse: Warehouse, engine: Engine) -> bool:
+def prepare(at: Warehouse | Transformer, engine: Engine) -> bool:
     """Make silver's and gold's relations where there are none yet; check that what is there was made by this code.
+
+    Args:
+        at: a warehouse, bootstrapped; or the connection to one that a run keeps.
+        engine: what runs the project's SQL.
 
     Returns:
         Whether they were made now.
@@ -153,8 +234,9 @@ def prepare(warehouse: Warehouse, engine: Engine) -> bool:
     Raises:
         WarehouseError: ``MODELS_CHANGED``: rows of other code; names the models and the command that rebuilds them.
     """
+    warehouse = at if isinstance(at, Warehouse) else at.warehouse
     wanted = engine.fingerprints()
-    with transformer_session(warehouse) as session:
+    with _transaction(at) as session:
         found = stored_fingerprints(session)
         if not found:
             # Empty: what is sealed is published by its own run, with its checks. No batch has this name.
@@ -202,11 +284,13 @@ def rebuild(warehouse: Warehouse, engine: Engine) -> None:
         _settle(session)
         refresh_digests(session, whole=True)
         write_fingerprints(session, engine.fingerprints())
+        note_growth(session)
         session.commit()
+        refresh_statistics(session)
 
 
 def apply_batches(
-    warehouse: Warehouse,
+    at: Warehouse | Transformer,
     engine: Engine,
     batch_ids: Sequence[str],
     clock: Clock,
@@ -215,16 +299,17 @@ def apply_batches(
     """Apply sealed batches: silver, gold, checks and progress are committed together, or the batches are withheld.
 
     Args:
-        warehouse: bootstrapped and prepared.
+        at: a warehouse, bootstrapped and prepared; or the connection to one that a run keeps.
         engine: what runs the project's SQL.
         batch_ids: loaded batches; those already applied cost a look.
         clock: dates states and checks; nothing in silver or gold depends on it.
         before_commit: called within the transaction once everything passed, e.g. to read digests and row changes.
     """
-    with transformer_session(warehouse) as session:
+    warehouse = at if isinstance(at, Warehouse) else at.warehouse
+    with _transaction(at) as session:
         # before what fills them: a reader whose query was planned without a month must not see what is computed from its rows
         _execute(session, _MAKE_MONTHS, [list(batch_ids)])
-        session.commit()
+        empty_scratch(session)
         take_transform_lock(session, warehouse)
         _execute(session, "delete from ops.run_batches")
         _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
@@ -240,7 +325,9 @@ def apply_batches(
             reasons = ", ".join(check.name for check in checks if not check.ok)
             _note_states(session, batch_ids, "withheld", f"failed: {reasons}", clock)
         _note_checks(session, batch_ids, checks, clock)
+        note_growth(session)
         session.commit()
+        refresh_statistics(session)
     return Applied(tuple(batch_ids), published, checks)
 
 

@@ -13,6 +13,7 @@ import psycopg2.extensions
 from pipeline.contracts.row_rules import batch_query, broken_rules, rows_query
 from pipeline.contracts.tables import TableContract, read_contracts
 from pipeline.transform.engine import Session as Session
+from pipeline.transform.preparing import send
 
 # Of the rules that a table breaks, so many are told.
 RULES_SHOWN: Final = 3
@@ -69,7 +70,7 @@ def _check(session: Session, contract: TableContract, query: str | None) -> Chec
     with session.cursor() as cursor:
         cursor.execute("savepoint contract")
         try:
-            cursor.execute(query)
+            send(cursor, query)
             broken = broken_rules(contract, cursor.fetchall())
         except psycopg2.OperationalError:  # the server, and no fault of a rule
             raise

@@ -19,6 +19,7 @@ import psycopg2
 
 from pipeline.resources import resource
 from pipeline.transform.engine import WORKS, NodeResult, Session, Work
+from pipeline.transform.preparing import send
 from pipeline.warehouse.connect import Warehouse
 
 T = TypeVar("T")
@@ -251,8 +252,11 @@ def _results(session: Session, steps: Sequence[Step]) -> list[NodeResult]:
 
 def _take(cursor: Any, step: Step) -> NodeResult:
     for place, statement in enumerate(step.statements):
-        cursor.execute(statement)
-        if place == step.counted and cursor.fetchall()[0][0] >= GROWN and step.grown is not None:
+        if place != step.counted:
+            cursor.execute(statement)
+            continue
+        send(cursor, statement)
+        if cursor.fetchall()[0][0] >= GROWN and step.grown is not None:
             cursor.execute(step.grown)
     return NodeResult(step.unique_id, step.name, step.resource_type, "success", None, None)
 
@@ -261,7 +265,7 @@ def _test(cursor: Any, step: Step) -> NodeResult:
     *before, query = step.statements
     for statement in before:
         cursor.execute(statement)
-    cursor.execute(f"select count(*) from ({query}) as broken")
+    send(cursor, f"select count(*) from ({query}) as broken")
     failures = int(cursor.fetchall()[0][0])
     status, message = ("fail", f"Got {failures} results") if failures else ("pass", None)
     return NodeResult(step.unique_id, step.name, step.resource_type, status, failures, message, query)

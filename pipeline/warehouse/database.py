@@ -110,6 +110,36 @@ class Server:
         init_db.grant_database(clone)
         return clone
 
+    def keep_as_template(self, draft: Warehouse, name: str) -> None:
+        """Give a database that this object made its lasting name, and let nobody into it any more: it is there to be cloned.
+
+        Raises:
+            WarehouseError: ``DATABASE_ERROR`` and others of :func:`explain`, such as where it has sessions.
+        """
+        with self.home.connect_unchecked(Role.OWNER) as connection:
+            try:
+                made = sql.Identifier(draft.dbname)
+                connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(made))
+                connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(made, sql.Identifier(name)))
+            except psycopg.Error as error:
+                raise explain(error, draft) from error
+        self._made.discard(draft.dbname)
+
+    def drop_templates(self, prefix: str) -> None:
+        """Drop what was kept under names that begin so, whoever made it. Only on the embedded server, which is our own.
+
+        Raises:
+            WarehouseError: of :func:`explain`.
+        """
+        assert self.embedded is not None
+        with self.home.connect_unchecked(Role.OWNER) as connection:
+            try:
+                rows = connection.execute("select datname from pg_database where starts_with(datname, %s)", [prefix]).fetchall()
+                for (name,) in rows:
+                    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            except psycopg.Error as error:
+                raise explain(error, self.home) from error
+
     def drop_database(self, warehouse: Warehouse) -> None:
         """Drop a database that this object made; sessions on it are ended. Dropping it twice is fine.
 
