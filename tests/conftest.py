@@ -192,6 +192,10 @@ class Project:
         """As the program does."""
         return self.program.run(*arguments)
 
+    def compute_views(self, *arguments: Any) -> Any:
+        """As the program does."""
+        return self.program.compute_views(*arguments)
+
     def fingerprints(self) -> Mapping[str, str]:
         """Of the program."""
         return self.program.fingerprints()

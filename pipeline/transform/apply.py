@@ -20,6 +20,7 @@ from pipeline.errors import WarehouseError
 from pipeline.transform.checks import CheckResult as CheckResult
 from pipeline.transform.checks import Session as Session
 from pipeline.transform.checks import batch_checks, is_aborted
+from pipeline.transform.computed import Computed
 from pipeline.transform.engine import Engine, NodeResult, Work
 from pipeline.transform.fingerprints import stored_fingerprints, write_fingerprints
 from pipeline.transform.preparing import PreparingSession
@@ -386,9 +387,9 @@ def restore_silver(warehouse: Warehouse, engine: Engine, months: Sequence[dt.dat
         session.commit()
 
 
-def run_whole_tests(session: Session, warehouse: Warehouse, engine: Engine) -> tuple[CheckResult, ...]:
-    """Run the tests of whole tables on what a session sees."""
-    return _dbt_checks(_run(session, warehouse, engine, "whole"), session)
+def run_whole_tests(session: Session, warehouse: Warehouse, engine: Engine, computed: Computed) -> tuple[CheckResult, ...]:
+    """Run the tests of whole tables on what a session sees; ``computed`` are the views' rows, where they are at hand."""
+    return _dbt_checks(engine.run(session, warehouse, "whole", computed), session)
 
 
 def count_changes(session: Session) -> int:

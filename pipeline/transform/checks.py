@@ -12,6 +12,7 @@ import psycopg2.extensions
 
 from pipeline.contracts.row_rules import batch_query, broken_rules, rows_query
 from pipeline.contracts.tables import TableContract, read_contracts
+from pipeline.transform.computed import Computed
 from pipeline.transform.engine import Session as Session
 from pipeline.transform.preparing import send
 
@@ -53,9 +54,20 @@ def batch_checks(
     )
 
 
-def whole_table_checks(session: Session, contracts: Sequence[TableContract] | None = None) -> tuple[CheckResult, ...]:
-    """Whether all rows of a warehouse keep their contracts: a check per table and view."""
-    return tuple(_check(session, each, rows_query(each)) for each in (_contracts() if contracts is None else contracts))
+def whole_table_checks(
+    session: Session, computed: Computed, contracts: Sequence[TableContract] | None = None
+) -> tuple[CheckResult, ...]:
+    """Whether all rows of a warehouse keep their contracts: a check per table and view.
+
+    Args:
+        session: of the transformer.
+        computed: the views' rows, where they are at hand.
+        contracts: by default the project's own.
+    """
+    return tuple(
+        _check(session, each, rows_query(each, computed.get(each.name)))
+        for each in (_contracts() if contracts is None else contracts)
+    )
 
 
 def is_aborted(session: Session) -> bool:

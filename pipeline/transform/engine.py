@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import psycopg2.extensions
@@ -59,8 +60,19 @@ class Engine(Protocol):
     def views(self) -> tuple[str, ...]:
         """``schema.view`` of each view."""
 
-    def run(self, session: Session, warehouse: Warehouse, work: Work) -> tuple[NodeResult, ...]:
+    def compute_views(self, session: Session) -> Mapping[str, str]:
+        """``schema.view`` → a relation that holds its rows until the caller rolls back; empty where none is made."""
+
+    def run(
+        self, session: Session, warehouse: Warehouse, work: Work, computed: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[NodeResult, ...]:
         """Do one kind of work; never commits or rolls back.
+
+        Args:
+            session: of the transformer.
+            warehouse: that it is connected to.
+            work: which.
+            computed: from :meth:`compute_views`: what tests may read in the place of views.
 
         Raises:
             SetupError: nothing was run at all.

@@ -10,14 +10,16 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import psycopg2
 
 from pipeline.resources import resource
+from pipeline.transform.computed import Computed, compute_views, queries_of_views, reading
 from pipeline.transform.engine import WORKS, NodeResult, Session, Work
 from pipeline.transform.preparing import send
 from pipeline.warehouse.connect import Warehouse
@@ -84,13 +86,25 @@ class Program:
         """``schema.view`` of each view."""
         return self.all_views
 
-    def run(self, session: Session, warehouse: Warehouse, work: Work) -> tuple[NodeResult, ...]:
+    def compute_views(self, session: Session) -> Mapping[str, str]:
+        """``schema.view`` → a table that holds its rows in this transaction, which the caller rolls back."""
+        made = (statement for step in self.parts["make"] for statement in step.statements)
+        return interruptible(session, lambda: compute_views(session, queries_of_views(made)))
+
+    def run(
+        self, session: Session, warehouse: Warehouse, work: Work, computed: Computed = MappingProxyType({})
+    ) -> tuple[NodeResult, ...]:
         """Do one kind of work, as :class:`pipeline.transform.engine.Engine` says."""
         if work == "make":
             with session.cursor() as cursor:
                 for table in self.all_tables:
                     cursor.execute(f"drop table if exists {table} cascade")
-        return interruptible(session, lambda: tuple(_results(session, self.parts[work])))
+        steps = self.parts[work]
+        if computed:
+            steps = tuple(
+                replace(step, statements=tuple(reading(statement, computed) for statement in step.statements)) for step in steps
+            )
+        return interruptible(session, lambda: tuple(_results(session, steps)))
 
     def to_json(self) -> dict[str, Any]:
         """One JSON document; each text stands once in it."""

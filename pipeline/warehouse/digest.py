@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
 
 from pipeline.errors import WarehouseError
@@ -168,9 +169,14 @@ def recomputed_digests(session: Session) -> dict[str, str]:
     return _digests(session, TABLES)
 
 
-def view_digests(session: Session) -> dict[str, str]:
-    """Digest of each view, ``sum128:ROWS:SUM``, from all its rows."""
-    return _digests(session, VIEWS)
+def view_digests(session: Session, computed: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """Digest of each view, ``sum128:ROWS:SUM``, from all its rows.
+
+    Args:
+        session: that sees the views.
+        computed: ``schema.view`` → a relation that holds its rows, where there is one.
+    """
+    return _digests(session, VIEWS, computed)
 
 
 def scope_digests(session: Session, table: GoldTable, scopes: Sequence[str]) -> dict[str, str]:
@@ -299,17 +305,23 @@ def _summed(factor: str = "") -> str:
     return f"mod(mod({lanes}, {MODULUS}) + {MODULUS}, {MODULUS})"
 
 
-def _digests(session: Session, relations: Sequence[GoldTable]) -> dict[str, str]:
+def _digests(
+    session: Session, relations: Sequence[GoldTable], computed: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     columns = _columns(session, relations)
     with session.cursor() as cursor:
-        return {relation.name: digest_text(*_total(cursor, relation, columns)) for relation in relations}
+        return {
+            relation.name: digest_text(*_total(cursor, relation, columns, computed.get(relation.name)))
+            for relation in relations
+        }
 
 
-def _total(cursor: Any, relation: GoldTable, columns: Mapping[str, Columns]) -> tuple[int, int]:
+def _total(cursor: Any, relation: GoldTable, columns: Mapping[str, Columns], held_by: str | None = None) -> tuple[int, int]:
     """How many rows a relation has, and the sum of their hashes; one that was never made has none."""
     if relation.name not in columns:
         return 0, 0
-    hashes = f"select {row_hash_sql(columns[relation.name], 't')} as row_hash from {relation.name} as t offset 0"
+    read = held_by or relation.name
+    hashes = f"select {row_hash_sql(columns[relation.name], 't')} as row_hash from {read} as t offset 0"
     cursor.execute(f"select count(*), coalesce({_summed()}, 0) from ({hashes}) as hashed")
     [(rows, total)] = cursor.fetchall()
     return int(rows), int(total)
