@@ -187,6 +187,7 @@ def parser() -> argparse.ArgumentParser:
 
     one = _command(commands, "load", _load, "load a recording into a standing warehouse")
     one.add_argument("recording", metavar="DIR", type=Path, help="the recording's folder")
+    one.add_argument("--batches", metavar="N", type=_at_least(1), help="only the first N batches")
     _mix_sources(one)
     _database_url(one)
     _json(one)
@@ -563,9 +564,11 @@ def _load(options: argparse.Namespace, screen: Screen) -> int:
     with _server(options, screen) as server:
         warehouse = server.warehouse()
         bootstrap(warehouse)
-        screen.progress("batch")(0, len(found))
+        screen.progress("batch")(0, min(len(found), options.batches or len(found)))
         engine, mix = _engine(options, screen), options.mix_sources
-        summary = load_recording(found, warehouse, engine, SystemClock(), screen.batch, mix_sources=mix)
+        summary = load_recording(
+            found, warehouse, engine, SystemClock(), screen.batch, batches=options.batches, mix_sources=mix
+        )
     return screen.end(summary)
 
 
