@@ -36,7 +36,19 @@ def replay(session: nox.Session) -> None:
 
 
 # each worker has a server of its own, and each file one worker: what its tests share is made once
-PYTEST = ("python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+PYTEST = (
+    "python",
+    "-m",
+    "pytest",
+    "-n",
+    "auto",
+    "--maxprocesses",
+    "4",
+    "--dist",
+    "loadfile",
+    "--no-loadscope-reorder",
+    "--durations=10",
+)
 
 
 @nox.session

@@ -3,6 +3,9 @@ alter table ops.touched_events add column is_whole boolean not null default true
 comment on column ops.touched_events.is_whole is
     'Whether all its series and lines are looked at: something of it began or ended in the tail before this run, or nothing of it is stored.';
 
+alter table ops.touched_events add column answers integer not null default 0;
+comment on column ops.touched_events.answers is 'How many pending answers with odds show the event, or cover it without showing what stands of it.';
+
 -- Unlogged: they live only within the transaction that fills them.
 create unlogged table ops.touched_series (
     event_id text not null,

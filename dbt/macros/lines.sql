@@ -32,11 +32,11 @@
 {% macro find_touched_series() -%}
 insert into ops.touched_series (event_id, series_id, line_rank)
 with touched as materialized (
-    select event_id, tail_from from ops.touched_events where not is_whole
+    select event_id, tail_from, answers from ops.touched_events where not is_whole
 ),
 
 sightings as materialized (
-    select touched.event_id, shown.exchange_id, shown.captured_at
+    select touched.event_id, touched.answers, shown.exchange_id, shown.captured_at
     from touched
     cross join lateral (
         select s.exchange_id, s.captured_at
@@ -46,12 +46,13 @@ sightings as materialized (
     ) as shown
 ),
 
--- events that one answer shows in the tail, and one alone at the last time before it
+-- events of which one answer alone says something in the tail, and one alone at the last time before it
 followed as materialized (
     select alone.event_id, alone.exchange_id, alone.captured_at, before_it.exchange_id as previous_id, before_it.captured_at as previous_at
     from (
         select event_id, (array_agg(exchange_id order by exchange_id))[1] as exchange_id, min(captured_at) as captured_at
         from sightings
+        where answers = 1
         group by event_id
         having count(*) = 1
     ) as alone

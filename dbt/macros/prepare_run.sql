@@ -47,7 +47,7 @@ select ops.make_months(to_regclass('{{ model }}'), {{ months_of_pending() }});
 {%- endfor %}
 {%- endif %}
 
-insert into ops.touched_events (event_id, tail_from)
+insert into ops.touched_events (event_id, tail_from, answers)
 with pending as materialized (
     select
         exchanges.exchange_id,
@@ -73,7 +73,8 @@ with pending as materialized (
 shown as (
     select
         event.item ->> 'id' as event_id,
-        pending.tail_from
+        pending.tail_from,
+        case when pending.market_keys <> '{}' then pending.exchange_id end as speaking
     from pending
     join bronze.documents as documents on documents.body_sha256 = pending.body_sha256 and documents.month = pending.month
     cross join lateral (
@@ -93,7 +94,7 @@ shown as (
 )
 {%- if not anew %},
 missing_quotes as (
-    select history.event_id, pending.tail_from
+    select history.event_id, pending.tail_from, pending.exchange_id as speaking
     from pending
     cross join lateral (
         select distinct open_rows.event_id
@@ -149,14 +150,14 @@ missing_listings as (
     where pending.event_ids is null or listings.event_id = any (pending.event_ids)
 )
 {%- endif %}
-select event_id, {{ "'-infinity'" if anew else "min(tail_from)" }}
+select event_id, {{ "'-infinity'" if anew else "min(tail_from)" }}, count(distinct speaking)
 from (
-    select event_id, tail_from from shown
+    select event_id, tail_from, speaking from shown
     {%- if not anew %}
     union all
-    select event_id, tail_from from missing_quotes
+    select event_id, tail_from, speaking from missing_quotes
     union all
-    select event_id, tail_from from missing_listings
+    select event_id, tail_from, null from missing_listings
     {%- endif %}
 ) as touched
 group by event_id;

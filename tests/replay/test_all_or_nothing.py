@@ -99,6 +99,12 @@ def golden(databases: Databases, project: Project, transcript: Transcript) -> di
         return digests(warehouse)
 
 
+@pytest.fixture(autouse=True)
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each batch in a run of its own, so that there are many moments at which a load can be stopped or read."""
+    monkeypatch.setattr(replay_load, "WINDOW", 1)
+
+
 def load(
     recording: Path, warehouse: Warehouse, project: Project, report: Callable[[BatchLine], None] = lambda line: None
 ) -> LoadSummary:
@@ -288,9 +294,17 @@ def mend(warehouse: Warehouse) -> None:
         owner.execute("drop function public.lose cascade")
 
 
+@pytest.mark.parametrize("window", [1, 3, 20])
 def test_a_batch_whose_check_fails_is_withheld_and_the_others_go_on(
-    recording: Path, golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript
+    window: int,
+    recording: Path,
+    golden: dict[str, str],
+    prepared: Warehouse,
+    project: Project,
+    transcript: Transcript,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(replay_load, "WINDOW", window)
     bad = next(batch for batch in BATCHES[2:] if any(e.request.param("markets") and e.failure is None for e in batch.exchanges))
     states: dict[str, str] = {}
     published = [fingerprint(prepared)]

@@ -250,3 +250,16 @@ def test_a_late_answer_that_repeats_a_price_moves_the_ages_of_later_rows(
     assert before["gold.price_history"] == after["gold.price_history"]
     ages = [[row["oldest_quote_age_at_open_seconds"] for row in gold["gold.consensus"].values()] for gold in (before, after)]
     assert ages[0] != ages[1]
+
+
+def test_what_one_answer_repeats_and_the_next_one_leaves_out_ends(
+    prepared: Warehouse, project: Project, transcript: Transcript
+) -> None:
+    """Both come in one run: that the first says nothing new does not mean that nothing happened."""
+    shown = event(book("fanduel", h2h(1.9, 1.95)), book("pinnacle", h2h(1.8, 2.0)))
+    batches = [poll(0, shown), poll(1, shown), poll(2, event(book("pinnacle", h2h(1.8, 2.0)))), poll(3, shown), poll(4)]
+    with transcript.instead_of_dbt():
+        take(prepared, project, batches[:1])
+        take(prepared, project, batches[1:3], step=2)
+        take(prepared, project, batches[3:], step=2)
+    assert_model_agrees(prepared, Gold(batches))

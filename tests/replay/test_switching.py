@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,11 +13,11 @@ from hypothesis import strategies as st
 from pipeline.recording.model import Batch
 from pipeline.replay.verify import verify
 from pipeline.warehouse.connect import Role, Warehouse
-from pipeline.warehouse.digest import view_digests
 from tests.conftest import Project
 from tests.replay import switching
 from tests.replay.model import Gold, is_admitted
-from tests.replay.support import Databases, assert_model_agrees, differences, digests, read_gold, take
+from tests.replay.orders import prove
+from tests.replay.support import Databases, assert_model_agrees, digests, take
 from tests.replay.transcript import Transcript
 
 # each one is a market of its own, taken in four times over
@@ -29,28 +27,6 @@ EXAMPLES = int(os.environ.get("SPORTS_MARKET_EXAMPLES") or 4)
 def rows(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
     with warehouse.connect(Role.READER) as connection:
         return connection.execute(query.encode()).fetchall()
-
-
-def prove(batches: Sequence[Batch], seed: int, databases: Databases, project: Project, transcript: Transcript) -> None:
-    """The model's rows, one set of digests, and one of the views, in whatever order the batches are taken."""
-    model = Gold(batches).tables()
-    shuffled = random.Random(seed).sample(batches, len(batches))
-    ways = {
-        "recorded": (batches, 1),
-        "shuffled": (shuffled, 1),
-        "reversed by threes": (batches[::-1], 3),
-        "in one go": (shuffled, 0),
-    }
-    golden = {}
-    with transcript.instead_of_dbt():
-        for way, (order, step) in ways.items():
-            with databases() as warehouse:
-                take(warehouse, project, order, step=step)
-                lines = differences(read_gold(warehouse), model)
-                assert not lines, "\n".join([f"{way}: SQL and the model differ", *lines])
-                with warehouse.connect(Role.READER) as connection:
-                    golden[way] = (digests(warehouse), view_digests(connection))
-    assert all(found == golden["recorded"] for found in golden.values()), golden
 
 
 @pytest.mark.parametrize("name", switching.DIRECTED)

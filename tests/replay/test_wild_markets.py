@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Sequence
 
 import pytest
@@ -15,7 +14,8 @@ from pipeline.replay.verify import verify
 from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.model import Gold
-from tests.replay.support import Databases, assert_model_agrees, differences, digests, read_gold, take
+from tests.replay.orders import prove
+from tests.replay.support import Databases, assert_model_agrees, take
 from tests.replay.transcript import Transcript
 
 # each one is a market of its own, taken in three times over
@@ -49,28 +49,6 @@ def test_a_wild_market_is_the_same_in_the_model_and_in_any_order(
 @pytest.mark.parametrize("name", wild.DIRECTED)
 def test_what_chance_finds_too_seldom(name: str, databases: Databases, project: Project, transcript: Transcript) -> None:
     prove(wild.batches_of(wild.DIRECTED[name]), 0, databases, project, transcript)
-
-
-def prove(batches: list[Batch], seed: int, databases: Databases, project: Project, transcript: Transcript) -> None:
-    """The model's rows and one set of digests, in whatever order the batches are taken."""
-    model = Gold(batches).tables()
-    shuffled = list(batches)
-    random.Random(seed).shuffle(shuffled)
-    ways = {
-        "recorded": (batches, 1),
-        "shuffled": (shuffled, 1),
-        "reversed by threes": (batches[::-1], 3),
-        "in one go": (shuffled, 0),
-    }
-    golden = {}
-    with transcript.instead_of_dbt():
-        for way, (order, step) in ways.items():
-            with databases() as warehouse:
-                take(warehouse, project, order, step=step)
-                lines = differences(read_gold(warehouse), model)
-                assert not lines, "\n".join([f"{way}: SQL and the model differ", *lines])
-                golden[way] = digests(warehouse)
-    assert len({tuple(sorted(found.items())) for found in golden.values()}) == 1, golden
 
 
 THROUGH_DBT = {"wild": wild.market_of(36), "two moments at one time": wild.batches_of(wild.DIRECTED["two moments at one time"])}
