@@ -46,7 +46,7 @@ sightings as materialized (
     ) as shown
 ),
 
--- events of which one answer alone says something in the tail, and one alone at the last time before it
+-- events of which one answer alone says something in the tail, the pending one, and one alone at the last time before it
 followed as materialized (
     select alone.event_id, alone.exchange_id, alone.captured_at, before_it.exchange_id as previous_id, before_it.captured_at as previous_at
     from (
@@ -54,7 +54,7 @@ followed as materialized (
         from sightings
         where answers = 1
         group by event_id
-        having count(*) = 1
+        having count(*) = 1 and bool_and(exchange_id = any (array(select pending.exchange_id from ops.pending as pending)))
     ) as alone
     cross join lateral (
         select (array_agg(s.exchange_id order by s.exchange_id))[1] as exchange_id, s.captured_at
