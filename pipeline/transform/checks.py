@@ -10,7 +10,7 @@ from typing import Final
 import psycopg2
 import psycopg2.extensions
 
-from pipeline.contracts.row_rules import batch_query, broken_rules, rows_query
+from pipeline.contracts.row_rules import batch_query, broken_rules, newest_answers, rows_query
 from pipeline.contracts.tables import TableContract, read_contracts
 from pipeline.transform.engine import Session as Session
 
@@ -53,8 +53,11 @@ def batch_checks(
 
 
 def whole_table_checks(session: Session, contracts: Sequence[TableContract] | None = None) -> tuple[CheckResult, ...]:
-    """Whether all rows of a warehouse keep their contracts: a check per table and view."""
-    return tuple(_check(session, each, rows_query(each)) for each in (_contracts() if contracts is None else contracts))
+    """Whether all rows of a warehouse keep their contracts: a check each. Of staging, those of the newest answers."""
+    return tuple(
+        _check(session, each, rows_query(each, newest_answers(each)))
+        for each in (_contracts() if contracts is None else contracts)
+    )
 
 
 def is_aborted(session: Session) -> bool:
