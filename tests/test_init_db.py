@@ -467,7 +467,7 @@ CALLS = {
         "ops.without",
         "ops.outcomes_in",
     },
-    READER: set(),
+    READER: {"ops.without"},
 }
 
 

@@ -108,7 +108,7 @@ def _differences(old: TableContract, new: TableContract) -> Iterator[tuple[bool,
     yield from _rule_differences(
         {each.name: each for each in old.written_rules}, {each.name: each for each in new.written_rules}
     )
-    for what in ("status", "is_view", "is_checked_per_batch", "description", "grain", "freshness", "owner"):
+    for what in ("status", "is_view", "is_checked_per_batch", "of_endpoint", "description", "grain", "freshness", "owner"):
         if getattr(old, what) != getattr(new, what):
             yield False, f"{what} changed"
 

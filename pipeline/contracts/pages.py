@@ -52,6 +52,12 @@ def write_pages(contracts: Sequence[TableContract], readers: Mapping[str, Sequen
     return index
 
 
+def _asked(contract: TableContract) -> str:
+    if contract.of_endpoint is not None:
+        return "of all rows; by verify, of those of the newest answers"
+    return "of the rows of each batch, and of all" if contract.is_checked_per_batch else "of all rows"
+
+
 def page(contract: TableContract, readers: Sequence[str]) -> str:
     """The page of one contract."""
     facts = [
@@ -60,7 +66,7 @@ def page(contract: TableContract, readers: Sequence[str]) -> str:
         ("kind", "view" if contract.is_view else "table"),
         ("grain", _text(contract.grain)),
         ("key", _code(", ".join(contract.key))),
-        ("rules are asked", "of the rows of each batch, and of all" if contract.is_checked_per_batch else "of all rows"),
+        ("rules are asked", _asked(contract)),
         ("freshness", _text(contract.freshness)),
         ("owner", _text(contract.owner)),
         ("read by", _text(", ".join(readers)) or "nothing here"),

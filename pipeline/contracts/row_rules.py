@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pipeline.contracts.tables import KEY_IS_UNIQUE, Rule, TableContract
 from pipeline.warehouse.connect import Connection
+
+# Of a view that opens a body per answer, so many answers are looked at where not all are.
+NEWEST_ANSWERS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,25 @@ def rows_query(contract: TableContract, relation: str | None = None) -> str:
         union all
         select '{KEY_IS_UNIQUE}', count(*), min(repeated.key_text) from repeated
     """
+
+
+def newest_answers(contract: TableContract) -> str | None:
+    """What :func:`rows_query` reads in place of a view with rows per answer, so that it opens few bodies; None for all others.
+
+    It reads ``ops`` and ``bronze`` too, which no reader may.
+    """
+    if contract.of_endpoint is None:
+        return None
+    return f"""(
+            select * from {contract.name} where exchange_id = any (array(
+                select exchanges.exchange_id
+                from ops.ledger as ledger
+                join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id
+                where ledger.applied and exchanges.endpoint = '{contract.of_endpoint}'
+                order by exchanges.captured_at desc, exchanges.exchange_id
+                limit {NEWEST_ANSWERS}
+            ))
+        ) as newest"""
 
 
 def batch_query(contract: TableContract, scope: str) -> str:

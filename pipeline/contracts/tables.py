@@ -31,6 +31,7 @@ VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 EVALUATED: Final = "evaluated"
 PER_BATCH: Final = "per_batch"
 WHOLE_TABLE: Final = "whole_table"
+PER_ANSWER: Final = "per_answer"
 
 # Units of a latency.
 SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -102,6 +103,8 @@ class TableContract:
         grain: what one row is.
         is_checked_per_batch: whether its rules are evaluated on the rows of each batch, which they hold back; else they are
             evaluated on whole tables only, by ``contracts run``, ``verify`` and at night.
+        of_endpoint: of a view whose rows tell of one answer of an endpoint each: its name. ``verify`` holds such a view to its
+            rules on the newest answers only, as it opens a body for each; the others look at all. Else None.
         freshness: how soon a fact is there, in words.
         latency: the same as a time; None where none is promised.
         owner: the team.
@@ -118,6 +121,7 @@ class TableContract:
     description: str
     grain: str
     is_checked_per_batch: bool
+    of_endpoint: str | None
     freshness: str
     latency: dt.timedelta | None
     owner: str
@@ -204,6 +208,7 @@ def parse_contract(text: str, file_name: str) -> TableContract:
     [table] = document["schema"]
     schema, _, name = table["physicalName"].partition(".")
     keyed = [each for each in table["properties"] if each.get("primaryKey")]
+    columns = tuple(_column(each) for each in table["properties"])
     return TableContract(
         schema=schema,
         table=name,
@@ -213,13 +218,14 @@ def parse_contract(text: str, file_name: str) -> TableContract:
         description=table["description"],
         grain=table["dataGranularityDescription"],
         is_checked_per_batch=_evaluated(table) == PER_BATCH,
+        of_endpoint=_endpoint(columns) if _evaluated(table) == PER_ANSWER else None,
         freshness="; ".join(
             f"{each['property']} {each['value']} {each.get('unit', '')}: {each.get('description', '')}"
             for each in document["slaProperties"]
         ),
         latency=next((_latency(each) for each in document["slaProperties"] if each["property"] == "latency"), None),
         owner=document["team"]["name"],
-        columns=tuple(_column(each) for each in table["properties"]),
+        columns=columns,
         key=tuple(each["name"] for each in sorted(keyed, key=lambda each: each["primaryKeyPosition"])),
         written_rules=tuple(
             Rule(
@@ -271,11 +277,9 @@ def readers(manifest: Any, name: str) -> list[str]:
 
 
 def _models(manifest: Any) -> list[Any]:
-    """The models that readers see: not those that are text within others."""
+    """The models that readers see."""
     return [
-        node
-        for node in manifest.nodes.values()
-        if str(node.resource_type) == "model" and node.config.materialized != "ephemeral" and node.schema in ("silver", "gold")
+        node for node in manifest.nodes.values() if str(node.resource_type) == "model" and node.schema in ("silver", "gold")
     ]
 
 
@@ -331,12 +335,19 @@ def _house_faults(document: Mapping[str, Any], file_name: str) -> Iterable[str]:
         yield f"file, name and physicalName differ: {file_name}, {document.get('name')}, {name}"
     if table["physicalType"] not in ("table", "view"):
         yield f"/schema/0/physicalType: {table['physicalType']!r} is neither table nor view"
-    if _evaluated(table) not in (PER_BATCH, WHOLE_TABLE) or (table["physicalType"], _evaluated(table)) == ("view", PER_BATCH):
-        yield f"/schema/0/customProperties: {EVALUATED} is {WHOLE_TABLE}, or {PER_BATCH} where it is a table"
+    kinds = {PER_BATCH: ("table",), WHOLE_TABLE: ("table", "view"), PER_ANSWER: ("view",)}
+    if table["physicalType"] not in kinds.get(_evaluated(table), ()):
+        yield (
+            f"/schema/0/customProperties: {EVALUATED} is {WHOLE_TABLE}, or {PER_BATCH} where it is a table,"
+            f" or {PER_ANSWER} where it is a view"
+        )
     for each in document["slaProperties"]:
         if each["property"] == "latency" and _latency(each) is None:
             yield f"/slaProperties: latency must be a number, with a unit of {', '.join(SECONDS)}"
-    yield from _column_faults(table["properties"])
+    faults = tuple(_column_faults(table["properties"]))
+    yield from faults
+    if _evaluated(table) == PER_ANSWER and not faults and _endpoint(tuple(map(_column, table["properties"]))) is None:
+        yield f"/schema/0/properties: what is evaluated {PER_ANSWER} has an exchange_id, and an endpoint of one value"
     rules = [each.get("id") for each in table.get("quality", ())]
     yield from (
         f"/schema/0/quality: {rule} stands twice" for rule in sorted({str(rule) for rule in rules if rules.count(rule) > 1})
@@ -358,6 +369,12 @@ def _evaluated(table: Mapping[str, Any]) -> str:
     """When the rules of a table are evaluated; where it does not say, whenever they can be."""
     own = {item["property"]: item["value"] for item in table.get("customProperties", ())}
     return str(own.get(EVALUATED, WHOLE_TABLE if table["physicalType"] == "view" else PER_BATCH))
+
+
+def _endpoint(columns: Sequence[Column]) -> str | None:
+    """The one endpoint whose answers a table tells of; None where that is not said, or no row names its answer."""
+    values = {column.name: column.values for column in columns}
+    return values["endpoint"][0] if "exchange_id" in values and len(values.get("endpoint", ())) == 1 else None
 
 
 def _latency(promise: Mapping[str, Any]) -> dt.timedelta | None:

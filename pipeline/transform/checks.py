@@ -10,7 +10,7 @@ from typing import Final
 import psycopg2
 import psycopg2.extensions
 
-from pipeline.contracts.row_rules import batch_query, broken_rules, rows_query
+from pipeline.contracts.row_rules import batch_query, broken_rules, newest_answers, rows_query
 from pipeline.contracts.tables import TableContract, read_contracts
 from pipeline.transform.computed import Computed
 from pipeline.transform.engine import Session as Session
@@ -57,7 +57,7 @@ def batch_checks(
 def whole_table_checks(
     session: Session, computed: Computed, contracts: Sequence[TableContract] | None = None
 ) -> tuple[CheckResult, ...]:
-    """Whether all rows of a warehouse keep their contracts: a check per table and view.
+    """Whether all rows of a warehouse keep their contracts: a check per table and view; of staging, the newest answers' rows.
 
     Args:
         session: of the transformer.
@@ -65,7 +65,7 @@ def whole_table_checks(
         contracts: by default the project's own.
     """
     return tuple(
-        _check(session, each, rows_query(each, computed.get(each.name)))
+        _check(session, each, rows_query(each, computed.get(each.name) or newest_answers(each)))
         for each in (_contracts() if contracts is None else contracts)
     )
 

@@ -23,13 +23,15 @@ _SUFFIX: Final = "__computed"
 
 
 def queries_of_views(statements: Iterable[str]) -> dict[str, str]:
-    """``schema.view`` → its query, in the order in which they are made.
+    """``schema.view`` of gold → its query, in the order in which they are made; staging would be all bodies once more.
 
     Args:
         statements: that make all relations, as dbt renders them.
     """
     found = (_MADE.match(statement) for statement in statements)
-    return {f"{made['schema']}.{made['name']}": made["query"] for made in found if made is not None}
+    return {
+        f"{made['schema']}.{made['name']}": made["query"] for made in found if made is not None and made["schema"] == "gold"
+    }
 
 
 def compute_views(session: Session, queries: Mapping[str, str]) -> dict[str, str]:

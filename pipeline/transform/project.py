@@ -220,8 +220,8 @@ def _forget_earlier_runs() -> None:
 def _make_fresh(manifest: Manifest, dbname: str) -> None:
     """Let a manifest serve another run, on any database.
 
-    dbt writes the database's name into each node as it parses, and marks nodes as compiled as it runs: without this, the
-    second run would leave out the SQL of ephemeral models.
+    dbt writes the database's name into each node as it parses, and marks nodes as compiled as it runs: without this, a node
+    would go into the second run as the first one left it.
     """
     for item in (*manifest.nodes.values(), *manifest.sources.values()):
         node: Any = item

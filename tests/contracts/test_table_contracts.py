@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import shutil
 import subprocess
@@ -51,6 +52,23 @@ def changed(contract: TableContract, column: str, **facts: Any) -> TableContract
 
 def test_every_published_model_has_a_contract_and_dbt_is_in_step(contracts: dict[str, TableContract], project: Project) -> None:
     assert in_step(tuple(contracts.values()), project.manifest()) == []
+
+
+def test_what_is_evaluated_per_answer_names_its_answers_and_their_endpoint(contracts: dict[str, TableContract]) -> None:
+    assert (contracts["silver.stg_odds"].of_endpoint, contracts["silver.event_sightings"].of_endpoint) == ("odds", None)
+    name = "silver.stg_odds.odcs.yaml"
+    standing = yaml.safe_load((resource(FOLDER) / name).read_text(encoding="utf-8"))
+    places = {each["name"]: place for place, each in enumerate(standing["schema"][0]["properties"])}
+    spoiled: dict[str, tuple[str, Any, str]] = {
+        "a table": ("schema/0/physicalType", "table", "per_answer where it is a view"),
+        "any endpoint": (f"schema/0/properties/{places['endpoint']}/enum", None, "an endpoint of one value"),
+        "no answer": (f"schema/0/properties/{places['exchange_id']}/name", "answer_id", "has an exchange_id"),
+    }
+    for path, value, said in spoiled.values():
+        document = copy.deepcopy(standing)
+        put(document, path, value)
+        with pytest.raises(SetupError, match=said):
+            parse_contract(yaml.safe_dump(document), name)
 
 
 def test_a_contract_says_what_its_document_says(history: TableContract) -> None:

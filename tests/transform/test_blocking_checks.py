@@ -644,7 +644,7 @@ def test_every_stored_table_has_a_scope_and_every_contract_says_when_it_is_evalu
     assert {each.name for each in contracts if each.is_checked_per_batch} == loaded.scopes.keys()
     for contract in contracts:
         document = resource(f"contracts/warehouse/{contract.name}.odcs.yaml").read_text(encoding="utf-8")
-        said = "per_batch" if contract.is_checked_per_batch else "whole_table"
+        said = "per_batch" if contract.is_checked_per_batch else "per_answer" if contract.of_endpoint else "whole_table"
         assert f"property: evaluated\n    value: {said}" in document
 
 

@@ -101,7 +101,9 @@ def test_every_stored_table_has_a_whole_table_test_of_its_key(filled: Any) -> No
         if str(node.resource_type) == "test" and "unique_combination_of_columns" in node.name
     }
     # what these sightings say is counted by the blocking checks, and their tables refuse a second row of one key
-    assert stored - unique == {"bookmaker_sightings", "offered_markets", "participants", "sport_sightings"}
+    sightings = {"bookmaker_sightings", "offered_markets", "participants", "sport_sightings"}
+    # of staging the contracts count it, as they open each body anyway
+    assert stored - unique == sightings | {name for name in stored if name.startswith("stg_")}
 
 
 def test_keys_are_those_of_the_contracts_and_values_are_promised_there_only(filled: Any) -> None:

@@ -83,7 +83,7 @@ def test_every_column_of_every_model_is_there(lineage: Lineage, project: Project
     relations = {
         (node.schema, node.name): [*node.columns]
         for node in project.manifest().nodes.values()
-        if str(node.resource_type) == "model" and node.config.materialized != "ephemeral"
+        if str(node.resource_type) == "model"
     }
     assert {model: sorted(columns) for model, columns in lineage.items()} == {
         model: sorted(columns) for model, columns in relations.items()

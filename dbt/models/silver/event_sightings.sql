@@ -7,13 +7,13 @@
 ) }}
 -- Every event that an admitted answer shows, once per answer, with the books and markets it shows for it.
 with odds_rows as (
-    select * from {{ ref('stg_odds') }}
+    select * from {{ staged('stg_odds') }} as odds
     union all
-    select * from {{ ref('stg_event_odds') }}
+    select * from {{ staged('stg_event_odds') }} as event_odds
     union all
-    select * from {{ ref('stg_historical_odds') }}
+    select * from {{ staged('stg_historical_odds') }} as historical_odds
     union all
-    select * from {{ ref('stg_historical_event_odds') }}
+    select * from {{ staged('stg_historical_event_odds') }} as historical_event_odds
 ),
 
 with_books as (
@@ -39,21 +39,27 @@ market_lists as (
         coalesce(
             jsonb_object_agg(bookmaker_key, bookmaker_title order by bookmaker_key, bookmaker_title) filter (where bookmaker_key is not null), '{}'
         ) as books
-    from {{ ref('stg_event_markets') }}
+    from {{ staged('stg_event_markets') }} as market_rows
     group by
         exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
         commence_time, home_team, away_team, has_outrights
 ),
 
 without_odds as (
-    select * from {{ ref('stg_events') }}
+    select
+        exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
+        commence_time, home_team, away_team, has_outrights
+    from {{ staged('stg_events') }} as events
     union all
-    select * from {{ ref('stg_historical_events') }}
+    select
+        exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
+        commence_time, home_team, away_team, has_outrights
+    from {{ staged('stg_historical_events') }} as historical_events
     union all
     select
         exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
         commence_time, home_team, away_team, false as has_outrights
-    from {{ ref('stg_scores') }}
+    from {{ staged('stg_scores') }} as score_rows
 ),
 
 sighted as (

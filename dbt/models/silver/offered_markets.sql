@@ -13,6 +13,6 @@ select
     min(sport_key) as sport_key,
     min(captured_at) as captured_at,
     max(last_update) as last_update
-from {{ ref('stg_event_markets') }}
+from {{ staged('stg_event_markets') }} as staged
 where market_key is not null
 group by exchange_id, event_id, bookmaker_key, market_key

@@ -11,5 +11,5 @@ select
     min(sport_key) as sport_key,
     min(captured_at) as captured_at,
     min(full_name) as full_name
-from {{ ref('stg_participants') }}
+from {{ staged('stg_participants') }} as staged
 group by exchange_id, participant_id

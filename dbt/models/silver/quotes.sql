@@ -6,13 +6,13 @@
 ) }}
 -- Every outcome of every admitted answer, exactly once, typed; what one answer alone can tell about it, and nothing else.
 with odds_rows as (
-    select * from {{ ref('stg_odds') }}
+    select * from {{ staged('stg_odds') }} as odds
     union all
-    select * from {{ ref('stg_event_odds') }}
+    select * from {{ staged('stg_event_odds') }} as event_odds
     union all
-    select * from {{ ref('stg_historical_odds') }}
+    select * from {{ staged('stg_historical_odds') }} as historical_odds
     union all
-    select * from {{ ref('stg_historical_event_odds') }}
+    select * from {{ staged('stg_historical_event_odds') }} as historical_event_odds
 ),
 
 outcomes as materialized (

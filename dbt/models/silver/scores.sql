@@ -21,4 +21,4 @@ select
     home_score,
     away_score,
     last_update
-from {{ ref('stg_scores') }}
+from {{ staged('stg_scores') }} as staged

@@ -8,7 +8,7 @@ with catalogue as (
     select
         exchange_id, sport_key, place, body_sha256, captured_at, sport_title, sport_group, description, is_active, has_outrights,
         true as is_catalogue
-    from {{ ref('stg_sports') }}
+    from {{ staged('stg_sports') }} as staged
 ),
 
 of_events as (

@@ -1,2 +1,3 @@
-{{ config(materialized='ephemeral') }}
-{{ stage_odds('event_odds', single=true) }}
+{{ config(materialized='view') }}
+-- What the applied answers of this endpoint say, flattened.
+{{ stage('event_odds', 'applied') }}

@@ -1,2 +1,3 @@
-{{ config(materialized='ephemeral') }}
-{{ stage_events('historical_events') }}
+{{ config(materialized='view') }}
+-- What the applied answers of this endpoint say, flattened.
+{{ stage('historical_events', 'applied') }}

@@ -1,2 +1,3 @@
-{{ config(materialized='ephemeral') }}
-{{ stage_odds('historical_odds') }}
+{{ config(materialized='view') }}
+-- What the applied answers of this endpoint say, flattened.
+{{ stage('historical_odds', 'applied') }}

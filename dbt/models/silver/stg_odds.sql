@@ -1,2 +1,3 @@
-{{ config(materialized='ephemeral') }}
-{{ stage_odds('odds') }}
+{{ config(materialized='view') }}
+-- What the applied answers of this endpoint say, flattened.
+{{ stage('odds', 'applied') }}

@@ -71,6 +71,9 @@ _LEGS: Final = tuple(
     )
 )  # fmt: skip
 
+# endpoints that list events without odds
+_OF_EVENTS: Final = ("events", "historical_events", "scores")
+
 # by the rule's name; where a table needs another, by the table's name and the rule's
 MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "a_book_speaks_for_a_sharp_group": (
@@ -101,6 +104,22 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     ),
     "all_move_among_those_quoting": (_one(quoting_count="size + other_way_count - 1"), _one(other_way_count="-1")),
     "an_exact_match_keeps_the_name": (_one("match = 'exact'", player="player || 'x'"),),
+    "an_offer_is_told_whole": (
+        _one("market_key is not null", bookmaker_key="null"),
+        _one("market_key is not null", bookmaker_key="''"),
+        _one("market_key is not null", market_key="''"),
+        _one("market_key is not null", market_ordinal="null"),
+    ),
+    "an_outcome_is_told_whole": (
+        *(
+            _one("outcome_ordinal is not null", **{column: value})
+            for column in ("bookmaker_key", "market_key")
+            for value in ("null", "''")
+        ),
+        *(_one("outcome_ordinal is not null", **{column: "null"}) for column in ("outcome_name", "price_native")),
+        _one("outcome_ordinal is not null", outcome_ordinal="null", price_native="null"),
+        _one("outcome_ordinal is not null", outcome_ordinal="null", outcome_name="null"),
+    ),
     "arrays_have_one_length": (
         _one(outcome_sides="outcome_sides || outcome_sides"),
         _one("fair_shin is not null", fair_shin="fair_shin[2:]"),
@@ -409,6 +428,11 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
         _one(back_net_price_decimal="back_price_decimal + 0.01"),
         _one(back_net_price_decimal="1"),
     ),
+    "no_level_is_skipped": (
+        _one("market_ordinal is not null", book_ordinal="null"),
+        _one("outcome_ordinal is not null", market_ordinal="null"),
+    ),
+    "silver.stg_event_markets.no_level_is_skipped": (_one("market_ordinal is not null", book_ordinal="null"),),
     "no_margin_no_change": (_one("fair_shin is not null", overround="1"),),
     "no_more_answers_than_requests": (_one(answered="asked + 1"), _one(answered="-1")),
     "no_more_books_offer_it_than_count": (_one(book_count="0"),),
@@ -458,6 +482,15 @@ MUTANTS: Final[Mapping[str, tuple[RowMutant, ...]]] = {
     "opening_where_not_censored": (
         _one("not is_left_censored", opened_at="null"),
         _one("is_left_censored", opened_at="first_seen_at"),
+    ),
+    "ordinals_count_from_1": tuple(
+        _one("outcome_ordinal is not null", **{f"{level}_ordinal": "0"}) for level in ("event", "book", "market", "outcome")
+    ),
+    **{f"silver.stg_{endpoint}.ordinals_count_from_1": (_one(event_ordinal="0"),) for endpoint in _OF_EVENTS},
+    "silver.stg_sports.ordinals_count_from_1": (_one(sport_ordinal="0"),),
+    "silver.stg_participants.ordinals_count_from_1": (_one(participant_ordinal="0"),),
+    "silver.stg_event_markets.ordinals_count_from_1": tuple(
+        _one("market_ordinal is not null", **{f"{level}_ordinal": "0"}) for level in ("book", "market")
     ),
     "others_are_counted": (_one(group_count="-1"), _one("fair_probability is not null", group_count="0")),
     "outcome_is_0_or_1": (_one("outcome_set = 'three_way'", outcome="2"),),
