@@ -20,30 +20,30 @@ WARM_LIMIT: Final = 4.5
 VERIFY_LIMIT: Final = 7.1
 # of the two
 AIM: Final = 3.0
-ROUNDS: Final = 3
 
 
-def commands(state: Path) -> list[Figure]:
+def commands(state: Path, rounds: int) -> list[Figure]:
     """A first replay of one batch, a warm one, and verify of the bundled batches.
 
     Args:
         state: a state folder that is not there yet.
+        rounds: of the last two, whose median is told.
     """
     one = ("replay", "--batches", "1")
     first = _seconds(state, *one)
-    warm = statistics.median(_seconds(state, *one) for _ in range(ROUNDS))
+    warm = statistics.median(_seconds(state, *one) for _ in range(rounds))
     _seconds(state, "load", str(packaged(BUNDLED)))
-    verify = statistics.median(_seconds(state, "verify") for _ in range(ROUNDS))
+    verify = statistics.median(_seconds(state, "verify") for _ in range(rounds))
     told = "seconds of CPU, the embedded server's included"
     return [
         Figure("replay_first", first, FIRST_LIMIT, True, f"{told}: `replay --batches 1`, the very first time", aim=FIRST_AIM),
-        Figure("replay_warm", warm, WARM_LIMIT, True, f"{told}: the same again, median of {ROUNDS}", aim=AIM),
+        Figure("replay_warm", warm, WARM_LIMIT, True, f"{told}: the same again, median of {rounds}", aim=AIM),
         Figure(
             "verify_bundled",
             verify,
             VERIFY_LIMIT,
             True,
-            f"{told}: `verify` of the bundled batches, median of {ROUNDS}",
+            f"{told}: `verify` of the bundled batches, median of {rounds}",
             aim=AIM,
         ),
     ]

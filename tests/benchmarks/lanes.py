@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -114,15 +115,21 @@ class Bench:
                 owner.execute("alter system reset autovacuum")
                 owner.execute("select pg_reload_conf()")
 
-    def interleaved(self, lanes: Sequence[Lane], turns: int) -> list[list[Sample]]:
-        """What each turn of each lane costs. Another lane begins each time: what else the machine does bears on all alike."""
+    def interleaved(self, lanes: Sequence[Lane], turns: int, *, warm: int) -> list[list[Sample]]:
+        """What each turn of each lane costs. Another lane begins each time: what else the machine does bears on all alike.
+
+        Args:
+            lanes: to be measured.
+            turns: so many are measured.
+            warm: so many go before them, in which a session plans its statements.
+        """
         samples: list[list[Sample]] = [[] for _ in lanes]
         with mock.patch("pipeline.transform.apply.batch_checks", self._batch_checks):
-            for number in range(turns):
+            for number in range(warm + turns):
                 for offset in range(len(lanes)):
                     each = (number + offset) % len(lanes)
                     samples[each].append(self._sample(lanes[each], number))
-        return samples
+        return [found[warm:] for found in samples]
 
     def _sample(self, lane: Lane, number: int) -> Sample:
         buffers, contracts = lane.buffers(), self.contracts
@@ -146,7 +153,7 @@ class Pipeline:
 
     Args:
         window: batches that are published together; None: each by itself, collected again.
-        turns: into so many turns the batches are divided; by default one at each.
+        portions: how many batches come at each turn; by default one.
     """
 
     def __init__(
@@ -156,13 +163,13 @@ class Pipeline:
         batches: Sequence[Batch],
         *,
         window: int | None = None,
-        turns: int | None = None,
+        portions: Sequence[int] = (),
     ) -> None:
         self.bench = bench
         self.warehouse = warehouse
         self.batches = batches
         self.window = window
-        self.turns = turns or len(batches)
+        self.ends = tuple(itertools.accumulate(portions or (1,) * len(batches)))
         self.waiting: list[str] = []
         self._stack = ExitStack()
 
@@ -180,8 +187,7 @@ class Pipeline:
 
     def turn(self, number: int) -> None:
         """Take in the batches of this turn."""
-        size = len(self.batches)
-        for batch in self.batches[number * size // self.turns : (number + 1) * size // self.turns]:
+        for batch in self.batches[self.ends[number - 1] if number else 0 : self.ends[number]]:
             again = collect_again(batch, self.writer) if self.window is None else batch
             load_batch(self.ingester, again, self.bench.clock)
             self.waiting.append(batch.batch_id)
@@ -201,6 +207,11 @@ class Pipeline:
         """Of its database, so far."""
         _flush(self.ingester)
         return read_buffers(self.watcher)
+
+
+def spread(total: int, parts: int) -> list[int]:
+    """So many things in so many portions, as even as can be."""
+    return [(part + 1) * total // parts - part * total // parts for part in range(parts)]
 
 
 def _digested(session: Any) -> None:

@@ -41,7 +41,7 @@ from tests.benchmarks.commands import commands
 from tests.benchmarks.figures import Figure, typical_ratio
 from tests.benchmarks.floor import Floor
 from tests.benchmarks.history import lengthen
-from tests.benchmarks.lanes import Bench, Lane, Pipeline, Sample, Turns
+from tests.benchmarks.lanes import Bench, Lane, Pipeline, Sample, Turns, spread
 from tests.benchmarks.orchestrating import backfill_against_replay, loading_definitions
 
 # Each so close to what was measured that a doubling breaks it; what depends on the machine leaves room for a busy one.
@@ -62,6 +62,10 @@ VALIDATION_LIMIT_MB: Final = 14
 GOLD_SIZE_LIMIT: Final = 5.5
 # Figures that need the recorded answers of the NFL, one of them those of the World Cup too.
 OF_THE_NFL: Final = frozenset({"batch_against_floor", "window_against_floor", "worldcup_against_nfl"})
+# So many turns go before those that are measured: a session plans each statement anew in its first runs.
+WARM: Final = 4
+# With fewer, a run still makes statistics anew after every other batch, and then plans its statements anew.
+WORLDCUP_PAST: Final = 40
 # An event of so many polls has a short past.
 SHORT_EVENT: Final = 10
 
@@ -173,7 +177,7 @@ def main() -> int:
             figures.append(collecting_against_requests(work, say))
             figures.append(backfill_against_replay(server, recording, arguments.backfill, work, say))
             figures.append(loading_definitions(work / "state"))
-            figures += commands(work / "commands")
+            figures += commands(work / "commands", rounds=3 if arguments.batches >= 20 else 1)
     # the limits are those of full answers of a league; the bundled ones are small, and of all kinds
     told = [figure for figure in figures if is_nfl or figure.name not in OF_THE_NFL]
     left = sorted(OF_THE_NFL - {figure.name for figure in told})
@@ -197,16 +201,17 @@ def measure(
 ) -> list[Figure]:
     """All figures of one run that come from taking batches in."""
     # the same batches after a short past, and after longer ones of which the newest part is the same
-    windowed = max(WINDOW, count // WINDOW * WINDOW)
-    start = len(recording) * -(-(small + count) // len(recording)) - count
-    measured = list(timeline(recording, start, count))
+    turns = WARM + count
+    start = len(recording) * -(-(small + turns) // len(recording)) - turns
+    measured = list(timeline(recording, start, turns))
     few = bench.database()
     bench.load(few, timeline(recording, start - small, small))
     pasts = {size: bench.clone(few) for size in large}
     for size, warehouse in pasts.items():
         lengthen(warehouse, size // small - 1)
         bench.say(f"  a past of {size // small * small} batches")
-    by_window = bench.clone(few)
+    by_window, windowed = bench.clone(few), max(WINDOW, count // WINDOW * WINDOW)
+    windows = list(timeline(recording, start, WINDOW + windowed))
 
     poll = with_american_odds(itertools.chain(measured, recording.batches()))
     polls = -(-event_rows // outcomes(next(moving_event(poll, 0, 1))))
@@ -214,7 +219,7 @@ def measure(
     bench.load(long_event, moving_event(poll, 0, polls))
     # as many rows in all, so that no index is deeper than the other's
     bench.load(short_event, moving_event(poll, 0, polls, newcomers=SHORT_EVENT))
-    event_polls = list(moving_event(poll, polls, count))
+    event_polls = list(moving_event(poll, polls, turns))
     rows = _history_rows(long_event)
     if rows < event_rows:
         raise SystemExit(f"the event has {rows} rows of history, and not {event_rows}")
@@ -231,22 +236,22 @@ def measure(
             "floor": Turns(floor.turn),
             "few": ours(few, measured),
             **{str(size): ours(warehouse, measured) for size, warehouse in pasts.items()},
-            "windows": ours(by_window, list(timeline(recording, start, windowed)), window=WINDOW, turns=count),
+            "windows": ours(by_window, windows, window=WINDOW, portions=[*spread(WINDOW, WARM), *spread(windowed, count)]),
             "short event": ours(short_event, event_polls),
             "long event": ours(long_event, event_polls),
         }
         if worldcup is not None:
             before = bench.database()
-            first = min(small, len(worldcup) - count)
+            first = min(WORLDCUP_PAST, len(worldcup) - turns)
             bench.load(before, timeline(worldcup, 0, first))
-            lanes["worldcup"] = ours(before, list(timeline(worldcup, first, count)))
-        found = dict(zip(lanes, bench.interleaved(tuple(lanes.values()), count), strict=True))
+            lanes["worldcup"] = ours(before, list(timeline(worldcup, first, turns)))
+        found = dict(zip(lanes, bench.interleaved(tuple(lanes.values()), count, warm=WARM), strict=True))
         quotes, changes = floor.counts()
     for name, samples in found.items():
         bench.say(f"  {name}: {_told(samples)}")
     bench.say(
         f"the floor: {_typical_cpu(found['floor']) * 1000:.0f} ms of CPU a batch ({quotes:,} outcomes, {changes:,} changes in"
-        f" {count}), {typical_ratio(_cpu(found['floor']), _cpu(found['copy'])):.1f} times a plain COPY of the bodies"
+        f" {turns}), {typical_ratio(_cpu(found['floor']), _cpu(found['copy'])):.1f} times a plain COPY of the bodies"
     )
     size_of_gold = gold_size(few, bench.say)
     return [
@@ -255,7 +260,7 @@ def measure(
         *_with_event(found, rows),
         *_of_worldcup(found),
         size_of_gold,
-        validation_rate(measured),
+        validation_rate(measured[WARM:]),
         bronze_against_copy(bench, [recording.read(batch_id) for batch_id in recording.batch_ids[:count]]),
         Figure(
             "python_memory_mb",

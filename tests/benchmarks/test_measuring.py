@@ -16,6 +16,7 @@ from pipeline.resources import resource
 from tests.benchmarks.batches import BUNDLED, moving_event, outcomes, shifted, timeline, with_american_odds
 from tests.benchmarks.figures import Figure, own_seconds, typical_ratio
 from tests.benchmarks.floor import FILE, sections
+from tests.benchmarks.lanes import spread
 from tests.benchmarks.season import HUNDRED, Hundred, growth
 
 
@@ -120,6 +121,13 @@ class TestFloorsFile:
         assert all(statement.endswith(";") for statement in found.values())
         # one statement each, but for the tables
         assert all(statement.count(";") == 1 for name, statement in found.items() if name != "tables")
+
+
+@pytest.mark.parametrize(
+    ("total", "parts", "portions"), [(20, 4, [5, 5, 5, 5]), (20, 6, [3, 3, 4, 3, 3, 4]), (2, 3, [0, 1, 1]), (5, 1, [5])]
+)
+def test_spread(total: int, parts: int, portions: list[int]) -> None:
+    assert spread(total, parts) == portions
 
 
 class TestGrowth:
