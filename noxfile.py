@@ -90,6 +90,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def season(session: nox.Session) -> None:
+    """A season of 6,500 batches, loaded and proven: its time, growth and disk; ``-- --batches 600`` for a smaller one."""
+    _install(session, "requirements-dev.txt")
+    session.run("python", "-m", "tests.benchmarks.season", *session.posargs)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Broken answers and indices at random, all the way into gold; ``-- --minutes 2``. What it finds becomes a test."""
     _install(session, "requirements-dev.txt")

@@ -1,8 +1,10 @@
-"""What the benchmarks have in common: a figure with its limit, and the CPU that a server uses."""
+"""What the benchmarks have in common: a figure with its limit, ratios, and the CPU that a server uses."""
 
 from __future__ import annotations
 
 import os
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +13,38 @@ from pipeline.warehouse.database import Server
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure with its limit."""
+    """One measured figure with its limit.
+
+    Attributes:
+        limit: what fails the run; close to what is measured.
+        aim: what is wanted, where that is another number.
+    """
 
     name: str
     value: float
     limit: float
     at_most: bool
     detail: str
+    aim: float | None = None
 
     @property
     def ok(self) -> bool:
-        return self.value <= self.limit if self.at_most else self.value >= self.limit
+        return self._keeps(self.limit)
+
+    @property
+    def line(self) -> str:
+        """For people."""
+        sign = "≤" if self.at_most else "≥"
+        aim = "" if self.aim is None else f"; aim {sign} {self.aim:.4g}{'' if self._keeps(self.aim) else ', MISSED'}"
+        return f"{'ok  ' if self.ok else 'FAIL'} {self.name} {self.value:.2f} ({sign} {self.limit:.4g}{aim}) {self.detail}"
+
+    def _keeps(self, bound: float) -> bool:
+        return self.value <= bound if self.at_most else self.value >= bound
+
+
+def typical_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the ratios, pair by pair: what was measured side by side is compared, and one odd pair bears on nothing."""
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 class PostgresCpu:
@@ -32,14 +55,32 @@ class PostgresCpu:
         self.postmaster = int((server.embedded.data_dir / "postmaster.pid").read_text().split()[0])
 
     def seconds(self) -> float:
-        total = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
+        total = 0.0
+        for folder in Path("/proc").glob("[0-9]*"):
             try:
-                fields = stat.read_text().rsplit(")", 1)[1].split()
+                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+                if int(folder.name) == self.postmaster:
+                    # what ended is only counted in ticks
+                    total += own_seconds(folder, fields) + _ticks(fields[13:15])
+                elif int(fields[1]) == self.postmaster:
+                    total += own_seconds(folder, fields)
             except OSError:  # it has just ended
                 continue
-            if int(stat.parent.name) == self.postmaster:
-                total += sum(int(value) for value in fields[11:15])
-            elif int(fields[1]) == self.postmaster:
-                total += int(fields[11]) + int(fields[12])
-        return total / os.sysconf("SC_CLK_TCK")
+        return total
+
+
+def own_seconds(folder: Path, fields: Sequence[str]) -> float:
+    """CPU seconds of one process of one thread, to the nanosecond where the kernel says so, else in ticks.
+
+    Args:
+        folder: ``/proc/PID``.
+        fields: of its ``stat``, from the state on.
+    """
+    try:
+        return int((folder / "schedstat").read_text().split()[0]) / 1e9
+    except FileNotFoundError:
+        return _ticks(fields[11:13])
+
+
+def _ticks(fields: Sequence[str]) -> float:
+    return sum(map(int, fields)) / os.sysconf("SC_CLK_TCK")
