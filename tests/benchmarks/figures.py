@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.warehouse.database import Server
@@ -37,6 +37,10 @@ class Figure:
         sign = "≤" if self.at_most else "≥"
         aim = "" if self.aim is None else f"; aim {sign} {self.aim:.4g}{'' if self._keeps(self.aim) else ', MISSED'}"
         return f"{'ok  ' if self.ok else 'FAIL'} {self.name} {self.value:.2f} ({sign} {self.limit:.4g}{aim}) {self.detail}"
+
+    def with_slack(self, slack: float) -> Figure:
+        """The same with a limit so many times as wide."""
+        return replace(self, limit=self.limit * slack if self.at_most else self.limit / slack)
 
     def _keeps(self, bound: float) -> bool:
         return self.value <= bound if self.at_most else self.value >= bound
