@@ -37,6 +37,7 @@ case
     when unpriced > 0 then 'price_out_of_range'
     when lowest_price <= 1.001 then 'placeholder_price'
     when outcome_set <> 'field' and not is_complete then 'incomplete'
+    when family in ('spreads', 'totals', 'team_totals') and line_point is null then 'point_missing'
     when price_side = 'lay' then null
     when outcome_set <> 'field' and overround < {{ parameter('overround_min') }} then 'overround_too_low'
     when outcome_set <> 'field' and overround > {{ parameter('overround_max') }} then 'overround_too_high'

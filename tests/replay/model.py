@@ -387,6 +387,8 @@ def _judge_set(members: Sequence[Quote]) -> None:
         problem = "placeholder_price"
     elif kind != "field" and not is_complete:
         problem = "incomplete"
+    elif rule["family"] in ("spreads", "totals", "team_totals") and first.line_point is None:
+        problem = "point_missing"
     elif lay:
         problem = None
     elif kind != "field" and total < parameter("overround_min"):

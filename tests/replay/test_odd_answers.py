@@ -64,6 +64,23 @@ ODD: dict[str, Callable[[], list[Batch]]] = {
     "a field of twelve thousand at even stakes": lambda: [
         poll(0, event(book("fanduel", market("outrights", *((f"Runner {n}", 1) for n in range(12_000))))))
     ],
+    "a spread and totals without a line": lambda: [
+        poll(
+            0,
+            event(
+                book(
+                    "fanduel",
+                    market("spreads", ("Hawks", 1.9), ("Bulls", 1.9)),
+                    market("totals", ("Over", 1.9), ("Under", 1.9)),
+                ),
+                book(
+                    "pinnacle",
+                    market("spreads", ("Hawks", 1.9, -2.5), ("Bulls", 1.9, 2.5)),
+                    market("totals", ("Over", 1.9), ("Under", 1.9)),
+                ),
+            ),
+        )
+    ],
     # the best of both is a gift of 50,000 %
     "teams swapped at extreme prices": lambda: [
         poll(0, event(book("fanduel", h2h(999.0, 1.01)), book("pinnacle", h2h(1.01, 999.0)))),
