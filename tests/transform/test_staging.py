@@ -370,7 +370,7 @@ def test_verify_holds_them_to_their_rules_on_the_newest_answers(loaded: Warehous
 
     def checked(*rules: Rule) -> CheckResult:
         with transformer_session(loaded) as session:
-            [found] = whole_table_checks(session, [replace(odds, written_rules=(*odds.written_rules, *rules))])
+            [found] = whole_table_checks(session, {}, [replace(odds, written_rules=(*odds.written_rules, *rules))])
         return found
 
     assert checked().ok
