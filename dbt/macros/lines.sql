@@ -28,6 +28,16 @@
         )
 {%- endmacro %}
 
+{#- What an answer quoted of an event, for `cross join lateral`. -#}
+{% macro quotes_told(exchange_id, event_id, captured_at) -%}
+(
+        select t.series_id, t.line_rank, t.price_native, t.odds_format, t.point
+        from {{ ref('quotes') }} as t
+        where t.exchange_id = {{ exchange_id }} and t.event_id = {{ event_id }} and t.captured_at = {{ captured_at }}
+        offset 0
+    )
+{%- endmacro %}
+
 {#- Fills ops.touched_series, before price_history is written. -#}
 {% macro find_touched_series() -%}
 insert into ops.touched_series (event_id, series_id, line_rank)
@@ -74,31 +84,21 @@ followed as materialized (
 phased as materialized (
     select
         followed.*,
-        case when start.start_as_known > followed.captured_at then 'pre' else 'in_play' end as phase_as_known
+        phase.phase_as_known
     from followed
-    cross join lateral {{ start_then('followed.event_id', 'followed.captured_at') }} as start
+    cross join lateral {{ phase_then('followed.event_id', 'followed.captured_at') }} as phase
 ),
 
 told as materialized (
     select sightings.event_id, sightings.exchange_id, q.series_id, q.line_rank, q.price_native, q.odds_format, q.point
     from sightings
-    cross join lateral (
-        select t.series_id, t.line_rank, t.price_native, t.odds_format, t.point
-        from {{ ref('quotes') }} as t
-        where t.exchange_id = sightings.exchange_id and t.event_id = sightings.event_id and t.captured_at = sightings.captured_at
-        offset 0
-    ) as q
+    cross join lateral {{ quotes_told('sightings.exchange_id', 'sightings.event_id', 'sightings.captured_at') }} as q
 ),
 
 told_before as materialized (
     select phased.event_id, phased.phase_as_known, q.series_id, q.line_rank, q.price_native, q.odds_format, q.point
     from phased
-    cross join lateral (
-        select t.series_id, t.line_rank, t.price_native, t.odds_format, t.point
-        from {{ ref('quotes') }} as t
-        where t.exchange_id = phased.previous_id and t.event_id = phased.event_id and t.captured_at = phased.previous_at
-        offset 0
-    ) as q
+    cross join lateral {{ quotes_told('phased.previous_id', 'phased.event_id', 'phased.previous_at') }} as q
 ),
 
 standing as materialized (

@@ -76,6 +76,25 @@ where told.{{ 'applied' if which == 'applied' else 'admitted' }} and exchanges.e
 {%- endmacro %}
 
 
+{#- What each staged row says of its answer; `row` has the columns of answers_of. -#}
+{% macro answer_columns(row) -%}
+{% for column in ['exchange_id', 'batch_id', 'endpoint', 'place', 'body_sha256', 'moment_at', 'captured_at'] -%}
+{{ row }}.{{ column }}{{ ",\n    " if not loop.last }}
+{%- endfor %}
+{%- endmacro %}
+
+
+{#- What each staged row says of its event; `event` is the event's object in the answer. -#}
+{% macro event_columns(event) -%}
+{{ json_text(event, 'id') }} as event_id,
+    {{ json_text(event, 'sport_key') }} as sport_key,
+    {{ json_text(event, 'sport_title') }} as sport_title,
+    {{ to_time(json_text(event, 'commence_time')) }} as commence_time,
+    {{ json_text(event, 'home_team') }} as home_team,
+    {{ json_text(event, 'away_team') }} as away_team
+{%- endmacro %}
+
+
 {#- An odds answer, one row per outcome. Outer joins all the way: an event without books, a book without markets and a
     market without outcomes keep a row, with nulls below. `single` answers hold one event instead of a list. -#}
 {% macro stage_odds(endpoint, which, single=false) -%}
@@ -121,21 +140,10 @@ outcomes as (
 )
 
 select
-    exchange_id,
-    batch_id,
-    endpoint,
-    place,
-    body_sha256,
-    moment_at,
-    captured_at,
+    {{ answer_columns('outcomes') }},
     odds_format,
     event_ordinal,
-    {{ json_text('event', 'id') }} as event_id,
-    {{ json_text('event', 'sport_key') }} as sport_key,
-    {{ json_text('event', 'sport_title') }} as sport_title,
-    {{ to_time(json_text('event', 'commence_time')) }} as commence_time,
-    {{ json_text('event', 'home_team') }} as home_team,
-    {{ json_text('event', 'away_team') }} as away_team,
+    {{ event_columns('event') }},
     coalesce(cast({{ json_text('event', 'has_outrights') }} as boolean), false) as has_outrights,
     book_ordinal,
     {{ json_text('book', 'key') }} as bookmaker_key,
@@ -164,20 +172,9 @@ with answers as (
 )
 
 select
-    answers.exchange_id,
-    answers.batch_id,
-    answers.endpoint,
-    answers.place,
-    answers.body_sha256,
-    answers.moment_at,
-    answers.captured_at,
+    {{ answer_columns('answers') }},
     event.ordinal as event_ordinal,
-    {{ json_text('event.item', 'id') }} as event_id,
-    {{ json_text('event.item', 'sport_key') }} as sport_key,
-    {{ json_text('event.item', 'sport_title') }} as sport_title,
-    {{ to_time(json_text('event.item', 'commence_time')) }} as commence_time,
-    {{ json_text('event.item', 'home_team') }} as home_team,
-    {{ json_text('event.item', 'away_team') }} as away_team,
+    {{ event_columns('event.item') }},
     coalesce(cast({{ json_text('event.item', 'has_outrights') }} as boolean), false) as has_outrights
 from answers
 {{ each_element('answers.document', 'event') }}
@@ -212,20 +209,9 @@ named as (
 )
 
 select
-    exchange_id,
-    batch_id,
-    endpoint,
-    place,
-    body_sha256,
-    moment_at,
-    captured_at,
+    {{ answer_columns('named') }},
     event_ordinal,
-    {{ json_text('event', 'id') }} as event_id,
-    {{ json_text('event', 'sport_key') }} as sport_key,
-    {{ json_text('event', 'sport_title') }} as sport_title,
-    {{ to_time(json_text('event', 'commence_time')) }} as commence_time,
-    {{ json_text('event', 'home_team') }} as home_team,
-    {{ json_text('event', 'away_team') }} as away_team,
+    {{ event_columns('event') }},
     cast({{ json_text('event', 'completed') }} as boolean) as completed,
     home_score_text,
     away_score_text,
@@ -257,13 +243,7 @@ with answers as (
 )
 
 select
-    answers.exchange_id,
-    answers.batch_id,
-    answers.endpoint,
-    answers.place,
-    answers.body_sha256,
-    answers.moment_at,
-    answers.captured_at,
+    {{ answer_columns('answers') }},
     sport.ordinal as sport_ordinal,
     {{ json_text('sport.item', 'key') }} as sport_key,
     {{ json_text('sport.item', 'group') }} as sport_group,
@@ -284,13 +264,7 @@ with answers as (
 )
 
 select
-    answers.exchange_id,
-    answers.batch_id,
-    answers.endpoint,
-    answers.place,
-    answers.body_sha256,
-    answers.moment_at,
-    answers.captured_at,
+    {{ answer_columns('answers') }},
     answers.asked_sport_key as sport_key,
     participant.ordinal as participant_ordinal,
     {{ json_text('participant.item', 'id') }} as participant_id,
@@ -327,19 +301,8 @@ books as (
 )
 
 select
-    books.exchange_id,
-    books.batch_id,
-    books.endpoint,
-    books.place,
-    books.body_sha256,
-    books.moment_at,
-    books.captured_at,
-    {{ json_text('books.event', 'id') }} as event_id,
-    {{ json_text('books.event', 'sport_key') }} as sport_key,
-    {{ json_text('books.event', 'sport_title') }} as sport_title,
-    {{ to_time(json_text('books.event', 'commence_time')) }} as commence_time,
-    {{ json_text('books.event', 'home_team') }} as home_team,
-    {{ json_text('books.event', 'away_team') }} as away_team,
+    {{ answer_columns('books') }},
+    {{ event_columns('books.event') }},
     coalesce(cast({{ json_text('books.event', 'has_outrights') }} as boolean), false) as has_outrights,
     books.book_ordinal,
     {{ json_text('books.book', 'key') }} as bookmaker_key,

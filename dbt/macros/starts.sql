@@ -12,10 +12,10 @@ end
 {%- endmacro %}
 
 
-{#- The start that was known of an event at a time, for `cross join lateral`. -#}
-{% macro start_then(event_id, at) -%}
+{#- The phase that an event was known to be in at a time, for `cross join lateral`. -#}
+{% macro phase_then(event_id, at) -%}
 (
-        select c.start_as_known
+        select case when c.start_as_known > {{ at }} then 'pre' else 'in_play' end as phase_as_known
         from {{ ref('event_start_changes') }} as c
         where c.event_id = {{ event_id }} and c.captured_at <= {{ at }}
         order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc

@@ -21,13 +21,12 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipeline.recording.model import Batch
-from pipeline.recording.store import Recording, RecordingWriter
+from pipeline.recording.store import Recording
 from pipeline.replay.load import load_batches
 from pipeline.replay.progress import BatchLine
 from pipeline.replay.verify import verify
@@ -38,6 +37,7 @@ from pipeline.warehouse.digest import stored_digests
 from tests.benchmarks.batches import nfl_or_bundled, timeline
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.lanes import Bench, Pipeline
+from tests.recordings import written
 
 BATCHES: Final = 6500
 HUNDRED: Final = 100
@@ -77,17 +77,6 @@ def growth(pieces: Sequence[Hundred]) -> float | None:
     """
     later = [each for each in pieces if each.batches == HUNDRED and each.first >= HUNDRED]
     return later[-1].per_outcome / later[0].per_outcome if len(later) > 1 and later[0].first == HUNDRED else None
-
-
-def written(batches: Iterable[Batch], folder: Path) -> Recording:
-    """A recording of some batches."""
-    writer = RecordingWriter(folder, durable=False)
-    for batch in batches:
-        begun = writer.begin(batch.batch_id, batch.scheduled_at, batch.plan, batch.source)
-        for exchange in batch.exchanges:
-            begun.add(exchange)
-        begun.seal()
-    return Recording.open(folder)
 
 
 class Season:
@@ -182,7 +171,7 @@ def play(bench: Bench, recording: Recording, count: int, sample: int) -> list[Fi
     # the sample is a piece of its own, so that its digests can be read
     starts = sorted({0, sample, *range(0, count, HUNDRED)} - {count})
     for start, stop in zip(starts, [*starts[1:], count], strict=True):
-        piece = written(timeline(recording, start, stop - start), bench.work / "piece")
+        piece = Recording.open(written(bench.work / "piece", timeline(recording, start, stop - start)))
         season.take(piece)
         last = season.hundreds[-1]
         bench.say(

@@ -14,7 +14,7 @@ from pipeline.bronze.load import load_batch
 from pipeline.clock import UTC, Clock, ManualClock
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch
-from pipeline.recording.store import Recording, RecordingWriter
+from pipeline.recording.store import Recording
 from pipeline.transform.apply import Applied, apply_batches
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
@@ -90,17 +90,6 @@ def take(
             assert done.published, [(check.name, check.message) for check in done.failed]
             applied.append(done)
     return applied
-
-
-def written(folder: Path, batches: Sequence[Batch]) -> Path:
-    """A recording of some batches, in a folder of its own."""
-    writer = RecordingWriter(folder, durable=False)
-    for batch in batches:
-        sealing = writer.begin(batch.batch_id, batch.scheduled_at, batch.plan, batch.source)
-        for exchange in batch.exchanges:
-            sealing.add(exchange)
-        sealing.seal()
-    return folder
 
 
 def batches_of(archive: Path, places: Sequence[int], declared: dict[str, Any], folder: Path) -> list[Batch]:

@@ -26,9 +26,10 @@ from pipeline.transform import apply, one_transaction
 from pipeline.transform.apply import apply_batches, prepare, rebuild
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
+from tests.recordings import written
 from tests.replay import wild
 from tests.replay.model import Gold
-from tests.replay.support import CLOCK, Databases, assert_model_agrees, digests, read_gold, take, written
+from tests.replay.support import CLOCK, Databases, assert_model_agrees, digests, read_gold, take
 from tests.replay.transcript import Transcript
 
 BATCHES = wild.market_of(96)

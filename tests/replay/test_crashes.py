@@ -51,8 +51,9 @@ from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.embedded import EmbeddedServer
 from tests.conftest import CARELESS, Project
+from tests.recordings import written
 from tests.replay import test_archive, wild
-from tests.replay.support import CLOCK, Databases, digests, take, written
+from tests.replay.support import CLOCK, Databases, digests, take
 
 KILLS: Final = int(os.environ.get("SPORTS_MARKET_KILLS") or 20)
 BATCHES = wild.market_of(96)[:4]

@@ -35,9 +35,9 @@ sightings as (
 phased as materialized (
     select
         sightings.*,
-        case when start.start_as_known > sightings.captured_at then 'pre' else 'in_play' end as phase_as_known
+        phase.phase_as_known
     from sightings
-    cross join lateral {{ start_then('sightings.event_id', 'sightings.captured_at') }} as start
+    cross join lateral {{ phase_then('sightings.event_id', 'sightings.captured_at') }} as phase
 ),
 
 -- one price per series and moment: the latest; then the smallest place in the plan; then the smallest hash
