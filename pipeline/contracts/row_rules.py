@@ -8,15 +8,17 @@ one key. So it costs what the batch touched, however long the table is.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from pipeline.contracts.tables import KEY_IS_UNIQUE, Rule, TableContract
 from pipeline.warehouse.connect import Connection
 
 # Of a view that opens a body per answer, so many answers are looked at where not all are.
 NEWEST_ANSWERS: Final = 50
+# A row of a query's answer: the rule, failing rows, an example.
+Answer: TypeAlias = tuple[str, int, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,43 +82,80 @@ def batch_query(contract: TableContract, scope: str) -> str:
         contract: of a stored table.
         scope: condition over alias ``t`` that picks the touched rows, through an index.
     """
+    return f"""
+        {_touched_query(contract, scope)}
+        union all
+        select catalogued.rule, catalogued.failing, catalogued.example from ({_catalogue_query([contract])}) as catalogued
+    """
+
+
+def batch_queries(scopes: Mapping[str, str], contracts: Sequence[TableContract]) -> str:
+    """What :func:`batch_query` asks, of many contracts at once: (contract, rule, failing, example).
+
+    Args:
+        scopes: name of each contract → its condition.
+        contracts: of stored tables.
+    """
+    touched = (
+        f"select '{each.name}' as contract, touched.* from ({_touched_query(each, scopes[each.name])}) as touched"
+        for each in contracts
+    )
+    return " union all ".join((*touched, _catalogue_query(contracts)))
+
+
+def _touched_query(contract: TableContract, scope: str) -> str:
+    """The rules that no catalogue answers, over the rows that a batch touched."""
     structural = {f"{column.name}_is_there" for column in contract.columns if column.required}
-    rules = [rule for rule in contract.rules if rule.condition and rule.name not in structural]
-    required = ", ".join(f"('{column.name}')" for column in contract.columns if column.required)
-    key = ", ".join(f"'{name}'" for name in contract.key)
     return f"""
         with contracted as not materialized (select t.* from {contract.name} as t where {scope}),
-        {_measured(contract, rules)}
-        union all
+        {_measured(contract, [rule for rule in contract.rules if rule.condition and rule.name not in structural])}
+    """
+
+
+def _catalogue_query(contracts: Sequence[TableContract]) -> str:
+    """A query of (contract, rule, failing, example): whether tables refuse nulls, and two rows of one key."""
+    required = ", ".join(
+        f"('{each.name}', '{column.name}')" for each in contracts for column in each.columns if column.required
+    )
+    keys = ", ".join(f"('{each.name}', '{{{', '.join(each.key)}}}'::name[])" for each in contracts)
+    return f"""
         select
-            wanted.name || '_is_there',
-            case when found.attnotnull then 0 else 1 end,
-            case when found.attnotnull then null else 'the table takes a null in ' || wanted.name end
-        from (values {required}) as wanted (name)
+            wanted.contract,
+            wanted.name || '_is_there' as rule,
+            case when found.attnotnull then 0 else 1 end as failing,
+            case when found.attnotnull then null else 'the table takes a null in ' || wanted.name end as example
+        from (values {required}) as wanted (contract, name)
         left join pg_attribute as found
-            on found.attrelid = to_regclass('{contract.name}') and found.attname = wanted.name and not found.attisdropped
+            on found.attrelid = to_regclass(wanted.contract) and found.attname = wanted.name and not found.attisdropped
         union all
         select
+            wanted.contract,
             '{KEY_IS_UNIQUE}',
-            case when count(*) > 0 then 0 else 1 end,
-            case when count(*) > 0 then null else 'the table takes two rows of one ({", ".join(contract.key)})' end
-        from pg_index as found
-        where found.indrelid = to_regclass('{contract.name}')
-            and found.indisunique
-            and found.indisvalid
-            and found.indpred is null
-            and array[{key}]::name[] = array(
-                select columns.attname
-                from unnest(found.indkey::int2[]) with ordinality as part (attnum, place)
-                join pg_attribute as columns on columns.attrelid = found.indrelid and columns.attnum = part.attnum
-                -- a key of a partitioned table names the time that its months go by, which the row's answer determines
-                where columns.attname = any (array[{key}]::name[])
-                    or not exists (
-                        select 1 from pg_partitioned_table as parted
-                        where parted.partrelid = found.indrelid and columns.attnum = any (parted.partattrs::int2[])
-                    )
-                order by part.place
-            )
+            case when held.is_unique then 0 else 1 end,
+            case
+                when not held.is_unique then 'the table takes two rows of one (' || array_to_string(wanted.key, ', ') || ')'
+            end
+        from (values {keys}) as wanted (contract, key)
+        cross join lateral (
+            select count(*) > 0 as is_unique
+            from pg_index as found
+            where found.indrelid = to_regclass(wanted.contract)
+                and found.indisunique
+                and found.indisvalid
+                and found.indpred is null
+                and wanted.key = array(
+                    select columns.attname
+                    from unnest(found.indkey::int2[]) with ordinality as part (attnum, place)
+                    join pg_attribute as columns on columns.attrelid = found.indrelid and columns.attnum = part.attnum
+                    -- a key of a partitioned table names the time that its months go by, which the row's answer determines
+                    where columns.attname = any (wanted.key)
+                        or not exists (
+                            select 1 from pg_partitioned_table as parted
+                            where parted.partrelid = found.indrelid and columns.attnum = any (parted.partattrs::int2[])
+                        )
+                    order by part.place
+                )
+        ) as held
     """
 
 
@@ -143,7 +182,7 @@ def types_query(contract: TableContract) -> str:
     """
 
 
-def broken_rules(contract: TableContract, rows: Sequence[tuple[str, int, str | None]]) -> tuple[RuleCount, ...]:
+def broken_rules(contract: TableContract, rows: Sequence[Answer]) -> tuple[RuleCount, ...]:
     """The rules that are broken, of what a query answered. A rule that was not answered did not run, which breaks it."""
     answered = {row[0] for row in rows}
     silent = [RuleCount(rule.name, 1, "the rule did not run") for rule in contract.rules if rule.name not in answered]

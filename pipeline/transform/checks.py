@@ -10,7 +10,7 @@ from typing import Final
 import psycopg2
 import psycopg2.extensions
 
-from pipeline.contracts.row_rules import batch_query, broken_rules, newest_answers, rows_query
+from pipeline.contracts.row_rules import Answer, batch_queries, batch_query, broken_rules, newest_answers, rows_query
 from pipeline.contracts.tables import TableContract, read_contracts
 from pipeline.transform.computed import Computed
 from pipeline.transform.engine import Session as Session
@@ -47,10 +47,16 @@ def batch_checks(
         scopes: of the engine; a table without one cannot be checked, which is a failure.
         contracts: by default the project's own.
     """
+    if contracts is None:
+        contracts = _checked(_contracts())
+        if all(contract.name in scopes for contract in contracts):
+            answered = _answered_together(session, _together(tuple(scopes.items())))
+            if answered is not None:
+                return tuple(_judged(contract, answered.get(contract.name, ())) for contract in contracts)
+    # one by one: so each tells by itself that its rules cannot run
     return tuple(
         _check(session, contract, batch_query(contract, scopes[contract.name]) if contract.name in scopes else None)
-        for contract in (_contracts() if contracts is None else contracts)
-        if contract.is_checked_per_batch
+        for contract in _checked(contracts)
     )
 
 
@@ -75,6 +81,33 @@ def is_aborted(session: Session) -> bool:
     return session.get_transaction_status() == psycopg2.extensions.TRANSACTION_STATUS_INERROR
 
 
+def _checked(contracts: Sequence[TableContract]) -> tuple[TableContract, ...]:
+    return tuple(contract for contract in contracts if contract.is_checked_per_batch)
+
+
+@functools.cache
+def _together(scopes: tuple[tuple[str, str], ...]) -> str:
+    return batch_queries(dict(scopes), _checked(_contracts()))
+
+
+def _answered_together(session: Session, query: str) -> Mapping[str, Sequence[Answer]] | None:
+    """What each contract's rules found; None where some cannot run. The transaction is as it was then."""
+    with session.cursor() as cursor:
+        cursor.execute("savepoint contracts")
+        try:
+            send(cursor, query)
+        except psycopg2.OperationalError:  # the server, and no fault of a rule
+            raise
+        except psycopg2.Error:
+            cursor.execute("rollback to savepoint contracts")
+            return None
+        answered: dict[str, list[Answer]] = {}
+        for name, rule, failing, example in cursor.fetchall():
+            answered.setdefault(name, []).append((rule, failing, example))
+        cursor.execute("release savepoint contracts")
+    return answered
+
+
 def _check(session: Session, contract: TableContract, query: str | None) -> CheckResult:
     name = f"contract.{contract.name}"
     if query is None:
@@ -83,17 +116,23 @@ def _check(session: Session, contract: TableContract, query: str | None) -> Chec
         cursor.execute("savepoint contract")
         try:
             send(cursor, query)
-            broken = broken_rules(contract, cursor.fetchall())
+            answered = cursor.fetchall()
         except psycopg2.OperationalError:  # the server, and no fault of a rule
             raise
         except psycopg2.Error as error:
             cursor.execute("rollback to savepoint contract")
             return CheckResult(name, False, 1, f"its rules did not run: {str(error).splitlines()[0]}")
         cursor.execute("release savepoint contract")
+    return _judged(contract, answered)
+
+
+def _judged(contract: TableContract, answered: Sequence[Answer]) -> CheckResult:
+    """The check of a contract, by what its rules found."""
+    broken = broken_rules(contract, answered)
     warnings = {rule.name for rule in contract.rules if rule.severity == "warning"}
     told = [f"{found.rule}: {found.example} ({found.failing} rows)" for found in broken]
     return CheckResult(
-        name,
+        f"contract.{contract.name}",
         ok=all(found.rule in warnings for found in broken),
         failures=sum(found.failing for found in broken),
         message=" | ".join([*told[:RULES_SHOWN], *([f"{len(told)} rules in all"] if len(told) > RULES_SHOWN else [])]) or None,

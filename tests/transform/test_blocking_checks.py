@@ -12,8 +12,9 @@ from typing import Any, Final
 import psycopg
 import pytest
 
+from pipeline.contracts import row_rules
 from pipeline.contracts.row_rules import batch_query, broken_rules
-from pipeline.contracts.tables import read_contracts
+from pipeline.contracts.tables import TableContract, read_contracts
 from pipeline.errors import WarehouseError
 from pipeline.resources import resource
 from pipeline.transform import checks
@@ -726,15 +727,24 @@ def test_a_table_that_takes_what_it_must_refuse_breaks_its_contract(loaded: Load
     assert "gold.results: key_is_unique" not in loaded.broken_contracts(session)
 
 
+@pytest.fixture
+def other_queries(game: Any) -> Iterator[None]:
+    """The contracts' query is kept for a process: that of the game is not used in the test, nor the test's in the next."""
+    checks._together.cache_clear()
+    yield
+    checks._together.cache_clear()
+
+
+@pytest.mark.usefixtures("other_queries")
 @pytest.mark.parametrize("kind", ["unanswered", "error", "no table"])
 def test_a_contract_that_did_not_run_withholds_the_batch(game: Any, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    whole = checks.batch_query
     if kind == "unanswered":
         # the query leaves out a rule
+        catalogue = row_rules._catalogue_query
         some = "select * from ({}) as answered where rule <> 'event_id_is_there'"
-        monkeypatch.setattr(checks, "batch_query", lambda contract, scope: some.format(whole(contract, scope)))
+        monkeypatch.setattr(row_rules, "_catalogue_query", lambda contracts: some.format(catalogue(contracts)))
     elif kind == "error":
-        monkeypatch.setattr(checks, "batch_query", lambda c, s: "select 'x', 1 / (1 - 1), null")
+        monkeypatch.setattr(row_rules, "_touched_query", lambda contract, scope: "select 'x', 1 / (1 - 1), null")
     else:
         monkeypatch.setattr(type(game.project), "scopes", lambda self: {})
     applied = apply_batches(game.warehouse, game.project, [again(game)], game.clock)
@@ -745,6 +755,21 @@ def test_a_contract_that_did_not_run_withholds_the_batch(game: Any, monkeypatch:
         "no table": "its rules did not run: dbt stores no such table",
     }[kind]
     assert {failed.message for failed in applied.failed} == {said}
+
+
+@pytest.mark.usefixtures("other_queries")
+def test_one_contract_that_cannot_run_hides_no_other(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = row_rules._touched_query
+
+    def asked(contract: TableContract, scope: str) -> str:
+        return "select 'x', 1 / (1 - 1), null" if contract.name == "gold.results" else whole(contract, scope)
+
+    monkeypatch.setattr(row_rules, "_touched_query", asked)
+    applied = apply_batches(game.warehouse, game.project, [again(game)], game.clock)
+    assert [(failed.name, failed.message) for failed in applied.failed] == [
+        ("contract.gold.results", "its rules did not run: division by zero")
+    ]
+    assert {"contract.gold.events", "contract.silver.quotes"} < {check.name for check in applied.checks if check.ok}
 
 
 def test_a_warning_is_told_and_withholds_nothing(game: Any) -> None:
