@@ -461,6 +461,7 @@ CALLS = {
         "ops.make_months",
         "ops.month_of",
         "ops.analyze_months",
+        "ops.analyze_if_other",
         "ops.transform_lock_holders",
         "ops.source_of",
         "ops.holds_source",

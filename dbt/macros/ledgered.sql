@@ -82,7 +82,7 @@
             returning {{ columns | join(', ') }}
         ),
         differing as materialized (
-            select f.*
+            select f.*, s.row_place
             from fresh as f
             left join standing as s on {% for c in row_key %}f.{{ c }} = s.{{ c }}{{ " and " if not loop.last }}{% endfor %}
             where s.row_place is null
@@ -90,9 +90,15 @@
                 or f.{{ c }} is distinct from s.{{ c }}
             {%- endfor %}
         ),
-        written as (
+        -- most rows are new: they do not wait for a look at what may be in their place
+        added as (
             insert into {{ target }} ({{ columns | join(', ') }})
-            select {{ columns | join(', ') }} from differing
+            select {{ columns | join(', ') }} from differing where row_place is null
+            returning 1
+        ),
+        changed as (
+            insert into {{ target }} ({{ columns | join(', ') }})
+            select {{ columns | join(', ') }} from differing where row_place is not null
             on conflict ({{ row_key | join(', ') }}) do
             {%- if others %} update set {% for c in others %}{{ c }} = excluded.{{ c }}{{ ", " if not loop.last }}{% endfor %}
             {%- else %} nothing
@@ -102,7 +108,7 @@
         {%- if scope_key %},
         noted as (
             insert into ops.row_changes (table_name, scope_key, old_row, new_row)
-            select '{{ this.schema }}.{{ this.identifier }}', d.{{ scope_key }}, to_jsonb(s) - 'row_place', to_jsonb(d)
+            select '{{ this.schema }}.{{ this.identifier }}', d.{{ scope_key }}, to_jsonb(s) - 'row_place', to_jsonb(d) - 'row_place'
             from differing as d
             left join standing as s on {% for c in row_key %}d.{{ c }} = s.{{ c }}{{ " and " if not loop.last }}{% endfor %}
             union all
@@ -110,7 +116,7 @@
             from removed as r
         )
         {%- endif %}
-        select (select count(*) from written) + (select count(*) from removed) as row_count
+        select (select count(*) from added) + (select count(*) from changed) + (select count(*) from removed) as row_count
     {%- endcall %}
 
     {%- if config.get('hash_joins', false) -%}

@@ -38,7 +38,7 @@ where not ledger.is_settled
     end;
 
 -- what follows is planned by how much is pending, and not by a guess
-analyze ops.pending;
+select ops.analyze_if_other('ops.pending');
 
 {{ refuse_archived('array(select pending.captured_at from ops.pending as pending)') }}
 {% if not anew -%}
@@ -211,7 +211,7 @@ set seen_from = least(
 ) }}
 {%- endif %}
 
-analyze ops.touched_events;
+select ops.analyze_if_other('ops.touched_events');
 {%- endif -%}
 {% endmacro %}
 

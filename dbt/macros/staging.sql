@@ -6,24 +6,25 @@
   what asks a view for one answer or batch comes to its body by index.
 -#}
 
-{#- The pending rows of a staging model, as a subquery; its view is a parent of the model that reads them so. -#}
-{% macro staged(name) -%}
+{#- The pending rows of a staging model, as a subquery; its view is a parent of the model that reads them so. Of odds without
+    `outcomes` it is a row per market, with its event's and book's columns alone: half of what is to be read. -#}
+{% macro staged(name, outcomes=true) -%}
     {%- set relation = ref(name) -%}
     {%- if relation.is_cte -%}
         {#- a unit test gives them -#}
         {{ relation }}
     {%- else -%}
 (
-    {{ stage(name.removeprefix('stg_'), 'pending') }}
+    {{ stage(name.removeprefix('stg_'), 'pending', outcomes) }}
 )
     {%- endif -%}
 {%- endmacro %}
 
 
 {#- What some answers of an endpoint say; `which`: `applied` or `pending`. -#}
-{% macro stage(endpoint, which) -%}
+{% macro stage(endpoint, which, outcomes=true) -%}
     {%- if endpoint in ('odds', 'event_odds', 'historical_odds', 'historical_event_odds') -%}
-        {{ stage_odds(endpoint, which, single=endpoint.endswith('event_odds')) }}
+        {{ stage_odds(endpoint, which, single=endpoint.endswith('event_odds'), outcomes=outcomes) }}
     {%- elif endpoint in ('events', 'historical_events') -%}
         {{ stage_events(endpoint, which) }}
     {%- elif endpoint == 'scores' -%}
@@ -96,8 +97,10 @@ where told.{{ 'applied' if which == 'applied' else 'admitted' }} and exchanges.e
 
 
 {#- An odds answer, one row per outcome. Outer joins all the way: an event without books, a book without markets and a
-    market without outcomes keep a row, with nulls below. `single` answers hold one event instead of a list. -#}
-{% macro stage_odds(endpoint, which, single=false) -%}
+    market without outcomes keep a row, with nulls below. `single` answers hold one event instead of a list. Without `outcomes`
+    one row per market, and neither their columns nor the market's time. -#}
+{% macro stage_odds(endpoint, which, single=false, outcomes=true) -%}
+{%- set level = 'outcomes' if outcomes else 'markets' -%}
 with answers as (
     {{ answers_of(endpoint, which) }}
 ),
@@ -128,7 +131,8 @@ markets as (
         market.ordinal as market_ordinal
     from books
     {{ each_element(json_member('books.book', 'markets'), 'market') }}
-),
+)
+{%- if outcomes %},
 
 outcomes as (
     select
@@ -138,9 +142,10 @@ outcomes as (
     from markets
     {{ each_element(json_member('markets.market', 'outcomes'), 'outcome') }}
 )
+{%- endif %}
 
 select
-    {{ answer_columns('outcomes') }},
+    {{ answer_columns(level) }},
     odds_format,
     event_ordinal,
     {{ event_columns('event') }},
@@ -149,7 +154,8 @@ select
     {{ json_text('book', 'key') }} as bookmaker_key,
     {{ json_text('book', 'title') }} as bookmaker_title,
     market_ordinal,
-    {{ json_text('market', 'key') }} as market_key,
+    {{ json_text('market', 'key') }} as market_key
+    {%- if outcomes %},
     -- the market's own time is the better one; some answers have only the book's, some none
     {{ to_time("coalesce(" ~ json_text('market', 'last_update') ~ ", " ~ json_text('book', 'last_update') ~ ")") }} as last_update,
     outcome_ordinal,
@@ -161,7 +167,8 @@ select
     {{ json_text('outcome', 'link') }} as link,
     cast({{ json_text('outcome', 'bet_limit') }} as numeric(14, 2)) as bet_limit,
     cast({{ json_text('outcome', 'multiplier') }} as numeric(14, 8)) as multiplier
-from outcomes
+    {%- endif %}
+from {{ level }}
 {%- endmacro %}
 
 

@@ -144,3 +144,18 @@ def test_a_table_that_somebody_holds_is_analyzed_another_time(prepared: Warehous
         analyzing.start()
         analyzing.join(20)
         assert done == [None]
+
+
+def test_a_table_of_as_many_rows_as_before_is_not_analyzed(prepared: Warehouse) -> None:
+    """Else all statements that read it would be planned anew for each batch."""
+
+    def known(session: Any, rows: int) -> float:
+        with session.cursor() as cursor:
+            cursor.execute("delete from ops.run_batches")
+            cursor.execute("insert into ops.run_batches select number::text from generate_series(1, %s) as number", [rows])
+            cursor.execute("select ops.analyze_if_other('ops.run_batches')")
+            cursor.execute("select reltuples from pg_class where oid = 'ops.run_batches'::regclass")
+            return float(cursor.fetchall()[0][0])
+
+    with transformer_session(prepared) as session:
+        assert [known(session, rows) for rows in (40, 60, 80, 81, 50, 41, 40)] == [40, 40, 40, 81, 81, 81, 40]

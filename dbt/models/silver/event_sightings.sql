@@ -6,14 +6,14 @@
     when_made=["create index on silver.event_sightings (event_id, captured_at) where source = 'simulated'"],
 ) }}
 -- Every event that an admitted answer shows, once per answer, with the books and markets it shows for it.
-with odds_rows as (
-    select * from {{ staged('stg_odds') }} as odds
+with markets_shown as (
+    select * from {{ staged('stg_odds', outcomes=false) }} as odds
     union all
-    select * from {{ staged('stg_event_odds') }} as event_odds
+    select * from {{ staged('stg_event_odds', outcomes=false) }} as event_odds
     union all
-    select * from {{ staged('stg_historical_odds') }} as historical_odds
+    select * from {{ staged('stg_historical_odds', outcomes=false) }} as historical_odds
     union all
-    select * from {{ staged('stg_historical_event_odds') }} as historical_event_odds
+    select * from {{ staged('stg_historical_event_odds', outcomes=false) }} as historical_event_odds
 ),
 
 with_books as (
@@ -26,7 +26,7 @@ with_books as (
         coalesce(
             array_agg(distinct bookmaker_key || '|' || market_key) filter (where market_key is not null), '{}'
         ) as book_markets
-    from odds_rows
+    from markets_shown
     group by
         exchange_id, endpoint, place, body_sha256, moment_at, captured_at, event_id, sport_key, sport_title,
         commence_time, home_team, away_team, has_outrights
