@@ -1,0 +1,123 @@
+{#-
+  The one text of tables that say what holds over time: a row per key and stretch in which it stays the same. It is a complete
+  query, for a batch, many, and a full refresh; `ledgered` compares it with what stands and writes what differs.
+
+  A model calls it with one select: for lines and times, what holds then.
+
+      {% raw %}{% call(standing) holds_over_time(ref('margins'), …) %} select … from {{ standing }} as sets … {% endcall %}{% endraw %}
+
+  The select reads its input, itself a table of stretches, through `standing`: its rows that stand at a time, with `at` and
+  `line_key` beside their columns. It gives `at` and the columns of the model but sport_key, valid_from and valid_to. It does not know
+  which lines and times it is asked for, nor what its table holds.
+
+  input     the table that it reads
+  only_if   which rows of it, over alias `r`
+  by        of events that are not looked at whole, what is looked at: line or market (lines.sql)
+  line      over alias `r`, a row of the input or of the model: within an event, all that the select looks at together. It is not
+            coarser than that: what the select looks up besides may say another thing at a time at which nothing of the input changed
+  key       columns that say what holds; with valid_from they identify a row
+  changes   over alias `r`: a stretch ends where one of these differs. Other columns are told as they were when it began
+-#}
+{% macro holds_over_time(input, only_if, by, line, key, changes) -%}
+{%- set told = 'row(' ~ changes | join(', ') ~ ')' -%}
+{%- set columns = model.get('columns', {}).values() | map(attribute='name') | reject('in', ['sport_key', 'valid_from', 'valid_to']) | list -%}
+with {{ touched(by) }},
+
+{{ keys_of_touched() }},
+
+-- rows of the input that are open or reach into the tail
+input_rows as materialized (
+    select touched.tail_from, {{ line }} as line_key, r.*
+    from touched
+    cross join lateral {{ reaching_rows(input, by=by) }} as r
+    where {{ only_if }}
+),
+
+-- the table's own rows that reach into the tail
+own_rows as materialized (
+    select {{ line }} as line_key, r.*
+    from touched
+    cross join lateral {{ reaching_rows(this, by=by) }} as r
+    where r.valid_from < touched.tail_from
+),
+
+-- when, from the tail's beginning on, something began or ended on a line
+times as materialized (
+    select distinct input_rows.event_id, input_rows.line_key, change.at
+    from input_rows
+    cross join lateral (values (input_rows.valid_from), (input_rows.valid_to)) as change (at)
+    where change.at >= input_rows.tail_from
+),
+
+standing_then as (
+    select times.at, input_rows.*
+    from times
+    join input_rows
+        on input_rows.event_id = times.event_id
+        and input_rows.line_key = times.line_key
+        and input_rows.valid_from <= times.at
+        and (input_rows.valid_to is null or input_rows.valid_to > times.at)
+),
+
+held as materialized (
+    select {{ line }} as line_key, r.*
+    from (
+{{ caller('standing_then') }}
+    ) as r
+),
+
+known as (
+    select event_id, line_key, {{ key | join(', ') }} from held
+    union
+    select event_id, line_key, {{ key | join(', ') }} from own_rows
+),
+
+-- at each time of its line whether something holds under a key, and what; before them what held already
+timeline as (
+    select {{ columns_of('known', key) }}, times.at, r.at is not null as holds, false as reaches_in, {{ told }} as told
+    from known
+    join times on times.event_id = known.event_id and times.line_key = known.line_key
+    left join held as r on r.at = times.at and {{ same_in('r', 'known', key) }}
+    union all
+    select {{ columns_of('r', key) }}, r.valid_from, true, true, {{ told }} from own_rows as r
+),
+
+compared as (
+    select
+        timeline.*,
+        holds <> coalesce(lag(holds) over one_key, false) or (holds and told is distinct from lag(told) over one_key) as is_change
+    from timeline
+    window one_key as (partition by {{ key | join(', ') }} order by at)
+),
+
+stretches as materialized (
+    select {{ key | join(', ') }}, at, holds, reaches_in, lead(at) over (partition by {{ key | join(', ') }} order by at) as valid_to
+    from compared
+    where is_change
+)
+
+select {{ columns_of('held', columns) if columns else 'held.*' }}, event_keys.sport_key, stretches.at as valid_from, stretches.valid_to
+from stretches
+join held on held.at = stretches.at and {{ same_in('held', 'stretches', key) }}
+{{ with_sport_key('held.event_id', 'stretches.at') }}
+where stretches.holds and not stretches.reaches_in
+{%- if columns %}
+union all
+select {{ columns_of('own_rows', columns) }}, own_rows.sport_key, own_rows.valid_from, stretches.valid_to
+from stretches
+join own_rows on own_rows.valid_from = stretches.at and {{ same_in('own_rows', 'stretches', key) }}
+where stretches.reaches_in
+{%- else %}
+{#- a unit test knows no columns; it gives no rows that stood before -#}
+{%- endif %}
+{%- endmacro %}
+
+{#- Columns of an alias, as a list. -#}
+{% macro columns_of(alias, columns) -%}
+{% for column in columns %}{{ alias }}.{{ column }}{{ ", " if not loop.last }}{% endfor %}
+{%- endmacro %}
+
+{#- Whether two rows have the same values in columns that are never null. -#}
+{% macro same_in(one, other, columns) -%}
+{% for column in columns %}{{ one }}.{{ column }} = {{ other }}.{{ column }}{{ " and " if not loop.last }}{% endfor %}
+{%- endmacro %}
