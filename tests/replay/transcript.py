@@ -52,8 +52,15 @@ class Transcript:
             with session.cursor() as cursor:
                 cursor.execute("select 1")
 
+        prepared = PreparingSession.prepared
+
+        def prepared_at_once(session: PreparingSession, cursor: Any, text: str) -> str:
+            session._names.setdefault(text, None)
+            return prepared(session, cursor, text)
+
         with pytest.MonkeyPatch.context() as patch, self.instead_of_dbt():
             patch.setattr(PreparingSession, "begin_run", begin_run)
+            patch.setattr(PreparingSession, "prepared", prepared_at_once)
             patch.setattr(apply, "refresh_statistics", lambda session: None)
             yield
 
