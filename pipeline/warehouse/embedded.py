@@ -158,6 +158,8 @@ class EmbeddedServer:
             if _flock(share, exclusive=True, wait=False):
                 if self._user is not None:  # a folder above may have been closed since
                     _open_way(self.data_dir, self._user, lambda line: None)
+                if self._process is not None:
+                    self._process.poll()  # a server that died is no process any more once this was asked, and not waited for
                 _run(self._bin / "pg_ctl", ["-D", str(self.data_dir), "-m", "fast", "-w", "-t", "60", "stop"], self._user)
                 if self._process is not None:
                     with contextlib.suppress(subprocess.TimeoutExpired):

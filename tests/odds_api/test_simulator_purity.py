@@ -9,6 +9,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,8 @@ def _ask(endpoint: str, sport: str | None = None, **params: str) -> ApiRequest:
     return ApiRequest.of(endpoint, sport=sport, params=params)
 
 
-def _questions() -> list[tuple[ApiRequest, dt.datetime]]:
+@cache
+def _questions() -> Sequence[tuple[ApiRequest, dt.datetime]]:
     """Requests of many kinds, at times that go to and fro."""
     questions: list[tuple[ApiRequest, dt.datetime]] = []
     for step in range(6):
@@ -79,12 +82,17 @@ def answers_digest(order: int = 1) -> str:
     return _digest(pairs)
 
 
-def test_answers_are_the_pinned_ones() -> None:
-    assert answers_digest() == PINNED
+@pytest.fixture(scope="module")
+def forwards() -> str:
+    return answers_digest()
 
 
-def test_order_of_asking_does_not_matter() -> None:
-    assert answers_digest(order=-1) == answers_digest()
+def test_answers_are_the_pinned_ones(forwards: str) -> None:
+    assert forwards == PINNED
+
+
+def test_order_of_asking_does_not_matter(forwards: str) -> None:
+    assert answers_digest(order=-1) == forwards
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "4711"])

@@ -51,10 +51,9 @@ class Closings:
 
     def __init__(self, gold: Gold) -> None:
         self.gold = gold
-        tables = gold.tables()
-        self.events = tables["gold.events"]
+        self.events = gold.events(gold.listing_intervals(), gold.results())
         self.history: dict[Key, list[Row]] = defaultdict(list)
-        for key, row in tables["gold.price_history"].items():
+        for key, row in gold.price_history().items():
             self.history[key[:-1]].append(row)
         self.sets: dict[Key, list[Quote]] = defaultdict(list)
         for quotes in gold.quotes.values():

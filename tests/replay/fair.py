@@ -1,4 +1,4 @@
-"""Fair probabilities in plain Python, by halving intervals: slow, with nothing in common with the SQL but the definitions."""
+"""Fair probabilities in plain Python, by intervals around a root; nothing in common with the SQL but the definitions."""
 
 from __future__ import annotations
 
@@ -47,8 +47,23 @@ def _rounded(values: Sequence[Decimal]) -> Values:
 
 
 def _root(excess: Callable[[Decimal], Decimal], low: Decimal, high: Decimal) -> Decimal:
-    """Where a function that is above 0 at ``low`` and not at ``high`` crosses."""
-    while high - low > Decimal("1e-25") * max(1, high):
+    """Where a function that is above 0 at ``low`` and not at ``high`` crosses: chords find it, signs beside it prove it."""
+    width = Decimal("1e-25") * max(1, high)
+    left, right, above, below = low, high, excess(low), excess(high)
+    last, side = left, 0
+    while above > 0 >= below:
+        point = (left * below - right * above) / (below - above)
+        if abs(point - last) < width / 4:
+            if excess(point - width / 2) > 0 >= excess(point + width / 2):
+                return point
+            break
+        last, found = point, excess(point)
+        # an end that stays again counts for half, so that it is not for ever the same one (Illinois)
+        if found > 0:
+            left, above, below, side = point, found, below / 2 if side > 0 else below, 1
+        else:
+            right, below, above, side = point, found, above / 2 if side < 0 else above, -1
+    while high - low > width:
         middle = (low + high) / 2
         low, high = (middle, high) if excess(middle) > 0 else (low, middle)
     return (low + high) / 2
@@ -61,8 +76,9 @@ def _power(q: Decimal, k: Decimal) -> Decimal:
 def _power_k(implied: Values, total: Decimal) -> Decimal:
     if total == 1:
         return Decimal(1)
-    highest = -Decimal(len(implied)).ln() / max(implied).ln()
-    return _root(lambda k: sum((_power(q, k) for q in implied), Decimal(0)) - 1, Decimal(0), highest + Decimal("1e-20"))
+    logs = [q.ln() for q in implied]
+    highest = -Decimal(len(implied)).ln() / max(logs)
+    return _root(lambda k: sum(((k * log).exp() for log in logs), Decimal(0)) - 1, Decimal(0), highest + Decimal("1e-20"))
 
 
 def _shin(implied: Values, total: Decimal, z: Decimal) -> list[Decimal]:

@@ -15,7 +15,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
 from functools import cache
 from statistics import median
@@ -46,14 +46,17 @@ ODDS_ENDPOINTS = ("odds", "event_odds", "historical_odds", "historical_event_odd
 # at one time the kinds of answers are read in this order, scores last; a historical answer is of the kind it is the history of
 SOURCE_RANKS = {"events": 1, "odds": 2, "event_odds": 3, "event_markets": 4, "scores": 5}
 HOUR = dt.timedelta(hours=1)
+_EXACT = Context(prec=60)
+_PLACE = [Decimal(1).scaleb(-places) for places in range(12)]
 
 
 def rounded(value: Fraction | Decimal | int, places: int) -> Decimal:
     """Half away from zero, as numeric columns do."""
-    with localcontext() as context:
-        context.prec = 60
-        exact = Decimal(value.numerator) / Decimal(value.denominator) if isinstance(value, Fraction) else Decimal(value)
-        return exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    if isinstance(value, Fraction):
+        exact = _EXACT.divide(Decimal(value.numerator), Decimal(value.denominator))
+    else:
+        exact = Decimal(value)
+    return exact.quantize(_PLACE[places], ROUND_HALF_UP, _EXACT)
 
 
 def parse_time(told: str | Decimal) -> Time:
@@ -93,6 +96,7 @@ def sport_rule(sport: str) -> Mapping[str, str]:
     )
 
 
+@cache
 def book_profile(book: str) -> tuple[str, str, Decimal]:
     """Operator group, kind of price, commission. An unknown book is its own group with fixed back prices."""
     for row in _seed("book_profile"):
@@ -102,6 +106,7 @@ def book_profile(book: str) -> tuple[str, str, Decimal]:
     return book, "back_fixed", Decimal(0)
 
 
+@cache
 def sharpness(book: str) -> tuple[Decimal, bool]:
     """Weight among sharp books, and whether it is an exchange."""
     for row in _seed("book_profile"):
@@ -1411,13 +1416,14 @@ def _sets_without_outliers(sets: Sequence[Row]) -> list[Row]:
     def ratio(row: Row, name: str) -> Fraction:
         return Fraction(row["fair_multiplicative"][row["outcome_names"].index(name)])
 
+    ratios: dict[str, dict[str, Fraction]] = defaultdict(dict)
+    for other in sorted(sets, key=lambda other: (other["overround"], other["bookmaker_key"])):
+        for name in other["outcome_names"]:
+            ratios[name].setdefault(book_profile(other["bookmaker_key"])[0], ratio(other, name))
+
     def is_outlier(row: Row, name: str) -> bool:
-        voices: dict[str, Row] = {}
-        for other in sorted(sets, key=lambda other: (other["overround"], other["bookmaker_key"])):
-            if name in other["outcome_names"]:
-                voices.setdefault(book_profile(other["bookmaker_key"])[0], other)
         group = book_profile(row["bookmaker_key"])[0]
-        others = [ratio(voice, name) for of, voice in voices.items() if of != group]
+        others = [value for of, value in ratios[name].items() if of != group]
         limit = parameter("outlier_pre" if row["phase_as_known"] == "pre" else "outlier_in_play")
         return len(others) >= parameter("outlier_min_groups") and abs(ratio(row, name) - median(others)) > Fraction(limit)
 
@@ -1481,17 +1487,18 @@ def _closed(row: Row, last_seen: Time | None, at: Time, reason: str) -> Row:
 def _without_outliers(offers: Sequence[tuple[Row, Quote, str, Decimal]]) -> list[tuple[Row, Quote, str, Decimal]]:
     """Without those that lie far from the median of the other operator groups; a group's lowest margin speaks for it."""
 
-    def fair(item: tuple[Row, Quote, str, Decimal]) -> Decimal:
-        return rounded(Fraction(item[1].implied) / Fraction(item[1].overround), 10)
+    def fair(item: tuple[Row, Quote, str, Decimal]) -> Fraction:
+        return Fraction(rounded(Fraction(item[1].implied) / Fraction(item[1].overround), 10))
 
-    voices: dict[str, tuple[Row, Quote, str, Decimal]] = {}
+    voices: dict[str, Fraction] = {}
     for item in sorted(offers, key=lambda item: (item[1].overround, item[0]["bookmaker_key"])):
-        voices.setdefault(item[2], item)
+        if item[2] not in voices:
+            voices[item[2]] = fair(item)
     kept = []
     for item in offers:
-        others = [Fraction(fair(voice)) for group, voice in voices.items() if group != item[2]]
+        others = [voice for group, voice in voices.items() if group != item[2]]
         limit = parameter("outlier_pre" if item[0]["phase_as_known"] == "pre" else "outlier_in_play")
-        if len(others) >= parameter("outlier_min_groups") and abs(Fraction(fair(item)) - median(others)) > Fraction(limit):
+        if len(others) >= parameter("outlier_min_groups") and abs(fair(item) - median(others)) > Fraction(limit):
             continue
         kept.append(item)
     return kept

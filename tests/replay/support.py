@@ -15,7 +15,7 @@ from pipeline.clock import UTC, Clock, ManualClock
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
-from pipeline.transform.apply import Applied, apply_batches
+from pipeline.transform.apply import Applied, Transformer, apply_batches
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from pipeline.warehouse.digest import TABLES, recomputed_digests, stored_digests
@@ -79,14 +79,14 @@ def take(
     step: int = 1,
     clock: Clock = CLOCK,
 ) -> list[Applied]:
-    """Load and apply batches in the order given, ``step`` of them per transformation (0 = all at once)."""
+    """Load and apply batches in the order given, ``step`` of them per transformation (0 = all at once), as a run does."""
     applied = []
-    with warehouse.connect(Role.INGESTER) as ingester:
+    with warehouse.connect(Role.INGESTER) as ingester, Transformer(warehouse) as transformer:
         for start in range(0, len(batches), step or len(batches)):
             chunk = batches[start : start + (step or len(batches))]
             for batch in chunk:
                 load_batch(ingester, batch, clock)
-            done = apply_batches(warehouse, project, tuple(dict.fromkeys(batch.batch_id for batch in chunk)), clock)
+            done = apply_batches(transformer, project, tuple(dict.fromkeys(batch.batch_id for batch in chunk)), clock)
             assert done.published, [(check.name, check.message) for check in done.failed]
             applied.append(done)
     return applied

@@ -45,7 +45,7 @@ def test_markets_with_broken_elements_are_the_same_in_the_model_and_in_any_order
     tables = model.tables()
     shuffled = random.Random(seed).sample(batches, len(batches))
     found = []
-    with transcript.instead_of_dbt():
+    with transcript.on_small_markets():
         for order, step in ((batches, 1), (shuffled, 1), (batches[::-1], 3), (batches, 0)):
             with databases() as warehouse:
                 take(warehouse, project, order, step=step)
@@ -73,7 +73,7 @@ def test_what_is_held_back_is_unknown_and_not_gone(databases: Databases, project
         polled(5, h2h(1.9, 1.9), book("PINNACLE", h2h(1.8, 2.0))),  # a book that nobody can name
         polled(6, h2h(1.9, 1.9), book("pinnacle", h2h(1.8, 2.0))),
     ]
-    with transcript.instead_of_dbt(), databases() as warehouse:
+    with transcript.on_small_markets(), databases() as warehouse:
         take(warehouse, project, batches)
         assert_model_agrees(warehouse, Gold(batches))
         with warehouse.connect(Role.READER) as connection:
@@ -154,7 +154,7 @@ def test_elements_are_listed_shown_withdrawn_and_given_back(
 ) -> None:
     answer = exchange_id(GOOD[1].batch_id, 0, 1)
     pointer = "/0/bookmakers/1"
-    with transcript.instead_of_dbt():
+    with transcript.on_small_markets():
         whole = golden(databases, project, GOOD)
         gone = [without_book(batch, 1) if batch is GOOD[1] else batch for batch in GOOD]
         with databases() as warehouse:
@@ -208,7 +208,7 @@ def test_what_a_mended_contract_takes_is_as_if_it_had_never_been_held(
     strict_registry = jsonschema_rs.Registry(
         [(each["$id"], each) for each in {**documents, "common.schema.json": common}.values()], draft=jsonschema_rs.Draft202012
     )
-    with transcript.instead_of_dbt():
+    with transcript.on_small_markets():
         whole = golden(databases, project, GOOD)
         with databases() as warehouse:
             with pytest.MonkeyPatch.context() as patch:
@@ -263,7 +263,7 @@ def test_of_an_answer_that_is_held_back_no_element_is_decided_on(
     (exchange,) = GOOD[0].exchanges
     broken = replace(GOOD[0], exchanges=(replace(exchange, body=b'{"message": "x"}'),))
     answer = exchange_id(broken.batch_id, 0, 1)
-    with transcript.instead_of_dbt(), databases() as warehouse:
+    with transcript.on_small_markets(), databases() as warehouse:
         take(warehouse, project, [broken])
         with pytest.raises(UsageError, match="ANSWER_HELD"):
             decide("withdraw", warehouse, project, f"{answer}/0")

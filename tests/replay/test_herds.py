@@ -131,7 +131,7 @@ def test_however_the_batches_come_they_are_the_models(
         "reversed": (batches[::-1], 7),
         "at once": (batches, 0),
     }
-    with transcript.instead_of_dbt():
+    with transcript.on_small_markets():
         for way, (order, step) in ways.items():
             with databases() as warehouse:
                 take(warehouse, project, order, step=step)
@@ -146,7 +146,7 @@ def test_nothing_that_comes_later_changes_a_move_or_a_steam(
 ) -> None:
     batches = herd(7, captures=40)
     seen: dict[tuple[Any, ...], Any] = {}
-    with transcript.instead_of_dbt(), databases() as warehouse:
+    with transcript.on_small_markets(), databases() as warehouse:
         for batch in batches:
             take(warehouse, project, [batch])
             gold = read_gold(warehouse)

@@ -19,7 +19,7 @@ from pipeline.bronze import load as bronze_load
 from pipeline.bronze.verdicts import Decision, retry, withdraw
 from pipeline.contracts.answers import Finding, Judgement, judge
 from pipeline.recording.model import Batch, Exchange, exchange_id
-from pipeline.transform.apply import apply_batches, prepare, rebuild
+from pipeline.transform.apply import Transformer, apply_batches, prepare, rebuild
 from pipeline.transform.project import COMMANDS
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import recomputed_digests
@@ -37,7 +37,7 @@ Order = Callable[[list[Batch]], list[Batch]]
 @pytest.fixture(scope="module")
 def golden(databases: Databases, project: Project, transcript: Transcript) -> dict[str, str]:
     """The digests after all batches, one after the other, in recorded order."""
-    with databases() as warehouse, transcript.instead_of_dbt():
+    with databases() as warehouse, transcript.on_small_markets():
         take(warehouse, project, BATCHES)
         assert_model_agrees(warehouse, Gold(BATCHES))
         return digests(warehouse)
@@ -75,7 +75,7 @@ def test_the_order_and_the_steps_do_not_matter(
     way: str, golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript
 ) -> None:
     order, step = WAYS[way]
-    with transcript.instead_of_dbt():
+    with transcript.on_small_markets():
         take(prepared, project, order(list(BATCHES)), step=step)
     assert digests(prepared) == golden
 
@@ -118,11 +118,12 @@ def decide(
     warehouse: Warehouse, project: Project, verdict: Callable[..., Decision], answers: Sequence[tuple[Batch, Exchange]]
 ) -> None:
     """Give a verdict on each answer, and apply its batch anew after each."""
-    for answer in ids_of(answers):
-        with warehouse.connect(Role.INGESTER) as ingester:
-            decision = verdict(ingester, answer, clock=CLOCK)
-        assert decision.is_new
-        assert apply_batches(warehouse, project, (decision.batch_id,), CLOCK).published
+    with Transformer(warehouse) as transformer:
+        for answer in ids_of(answers):
+            with warehouse.connect(Role.INGESTER) as ingester:
+                decision = verdict(ingester, answer, clock=CLOCK)
+            assert decision.is_new
+            assert apply_batches(transformer, project, (decision.batch_id,), CLOCK).published
 
 
 take_back = partial(withdraw, reason="as a test wants")
@@ -134,7 +135,7 @@ def test_quarantined_and_released_later(
 ) -> None:
     late = answers_of(BATCHES, 3, first)
     ids = {id(exchange) for _, exchange in late}
-    with transcript.instead_of_dbt():
+    with transcript.on_small_markets():
         with quarantining(late):
             take(prepared, project, BATCHES)
         assert_model_agrees(prepared, Gold(BATCHES, lambda exchange: is_admitted(exchange) and id(exchange) not in ids))
@@ -150,7 +151,7 @@ def test_withdrawn_is_as_if_it_had_never_come(
     failed = [
         wild.without(batch, frozenset(exchange.place for holder, exchange in gone if holder is batch)) for batch in BATCHES
     ]
-    with transcript.instead_of_dbt(), databases() as warehouse, databases() as never:
+    with transcript.on_small_markets(), databases() as warehouse, databases() as never:
         take(warehouse, project, BATCHES)
         decide(warehouse, project, take_back, gone)
         take(never, project, failed)
@@ -162,7 +163,7 @@ def test_withdrawn_is_as_if_it_had_never_come(
 
 
 def test_all_withdrawn_leaves_nothing(prepared: Warehouse, project: Project, transcript: Transcript) -> None:
-    with transcript.instead_of_dbt():
+    with transcript.on_small_markets():
         take(prepared, project, BATCHES, step=0)
         with prepared.connect(Role.INGESTER) as ingester:
             touched = {withdraw(ingester, answer, "all wrong", CLOCK).batch_id for answer in ids_of(answers_of(BATCHES, 1))}
@@ -178,21 +179,21 @@ def test_all_withdrawn_leaves_nothing(prepared: Warehouse, project: Project, tra
 
 def test_a_rebuild_is_the_same(golden: dict[str, str], prepared: Warehouse, project: Project, transcript: Transcript) -> None:
     withdrawn = answers_of(BATCHES, 4)
-    with transcript.instead_of_dbt():
+    with transcript.on_small_markets():
         take(prepared, project, BATCHES, step=3)
         decide(prepared, project, take_back, withdrawn)
     before = digests(prepared)
     rebuild(prepared, project)
     assert digests(prepared) == before != golden
     # what comes after a rebuild fits on to it
-    with transcript.instead_of_dbt():
+    with transcript.on_small_markets():
         decide(prepared, project, retry, withdrawn)
     assert digests(prepared) == golden
     assert not prepare(prepared, project)
 
 
 def plain_dbt(warehouse: Warehouse, project: Project, *arguments: str) -> None:
-    """dbt as anybody runs it: its own process, its own connections, a commit per model."""
+    """dbt as anybody runs it: its own process, its own connections, a commit per model; it parses once, as anybody's does."""
     project.manifest()  # its packages are installed then
     environment = {
         **os.environ,
@@ -203,7 +204,7 @@ def plain_dbt(warehouse: Warehouse, project: Project, *arguments: str) -> None:
     command = [
         sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments, "--project-dir", str(project.directory),
         "--profiles-dir", str(project.directory), "--target-path", str(project.work_dir / "plain"),
-        "--log-path", str(project.work_dir / "plain_logs"), "--no-partial-parse",
+        "--log-path", str(project.work_dir / "plain_logs"),
     ]  # fmt: skip
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

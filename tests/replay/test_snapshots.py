@@ -31,7 +31,7 @@ from pipeline.replay.snapshots import (
     table_named,
 )
 from pipeline.resources import resource
-from pipeline.transform.apply import Session, apply_batches
+from pipeline.transform.apply import Session, Transformer, apply_batches
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from pipeline.warehouse.digest import TABLES, stored_digests
@@ -80,14 +80,14 @@ def replayed(
     warehouse = server.clone_database(prepared_template, next(clone_names))
     states: dict[str, Snapshot] = {}
     clock = SystemClock()
-    with warehouse.connect(Role.INGESTER) as ingester:
+    with warehouse.connect(Role.INGESTER) as ingester, Transformer(warehouse) as transformer:
         for batch in Recording.open(BUNDLED).batches():
             load_batch(ingester, batch, clock)
 
             def note(session: Session, batch_id: str = batch.batch_id) -> None:
                 states[batch_id] = Snapshot(batch_id, stored_digests(session), changes_at_hand(session))
 
-            applied = apply_batches(warehouse, project, [batch.batch_id], clock, before_commit=note)
+            applied = apply_batches(transformer, project, [batch.batch_id], clock, before_commit=note)
             assert applied.published, applied.failed
     yield warehouse, states
     server.drop_database(warehouse)

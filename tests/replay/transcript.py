@@ -13,7 +13,8 @@ import pytest
 from pipeline.recording.model import Batch
 from pipeline.transform import apply
 from pipeline.transform.engine import Engine, NodeResult, Work
-from pipeline.transform.program import Program
+from pipeline.transform.preparing import PreparingSession
+from pipeline.transform.program import Program, Step, _take
 from pipeline.warehouse.connect import Warehouse
 from tests.replay.support import take
 
@@ -23,10 +24,10 @@ class Transcript:
     """What a transformation sends, in order, questions to the catalog and checks left out.
 
     Attributes:
-        statements: texts.
+        steps: the program's, tests left out.
     """
 
-    statements: tuple[str, ...] = field(repr=False)
+    steps: tuple[Step, ...] = field(repr=False)
 
     @contextmanager
     def instead_of_dbt(self) -> Iterator[None]:
@@ -34,19 +35,39 @@ class Transcript:
 
         def run(session: Any, warehouse: Warehouse, engine: Engine, work: Work) -> tuple[NodeResult, ...]:
             with session.cursor() as cursor:
-                for statement in self.statements:
-                    cursor.execute(statement)
-            return ()
+                return tuple(_take(cursor, step) for step in self.steps)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(apply, "_run", run)
             yield
 
+    @contextmanager
+    def on_small_markets(self) -> Iterator[None]:
+        """The same, with a connection's plans kept for all its batches: where tables stay small, all plans are good.
+
+        Half of what the server does for a small batch is planning, as it is told again and again how tables have grown.
+        """
+
+        def begin_run(session: PreparingSession) -> None:
+            with session.cursor() as cursor:
+                cursor.execute("select 1")
+
+        prepared = PreparingSession.prepared
+
+        def prepared_at_once(session: PreparingSession, cursor: Any, text: str) -> str:
+            session._names.setdefault(text, None)
+            return prepared(session, cursor, text)
+
+        with pytest.MonkeyPatch.context() as patch, self.instead_of_dbt():
+            patch.setattr(PreparingSession, "begin_run", begin_run)
+            patch.setattr(PreparingSession, "prepared", prepared_at_once)
+            patch.setattr(apply, "refresh_statistics", lambda session: None)
+            yield
+
 
 def of_program(program: Program) -> Transcript:
     """What the program sends for a batch, but for its checks."""
-    steps = [step for step in program.parts["batch"] if step.resource_type != "test"]
-    return Transcript(tuple(statement for step in steps for statement in step.statements))
+    return Transcript(tuple(step for step in program.parts["batch"] if step.resource_type != "test"))
 
 
 def sent_statements(warehouse: Warehouse, project: Engine, batch: Batch) -> list[str]:

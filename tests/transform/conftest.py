@@ -15,7 +15,7 @@ from pipeline.bronze.load import load_batch
 from pipeline.clock import ManualClock, to_iso
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
-from pipeline.transform.apply import Applied, apply_batches
+from pipeline.transform.apply import Applied, Transformer, apply_batches
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
 
@@ -144,6 +144,10 @@ class SmallMarket:
     clock: ManualClock = field(default_factory=lambda: ManualClock(at(0)))
     waiting: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        # one connection for all batches, as a run has
+        self.transformer = Transformer(self.warehouse)
+
     at = staticmethod(at)
     id_of = staticmethod(id_of)
     game = staticmethod(game)
@@ -190,7 +194,7 @@ class SmallMarket:
 
     def publish(self) -> Applied:
         """Apply what was loaded since the last time, and see it published."""
-        applied = apply_batches(self.warehouse, self.project, self.waiting, self.clock)
+        applied = apply_batches(self.transformer, self.project, self.waiting, self.clock)
         assert applied.published, applied.failed
         self.waiting = []
         return applied
@@ -210,9 +214,11 @@ def _shown(games: Sequence[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
 
 
 @pytest.fixture
-def market(prepared: Warehouse, project: Project) -> SmallMarket:
+def market(prepared: Warehouse, project: Project) -> Iterator[SmallMarket]:
     """A warehouse of the test's own with relations and no batch, and what fills it."""
-    return SmallMarket(prepared, project)
+    made = SmallMarket(prepared, project)
+    with made.transformer:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -221,5 +227,7 @@ def module_market(
 ) -> Iterator[SmallMarket]:
     """The same for all tests of a module, which must leave it as it was."""
     made = server.clone_database(prepared_template, next(clone_names))
-    yield SmallMarket(made, project)
+    filled = SmallMarket(made, project)
+    with filled.transformer:
+        yield filled
     server.drop_database(made)
