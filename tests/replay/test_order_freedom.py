@@ -6,25 +6,21 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
-from uuid import UUID
+from collections.abc import Callable
 
 import psycopg2
 import pytest
 
-from pipeline.bronze import load as bronze_load
-from pipeline.bronze.verdicts import Decision, retry, withdraw
-from pipeline.contracts.answers import Finding, Judgement, judge
-from pipeline.recording.model import Batch, Exchange, exchange_id
-from pipeline.transform.apply import Transformer, apply_batches, prepare, rebuild
+from pipeline.bronze.load import load_batch
+from pipeline.bronze.verdicts import retry, withdraw
+from pipeline.recording.model import Batch
+from pipeline.transform.apply import apply_batches, prepare, rebuild
 from pipeline.transform.project import COMMANDS
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import recomputed_digests
 from tests.conftest import Project
 from tests.replay import wild
+from tests.replay.admission import answers_of, decide, ids_of, quarantining, take_back
 from tests.replay.model import Gold, is_admitted
 from tests.replay.support import CLOCK, Databases, assert_model_agrees, differences, digests, read_gold, take
 from tests.replay.transcript import Transcript
@@ -86,47 +82,6 @@ def test_through_dbt_it_is_the_same(golden: dict[str, str], prepared: Warehouse,
 
 
 # --- admission ------------------------------------------------------------------------------------------------------------
-
-
-def answers_of(batches: Iterable[Batch], every: int, first: int = 0) -> list[tuple[Batch, Exchange]]:
-    """Every so manieth admitted answer."""
-    answers = [(batch, exchange) for batch in batches for exchange in batch.exchanges if is_admitted(exchange)]
-    return answers[first::every]
-
-
-def ids_of(answers: Iterable[tuple[Batch, Exchange]]) -> list[UUID]:
-    return [exchange_id(batch.batch_id, exchange.place, exchange.attempt) for batch, exchange in answers]
-
-
-@contextmanager
-def quarantining(answers: Sequence[tuple[Batch, Exchange]]) -> Iterator[None]:
-    """Let the contract refuse some answers."""
-    refused = {id(exchange) for _, exchange in answers}
-
-    def stricter(exchange: Exchange) -> Judgement:
-        found = judge(exchange)
-        if id(exchange) in refused:
-            return replace(found, verdict="quarantined", findings=(Finding("schema", "", "", "refused by a test"),))
-        return found
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bronze_load, "judge", stricter)
-        yield
-
-
-def decide(
-    warehouse: Warehouse, project: Project, verdict: Callable[..., Decision], answers: Sequence[tuple[Batch, Exchange]]
-) -> None:
-    """Give a verdict on each answer, and apply its batch anew after each."""
-    with Transformer(warehouse) as transformer:
-        for answer in ids_of(answers):
-            with warehouse.connect(Role.INGESTER) as ingester:
-                decision = verdict(ingester, answer, clock=CLOCK)
-            assert decision.is_new
-            assert apply_batches(transformer, project, (decision.batch_id,), CLOCK).published
-
-
-take_back = partial(withdraw, reason="as a test wants")
 
 
 @pytest.mark.parametrize("first", range(3))
@@ -225,7 +180,7 @@ def test_plain_dbt_is_the_judge(golden: dict[str, str], prepared: Warehouse, pro
     take(prepared, project, BATCHES[half:], step=0)
     with prepared.connect(Role.INGESTER) as ingester:
         for batch in BATCHES[:half]:
-            bronze_load.load_batch(ingester, batch, CLOCK)
+            load_batch(ingester, batch, CLOCK)
     # its own connection, and a commit per model
     results = project.invoke(*COMMANDS["batch"], prepared.dbt_env(Role.TRANSFORMER))
     assert all(result.ok for result in results), [(r.name, r.message) for r in results if not r.ok]

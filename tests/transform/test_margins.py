@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from decimal import Decimal
 from typing import Any, Final
+
+from pipeline.resources import resource
 
 GOLF: Final = "golf_open"
 QUARTER: Final = Decimal("0.25")
@@ -144,3 +147,10 @@ def test_an_exchange_shows_both_sides_for_as_long_as_both_stand(market: Any) -> 
         (market.at(0), market.at(10), Decimal("1.95"), Decimal("1.5"), Decimal("0.5"), Decimal("0.45")),
         (market.at(10), market.at(20), Decimal("1.95"), Decimal("1.1"), Decimal("0.1"), Decimal("0.4880952381")),
     ]
+
+
+def test_rules_of_outrights_name_whole_keys() -> None:
+    """What one change may bear on is told by `is_outright`, which compares keys and looks for no prefix."""
+    with resource("dbt/seeds/market_rules.csv").open(encoding="utf-8", newline="") as file:
+        rules = [row for row in csv.DictReader(file) if row["family"] == "outrights"]
+    assert rules and all(row["is_prefix"] == "false" for row in rules)

@@ -20,6 +20,7 @@ import psycopg2
 import pytest
 
 from pipeline.bronze.load import load_batch
+from pipeline.bronze.verdicts import retry
 from pipeline.recording.model import Batch
 from pipeline.replay.determinism import compare_with_rebuild
 from pipeline.resources import resource
@@ -30,6 +31,7 @@ from pipeline.transform.program import FILE, Program, Step, interruptible, load_
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
 from tests.replay import wild
+from tests.replay.admission import answers_of, decide, quarantining, take_back
 from tests.replay.support import CLOCK, Databases, digests, take
 
 BATCHES = wild.market_of(96)
@@ -107,18 +109,34 @@ def test_nothing_of_dbt_is_imported_on_the_way_of_a_batch(short_folder: Path) ->
 # --- against dbt ----------------------------------------------------------------------------------------------------------
 
 
+# What a wrong model would write: into which table, when, and instead of what.
+MUTANTS = {
+    "a book is lost": ("silver.quotes", "new.bookmaker_key = 'pinnacle'", "return null"),
+    "a price is another": ("gold.price_history", "true", "new.price_decimal := new.price_decimal + 0.5"),
+    "a set is of more than it has": ("gold.margins", "new.is_complete", "new.overround := new.overround + 0.5"),
+    "a worse price is the best": ("gold.best_price", "true", "new.best_price_decimal := 1.01"),
+    "an outcome is missing": ("gold.consensus", "new.outcome_side in ('home', 'over')", "return null"),
+    "a stretch ends before it begins": (
+        "gold.event_listing_intervals",
+        "true",
+        "new.valid_to := new.valid_from - interval '1 hour'",
+    ),
+}
+
+
 @contextmanager
-def losing(warehouse: Warehouse) -> Iterator[None]:
-    """Silver loses rows, as by a wrong model."""
+def broken(warehouse: Warehouse, mutant: str) -> Iterator[None]:
+    """A table takes other rows than its model gives."""
+    table, when, instead = MUTANTS[mutant]
     with warehouse.connect(Role.OWNER, autocommit=True) as owner:
         owner.execute(
-            "create function public.lose() returns trigger language plpgsql as $$ begin"
-            " if new.bookmaker_key = 'pinnacle' then return null; end if; return new; end $$"
+            "create function public.mutate() returns trigger language plpgsql as $$ begin"
+            f" if {when} then {instead}; end if; return new; end $$".encode()
         )
-        owner.execute("create trigger lose before insert on silver.quotes for each row execute function public.lose()")
+        owner.execute(f"create trigger mutate before insert on {table} for each row execute function public.mutate()".encode())
     yield
     with warehouse.connect(Role.OWNER, autocommit=True) as owner:
-        owner.execute("drop function public.lose cascade")
+        owner.execute("drop function public.mutate cascade")
 
 
 def told(applied: Sequence[Applied]) -> list[Any]:
@@ -150,10 +168,11 @@ def test_both_give_the_same_rows_changes_and_checks(order: str, databases: Datab
     assert found[0] == found[1]
 
 
-def test_both_withhold_the_same_for_the_same_reasons(databases: Databases, project: Project) -> None:
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_both_withhold_the_same_for_the_same_reasons(mutant: str, databases: Databases, project: Project) -> None:
     found = []
     for engine in (project.program, project.dbt):
-        with databases() as warehouse, losing(warehouse):
+        with databases() as warehouse, broken(warehouse, mutant):
             with warehouse.connect(Role.INGESTER) as ingester:
                 for batch in BATCHES[:4]:
                     load_batch(ingester, batch, CLOCK)
@@ -161,6 +180,20 @@ def test_both_withhold_the_same_for_the_same_reasons(databases: Databases, proje
             assert not applied.published
             # dbt says of a check that it is skipped, or leaves it out
             found.append(sorted((check.name, check.failures) for check in applied.failed if check.failures))
+    assert found[0] == found[1]
+
+
+def test_both_release_and_withdraw_the_same(databases: Databases, project: Project) -> None:
+    late, gone = answers_of(BATCHES, 4)[:2], answers_of(BATCHES, 4, 1)[:2]
+    found = []
+    for engine in (project.program, project.dbt):
+        with databases() as warehouse:
+            with quarantining(late):
+                take(warehouse, engine, BATCHES, step=0)
+            states = [digests(warehouse)]
+            for verdict, answers in ((retry, late[::-1]), (take_back, gone)):
+                states += [told(decide(warehouse, engine, verdict, answers)), digests(warehouse)]
+            found.append(states)
     assert found[0] == found[1]
 
 
