@@ -199,10 +199,11 @@ set seen_from = least(
         or exists (
             select 1 from gold.price_history as ended where ended.event_id = touched.event_id and ended.valid_to >= touched.tail_from
         )
+        -- what begins is shown then; the rows that begin themselves are found by no index
         or exists (
             select 1
-            from gold.price_history as begun
-            where begun.event_id = touched.event_id and begun.valid_to is null and begun.valid_from >= touched.tail_from
+            from silver.event_sightings as sightings
+            where sightings.event_id = touched.event_id and sightings.captured_at >= touched.tail_from and sightings.shows_odds
         );
 
 {{ refuse_archived(
