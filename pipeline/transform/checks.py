@@ -50,7 +50,7 @@ def batch_checks(
     if contracts is None:
         contracts = _checked(_contracts())
         if all(contract.name in scopes for contract in contracts):
-            answered = _answered_together(session, _together(tuple(scopes.items())))
+            answered = _answered_together(session, _together(tuple(scopes.items()), contracts))
             if answered is not None:
                 return tuple(_judged(contract, answered.get(contract.name, ())) for contract in contracts)
     # one by one: so each tells by itself that its rules cannot run
@@ -85,9 +85,9 @@ def _checked(contracts: Sequence[TableContract]) -> tuple[TableContract, ...]:
     return tuple(contract for contract in contracts if contract.is_checked_per_batch)
 
 
-@functools.cache
-def _together(scopes: tuple[tuple[str, str], ...]) -> str:
-    return batch_queries(dict(scopes), _checked(_contracts()))
+@functools.lru_cache(maxsize=4)
+def _together(scopes: tuple[tuple[str, str], ...], contracts: tuple[TableContract, ...]) -> str:
+    return batch_queries(dict(scopes), contracts)
 
 
 def _answered_together(session: Session, query: str) -> Mapping[str, Sequence[Answer]] | None:
