@@ -16,8 +16,8 @@ from tests.benchmarks.figures import Figure
 
 FIRST_LIMIT: Final = 8.0
 FIRST_AIM: Final = 12.0
-WARM_LIMIT: Final = 4.2
-VERIFY_LIMIT: Final = 6.0
+WARM_LIMIT: Final = 4.8
+VERIFY_LIMIT: Final = 7.1
 # of the two
 AIM: Final = 3.0
 

@@ -48,9 +48,9 @@ from tests.benchmarks.orchestrating import backfill_against_replay, loading_defi
 CPU_PER_BATCH_LIMIT: Final = 1.2
 CONTRACTS_LIMIT: Final = 0.22
 BATCH_FLOOR_AIM: Final = 8.0
-BATCH_FLOOR_LIMIT: Final = 9.5
+BATCH_FLOOR_LIMIT: Final = 11.0
 WINDOW_FLOOR_AIM: Final = 4.0
-WINDOW_FLOOR_LIMIT: Final = 6.5
+WINDOW_FLOOR_LIMIT: Final = 7.5
 HISTORY_AIM: Final = 1.15
 HISTORY_CPU_LIMIT: Final = 1.25
 HISTORY_BUFFERS_LIMIT: Final = 1.15
