@@ -83,6 +83,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The pages of docs/ as a site in site/, with search; warnings are errors."""
+    _install(session, "requirements-dev.txt")
+    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Speed and memory, as ratios within one run."""
     _install(session, "requirements-dev.txt")
@@ -162,9 +169,10 @@ def pin(session: nox.Session) -> None:
     keep = "--keep" in session.posargs
     runtime = _compiled(session, RUNTIME, keep)
     RUNTIME.write_text("\n".join((f"# What the command needs, pinned. {PIN_NOTE}", *runtime)) + "\n")
-    both = _compiled(session, DEVELOPMENT, keep, "--extra", "test", "--extra", "lint", "--constraint", str(RUNTIME))
+    extras = [word for extra in ("test", "lint", "docs") for word in ("--extra", extra)]
+    both = _compiled(session, DEVELOPMENT, keep, *extras, "--constraint", str(RUNTIME))
     extra = [entry for entry in both if entry not in runtime]
-    note = f"# What tests and lint need beside it, pinned. {PIN_NOTE}"
+    note = f"# What tests, lint and docs need beside it, pinned. {PIN_NOTE}"
     DEVELOPMENT.write_text("\n".join((note, f"-r {RUNTIME.name}", *extra)) + "\n")
 
 

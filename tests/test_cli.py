@@ -321,33 +321,40 @@ def test_a_database_that_cannot_be_reached(capsys: pytest.CaptureFixture[str]) -
     assert "error DATABASE_UNREACHABLE: " in shown.err and "s3cretword" not in shown.err
 
 
-# --- the README ------------------------------------------------------------------------------------------------------
+# --- the docs ---------------------------------------------------------------------------------------------------------
+
+
+def docs() -> str:
+    """The README and the pages that it leads to."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in (README, *sorted((REPOSITORY / "docs").glob("*.md"))))
 
 
 @pytest.mark.parametrize("name", sorted(commands()))
-def test_the_readme_names_every_command_and_option(name: str) -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_docs_name_every_command_and_option(name: str) -> None:
+    text = docs()
     assert f"sports-market {name}" in text
     options = {option for action in commands()[name]._actions for option in action.option_strings if option.startswith("--")}
     missing = {option for option in options - {"--help"} if not re.search(rf"{option}\b", text)}
     assert missing == set()
 
 
-def test_the_readme_names_no_option_that_is_not_there() -> None:
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_the_readmes_table_has_every_command(name: str) -> None:
+    group, _, one = name.rpartition(" ")
+    rows = [line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("| `sports-market ")]
+    assert [row for row in rows if group in row and re.search(rf"[`\s]{one}`", row)]
+
+
+def test_the_docs_name_no_option_that_is_not_there() -> None:
     known = {option for parser in commands().values() for action in parser._actions for option in action.option_strings}
-    lines = [line for line in text.splitlines() if line.lstrip().startswith("sports-market ")]
+    lines = [line for line in docs().splitlines() if line.lstrip(" $").startswith("sports-market ")]
     named = {option for line in lines for option in re.findall(r"(?<!\w)--[a-z-]+", line)}
+    assert len(lines) > 50
     assert named - known - {"--version"} == set()
 
 
-def test_the_readme_lists_every_gold_table() -> None:
-    listed = set(re.findall(r"^\| `gold\.(\w+)`", README.read_text(encoding="utf-8"), re.MULTILINE))
-    assert listed == {path.stem for path in (REPOSITORY / "dbt" / "models" / "gold").glob("*.sql")}
-
-
-def test_the_readme_tells_every_exit_code_and_setting() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_docs_tell_every_exit_code_and_setting() -> None:
+    text = docs()
     for code in (0, 1, 2, 3, 130):
         assert re.search(rf"^\| {code} \|", text, re.MULTILINE), code
     source = (REPOSITORY / "pipeline" / "settings.py").read_text(encoding="utf-8")
