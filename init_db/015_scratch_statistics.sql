@@ -1,7 +1,7 @@
 -- A table that each run fills anew is analyzed where it holds twice or half of what the planner knows, and not each time: every
 -- statement that reads it is planned anew after that.
 create function ops.analyze_if_other(scratch regclass) returns void language plpgsql strict
-    set search_path = pg_catalog
+    set search_path = pg_catalog, pg_temp
 as $$
 declare
     known real := (select tables.reltuples from pg_class as tables where tables.oid = scratch);

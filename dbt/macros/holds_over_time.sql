@@ -43,20 +43,12 @@ own_rows as materialized (
 
 -- when, from the tail's beginning on, something began or ended on a line
 times as materialized (
-    select distinct input_rows.event_id, input_rows.line_key, change.at
-    from input_rows
-    cross join lateral (values (input_rows.valid_from), (input_rows.valid_to)) as change (at)
-    where change.at >= input_rows.tail_from
+    {{ times_of_change('line_key', rows='input_rows') }}
 ),
 
 standing_then as (
     select times.at, input_rows.*
-    from times
-    join input_rows
-        on input_rows.event_id = times.event_id
-        and input_rows.line_key = times.line_key
-        and input_rows.valid_from <= times.at
-        and (input_rows.valid_to is null or input_rows.valid_to > times.at)
+    from {{ times_with_standing('line_key', rows='input_rows') }}
 ),
 
 held as materialized (
@@ -101,14 +93,13 @@ from stretches
 join held on held.at = stretches.at and {{ same_in('held', 'stretches', key) }}
 {{ with_sport_key('held.event_id', 'stretches.at') }}
 where stretches.holds and not stretches.reaches_in
+{#- a unit test knows no columns; it gives no rows that stood before -#}
 {%- if columns %}
 union all
 select {{ columns_of('own_rows', columns) }}, own_rows.sport_key, own_rows.valid_from, stretches.valid_to
 from stretches
 join own_rows on own_rows.valid_from = stretches.at and {{ same_in('own_rows', 'stretches', key) }}
 where stretches.reaches_in
-{%- else %}
-{#- a unit test knows no columns; it gives no rows that stood before -#}
 {%- endif %}
 {%- endmacro %}
 

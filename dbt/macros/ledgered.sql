@@ -61,7 +61,7 @@
             ) as model_rows
         ),
         standing as materialized (
-            select t.ctid as row_place, {% for c in columns %}t.{{ c }}{{ ", " if not loop.last }}{% endfor %}
+            select t.ctid as row_place, {{ columns_of('t', columns) }}
             from {{ target }} as t
             where {{ config.require('scope') }}
         ),
@@ -70,12 +70,12 @@
             -- a row's place tells it only within its partition
             delete from {{ target }} as t
             where {{ config.require('scope') }}
-                and not exists (select 1 from fresh as f where {% for c in row_key %}f.{{ c }} = t.{{ c }}{{ " and " if not loop.last }}{% endfor %})
+                and not exists (select 1 from fresh as f where {{ same_in('f', 't', row_key) }})
             {%- else %}
             delete from {{ target }} where ctid = any (array(
                 select s.row_place from standing as s
                 where not exists (
-                    select 1 from fresh as f where {% for c in row_key %}f.{{ c }} = s.{{ c }}{{ " and " if not loop.last }}{% endfor %}
+                    select 1 from fresh as f where {{ same_in('f', 's', row_key) }}
                 )
             ))
             {%- endif %}
@@ -84,7 +84,7 @@
         differing as materialized (
             select f.*, s.row_place
             from fresh as f
-            left join standing as s on {% for c in row_key %}f.{{ c }} = s.{{ c }}{{ " and " if not loop.last }}{% endfor %}
+            left join standing as s on {{ same_in('f', 's', row_key) }}
             where s.row_place is null
             {%- for c in others %}
                 or f.{{ c }} is distinct from s.{{ c }}
@@ -110,7 +110,7 @@
             insert into ops.row_changes (table_name, scope_key, old_row, new_row)
             select '{{ this.schema }}.{{ this.identifier }}', d.{{ scope_key }}, to_jsonb(s) - 'row_place', to_jsonb(d) - 'row_place'
             from differing as d
-            left join standing as s on {% for c in row_key %}d.{{ c }} = s.{{ c }}{{ " and " if not loop.last }}{% endfor %}
+            left join standing as s on {{ same_in('d', 's', row_key) }}
             union all
             select '{{ this.schema }}.{{ this.identifier }}', r.{{ scope_key }}, to_jsonb(r), null
             from removed as r

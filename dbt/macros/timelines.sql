@@ -27,22 +27,22 @@ tail as materialized (
 )
 {%- endmacro %}
 
-{#- The times from the tail's beginning on at which something changed under a key of `quoted`. -#}
-{% macro times_of_change(key) -%}
-    select distinct quoted.event_id, quoted.{{ key }}, change.at
-    from quoted
-    cross join lateral (values (quoted.valid_from), (quoted.valid_to)) as change (at)
-    where change.at >= quoted.tail_from
+{#- The times from the tail's beginning on at which something changed under a key of `rows`. -#}
+{% macro times_of_change(key, rows='quoted') -%}
+    select distinct {{ rows }}.event_id, {{ rows }}.{{ key }}, change.at
+    from {{ rows }}
+    cross join lateral (values ({{ rows }}.valid_from), ({{ rows }}.valid_to)) as change (at)
+    where change.at >= {{ rows }}.tail_from
 {%- endmacro %}
 
-{#- `times` with the rows of `quoted` that stood then under their key. -#}
-{% macro times_with_standing(key) -%}
+{#- `times` with those of some rows that stood then under their key. -#}
+{% macro times_with_standing(key, rows='quoted') -%}
 times
-    join quoted
-        on quoted.event_id = times.event_id
-        and quoted.{{ key }} = times.{{ key }}
-        and quoted.valid_from <= times.at
-        and (quoted.valid_to is null or quoted.valid_to > times.at)
+    join {{ rows }}
+        on {{ rows }}.event_id = times.event_id
+        and {{ rows }}.{{ key }} = times.{{ key }}
+        and {{ rows }}.valid_from <= times.at
+        and ({{ rows }}.valid_to is null or {{ rows }}.valid_to > times.at)
 {%- endmacro %}
 
 {#- What the last answer until `at` said of a standing row, for `cross join lateral`. -#}
@@ -57,11 +57,4 @@ times
         order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
         limit 1
     )
-{%- endmacro %}
-
-{#- Whether any of the columns differs from that of the row before it in time (`at`) under the same key. -#}
-{% macro differs_from_before(columns, key) -%}
-({{ columns | join(', ') }}) is distinct from (
-                {%- for column in columns %}lag({{ column }}) over (partition by {{ key }} order by at){{ ", " if not loop.last }}{% endfor -%}
-            )
 {%- endmacro %}
