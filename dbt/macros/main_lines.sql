@@ -39,10 +39,7 @@ featured as materialized (
         sets.fair_multiplicative[side.place] as ratio
     from reaching_sets as sets
     join markets on markets.market_key = sets.market_key
-    cross join lateral (
-        select array_position(sets.outcome_sides, case when markets.family = 'totals' then 'over' else 'home' end) as place
-        offset 0
-    ) as side
+    cross join lateral {{ main_side('sets.outcome_sides', 'markets.family') }} as side
     where side.place is not null and (markets.family = 'h2h' or sets.outcome_set = 'two_way')
 ),
 
@@ -69,7 +66,7 @@ main_sets as (
         and (featured.valid_to is null or featured.valid_to > cell_times.at)
     order by
         cell_times.event_id, cell_times.cell_key, cell_times.at,
-        abs(featured.ratio - 0.5), featured.overround, abs(featured.line_point), featured.line_point, featured.set_no
+        {{ nearest_to_even('featured', 'featured.ratio') }}
 ),
 
 main_lines as materialized (
@@ -87,4 +84,19 @@ main_lines as materialized (
 {#- The market_id of a row: its event, market and description. -#}
 {% macro market_id_of(row) -%}
 cast({{ dbt_utils.generate_surrogate_key([row ~ '.event_id', row ~ '.market_key', key_part(row ~ '.description')]) }} as uuid)
+{%- endmacro %}
+
+
+{#- How the main line is found among several that a book hangs under one key: that nearest to even comes first. `ratio` is that of the main side. -#}
+{% macro nearest_to_even(row, ratio) -%}
+abs({{ ratio }} - 0.5), {{ row }}.overround, abs({{ row }}.line_point), {{ row }}.line_point, {{ row }}.set_no
+{%- endmacro %}
+
+
+{#- The place of home or Over among a set's outcomes, for `cross join lateral`; null where it has none. -#}
+{% macro main_side(outcome_sides, family) -%}
+(
+        select array_position({{ outcome_sides }}, case when {{ family }} = 'totals' then 'over' else 'home' end) as place
+        offset 0 -- looked up once, and not for each of its uses
+    )
 {%- endmacro %}

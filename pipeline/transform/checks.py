@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import psycopg2
 import psycopg2.extensions
@@ -91,39 +91,41 @@ def _together(scopes: tuple[tuple[str, str], ...], contracts: tuple[TableContrac
 
 
 def _answered_together(session: Session, query: str) -> Mapping[str, Sequence[Answer]] | None:
-    """What each contract's rules found; None where some cannot run. The transaction is as it was then."""
-    with session.cursor() as cursor:
-        cursor.execute("savepoint contracts")
-        try:
-            send(cursor, query)
-        except psycopg2.OperationalError:  # the server, and no fault of a rule
-            raise
-        except psycopg2.Error:
-            cursor.execute("rollback to savepoint contracts")
-            return None
-        answered: dict[str, list[Answer]] = {}
-        for name, rule, failing, example in cursor.fetchall():
-            answered.setdefault(name, []).append((rule, failing, example))
-        cursor.execute("release savepoint contracts")
+    """What each contract's rules found; None where some cannot run."""
+    asked = _asked(session, query)
+    if isinstance(asked, psycopg2.Error):
+        return None
+    answered: dict[str, list[Answer]] = {}
+    for name, rule, failing, example in asked:
+        answered.setdefault(name, []).append((rule, failing, example))
     return answered
 
 
 def _check(session: Session, contract: TableContract, query: str | None) -> CheckResult:
-    name = f"contract.{contract.name}"
     if query is None:
-        return CheckResult(name, False, 1, "its rules did not run: dbt stores no such table")
+        return _did_not_run(contract, "dbt stores no such table")
+    asked = _asked(session, query)
+    return _did_not_run(contract, str(asked).splitlines()[0]) if isinstance(asked, psycopg2.Error) else _judged(contract, asked)
+
+
+def _asked(session: Session, query: str) -> Sequence[Any] | psycopg2.Error:
+    """The rows of a query, or why it cannot run: the transaction is as it was then."""
     with session.cursor() as cursor:
-        cursor.execute("savepoint contract")
+        cursor.execute("savepoint contracts")
         try:
             send(cursor, query)
-            answered = cursor.fetchall()
+            rows: list[Any] = cursor.fetchall()
         except psycopg2.OperationalError:  # the server, and no fault of a rule
             raise
         except psycopg2.Error as error:
-            cursor.execute("rollback to savepoint contract")
-            return CheckResult(name, False, 1, f"its rules did not run: {str(error).splitlines()[0]}")
-        cursor.execute("release savepoint contract")
-    return _judged(contract, answered)
+            cursor.execute("rollback to savepoint contracts")
+            return error
+        cursor.execute("release savepoint contracts")
+    return rows
+
+
+def _did_not_run(contract: TableContract, why: str) -> CheckResult:
+    return CheckResult(f"contract.{contract.name}", False, 1, f"its rules did not run: {why}")
 
 
 def _judged(contract: TableContract, answered: Sequence[Answer]) -> CheckResult:

@@ -42,14 +42,11 @@ main_lines as (
         sets.fair_multiplicative[side.place] as ratio
     from {{ standing }} as sets
     join markets on markets.market_key = sets.market_key
-    cross join lateral (
-        select array_position(sets.outcome_sides, case when markets.family = 'totals' then 'over' else 'home' end) as place
-        offset 0 -- looked up once, and not for each of its uses
-    ) as side
+    cross join lateral {{ main_side('sets.outcome_sides', 'markets.family') }} as side
     where side.place is not null
     order by
         sets.at, sets.event_id, sets.line_key, sets.bookmaker_key,
-        abs(sets.fair_multiplicative[side.place] - 0.5), sets.overround, abs(sets.line_point), sets.line_point, sets.set_no
+        {{ nearest_to_even('sets', 'sets.fair_multiplicative[side.place]') }}
 ),
 
 -- one voice per operator group: its lowest margin
