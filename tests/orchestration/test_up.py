@@ -12,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -71,6 +72,15 @@ def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
+def _of_those_alive(family: list[psutil.Process], ask: Callable[[psutil.Process], list[Any]]) -> list[list[Any]]:
+    """What each says of itself; short-lived helpers of Dagster end while they are asked."""
+    answers = []
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            answers.append(ask(member))
+    return answers
+
+
 def test_it_says_where_everything_is_and_ctrl_c_leaves_no_process_behind(state: Path) -> None:
     with _started(state) as (process, said):
         answer = requests.get(f"{said['Dagster']}/server_info", timeout=30)
@@ -88,8 +98,8 @@ def test_it_says_where_everything_is_and_ctrl_c_leaves_no_process_behind(state: 
         # nothing of it listens but on the loopback
         hosts = {
             connection.laddr.ip
-            for member in family
-            for connection in member.net_connections("inet")
+            for connections in _of_those_alive(family, lambda member: member.net_connections("inet"))
+            for connection in connections
             if connection.status == psutil.CONN_LISTEN
         }
         assert hosts == {"127.0.0.1"}
@@ -103,7 +113,8 @@ def test_it_says_where_everything_is_and_ctrl_c_leaves_no_process_behind(state: 
 def test_dagster_that_dies_ends_the_command_with_its_last_words(state: Path) -> None:
     with _started(state) as (process, _):
         family = _family(process)
-        [dagster] = [member for member in family if "dagster" in member.cmdline() and "dev" in member.cmdline()]
+        commands = _of_those_alive(family, lambda member: [member, *member.cmdline()])
+        [dagster] = [member for member, *command in commands if "dagster" in command and "dev" in command]
         dagster.kill()
         assert process.wait(timeout=MINUTES) == 3
         assert process.stderr is not None
@@ -188,7 +199,12 @@ process = subprocess.Popen(["sleep", "600"], env=marked, start_new_session=True)
 time.sleep(0.5)
 family = [member for member in psutil.process_iter() if _is_marked(member)]
 _end(process, SystemClock())
-print(len(family), sum(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in family))
+def runs(member):
+    try:
+        return member.is_running() and member.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+print(len(family), sum(runs(member) for member in family))
 """
 
 
