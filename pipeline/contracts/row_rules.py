@@ -8,7 +8,7 @@ one key. So it costs what the batch touched, however long the table is.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -83,80 +83,100 @@ def batch_query(contract: TableContract, scope: str) -> str:
         scope: condition over alias ``t`` that picks the touched rows, through an index.
     """
     return f"""
-        {_touched_query(contract, scope)}
+        with contracted as not materialized (select t.* from {contract.name} as t where {scope}),
+        {_measured(contract, _asked_of_rows(contract))}
         union all
-        select catalogued.rule, catalogued.failing, catalogued.example from ({_catalogue_query([contract])}) as catalogued
+        {_catalogue_query(contract)}
     """
 
 
-def batch_queries(scopes: Mapping[str, str], contracts: Sequence[TableContract]) -> str:
-    """What :func:`batch_query` asks, of many contracts at once: (contract, rule, failing, example).
+def broken_query(scopes: Mapping[str, str], contracts: Sequence[TableContract]) -> str:
+    """A query of the contracts for which :func:`batch_query` finds a broken rule. Mostly none: then no more is asked.
 
     Args:
         scopes: name of each contract → its condition.
         contracts: of stored tables.
     """
     touched = (
-        f"select '{each.name}' as contract, touched.* from ({_touched_query(each, scopes[each.name])}) as touched"
+        f"select '{each.name}' as contract where exists ("
+        f"select 1 from {each.name} as t where ({scopes[each.name]}) and {_is_broken(_asked_of_rows(each))})"
         for each in contracts
     )
-    return " union all ".join((*touched, _catalogue_query(contracts)))
+    return " union all ".join((*touched, _lax_query(contracts)))
 
 
-def _touched_query(contract: TableContract, scope: str) -> str:
-    """The rules that no catalogue answers, over the rows that a batch touched."""
-    structural = {f"{column.name}_is_there" for column in contract.columns if column.required}
+def _lax_query(contracts: Sequence[TableContract]) -> str:
+    """A query of the contracts whose table takes a null or two rows of one key."""
+    wanted = ", ".join(
+        f"('{each.name}', {_names(column.name for column in each.columns if column.required)}, {_names(each.key)})"
+        for each in contracts
+    )
     return f"""
-        with contracted as not materialized (select t.* from {contract.name} as t where {scope}),
-        {_measured(contract, [rule for rule in contract.rules if rule.condition and rule.name not in structural])}
+        select wanted.contract
+        from (values {wanted}) as wanted (contract, required, key)
+        where not (wanted.required <@ array(
+                select found.attname from pg_attribute as found
+                where found.attrelid = to_regclass(wanted.contract) and found.attnotnull and not found.attisdropped
+            ))
+            or not {_KEY_IS_UNIQUE}
     """
 
 
-def _catalogue_query(contracts: Sequence[TableContract]) -> str:
-    """A query of (contract, rule, failing, example): whether tables refuse nulls, and two rows of one key."""
-    required = ", ".join(
-        f"('{each.name}', '{column.name}')" for each in contracts for column in each.columns if column.required
-    )
-    keys = ", ".join(f"('{each.name}', '{{{', '.join(each.key)}}}'::name[])" for each in contracts)
+def _asked_of_rows(contract: TableContract) -> list[Rule]:
+    """The rules that no catalogue answers."""
+    structural = {f"{column.name}_is_there" for column in contract.columns if column.required}
+    return [rule for rule in contract.rules if rule.condition and rule.name not in structural]
+
+
+# Whether an index of ``wanted.contract`` refuses two rows of ``wanted.key``.
+_KEY_IS_UNIQUE: Final = """exists (
+                select 1
+                from pg_index as found
+                where found.indrelid = to_regclass(wanted.contract)
+                    and found.indisunique
+                    and found.indisvalid
+                    and found.indpred is null
+                    and wanted.key = array(
+                        select columns.attname
+                        from unnest(found.indkey::int2[]) with ordinality as part (attnum, place)
+                        join pg_attribute as columns on columns.attrelid = found.indrelid and columns.attnum = part.attnum
+                        -- a key of a partitioned table names the time that its months go by, which the row's answer determines
+                        where columns.attname = any (wanted.key)
+                            or not exists (
+                                select 1 from pg_partitioned_table as parted
+                                where parted.partrelid = found.indrelid and columns.attnum = any (parted.partattrs::int2[])
+                            )
+                        order by part.place
+                    )
+            )"""
+
+
+def _catalogue_query(contract: TableContract) -> str:
+    """A query of (rule, failing, example): whether the table refuses nulls, and two rows of one key."""
+    required = _names(column.name for column in contract.columns if column.required)
     return f"""
         select
-            wanted.contract,
             wanted.name || '_is_there' as rule,
             case when found.attnotnull then 0 else 1 end as failing,
             case when found.attnotnull then null else 'the table takes a null in ' || wanted.name end as example
-        from (values {required}) as wanted (contract, name)
+        from unnest({required}) as wanted (name)
         left join pg_attribute as found
-            on found.attrelid = to_regclass(wanted.contract) and found.attname = wanted.name and not found.attisdropped
+            on found.attrelid = to_regclass('{contract.name}') and found.attname = wanted.name and not found.attisdropped
         union all
         select
-            wanted.contract,
             '{KEY_IS_UNIQUE}',
             case when held.is_unique then 0 else 1 end,
-            case
-                when not held.is_unique then 'the table takes two rows of one (' || array_to_string(wanted.key, ', ') || ')'
-            end
-        from (values {keys}) as wanted (contract, key)
-        cross join lateral (
-            select count(*) > 0 as is_unique
-            from pg_index as found
-            where found.indrelid = to_regclass(wanted.contract)
-                and found.indisunique
-                and found.indisvalid
-                and found.indpred is null
-                and wanted.key = array(
-                    select columns.attname
-                    from unnest(found.indkey::int2[]) with ordinality as part (attnum, place)
-                    join pg_attribute as columns on columns.attrelid = found.indrelid and columns.attnum = part.attnum
-                    -- a key of a partitioned table names the time that its months go by, which the row's answer determines
-                    where columns.attname = any (wanted.key)
-                        or not exists (
-                            select 1 from pg_partitioned_table as parted
-                            where parted.partrelid = found.indrelid and columns.attnum = any (parted.partattrs::int2[])
-                        )
-                    order by part.place
-                )
+            case when not held.is_unique then 'the table takes two rows of one (' || array_to_string(held.key, ', ') || ')' end
+        from (
+            select wanted.key, {_KEY_IS_UNIQUE} as is_unique
+            from (values ('{contract.name}', {_names(contract.key)})) as wanted (contract, key)
         ) as held
     """
+
+
+def _names(names: Iterable[str]) -> str:
+    """An array of names of columns; they need no quotes."""
+    return f"'{{{', '.join(names)}}}'::name[]"
 
 
 def types_query(contract: TableContract) -> str:
@@ -196,11 +216,10 @@ def count_broken(connection: Connection, contract: TableContract, relation: str 
 
 def _measured(contract: TableContract, rules: Sequence[Rule]) -> str:
     """The rest of a query over ``contracted``: what each rule counts, of the few rows that break any."""
-    conditions = " and ".join(f"({rule.condition})" for rule in rules)
     counts = ", ".join(f"count(*) filter (where not ({rule.condition}))" for rule in rules)
     examples = ", ".join(f"min({_example(contract, rule)}) filter (where not ({rule.condition}))" for rule in rules)
     names = ", ".join(f"'{rule.name}'" for rule in rules)
-    return f"""broken as materialized (select * from contracted where not ({conditions or "true"})),
+    return f"""broken as materialized (select * from contracted where {_is_broken(rules)}),
         measured as (
             select array[{counts}]::bigint[] as failing, array[{examples}]::text[] as examples from broken
         )
@@ -208,6 +227,11 @@ def _measured(contract: TableContract, rules: Sequence[Rule]) -> str:
         from measured
         cross join lateral unnest(array[{names}]::text[], measured.failing, measured.examples)
             as found (rule, failing, example)"""
+
+
+def _is_broken(rules: Sequence[Rule]) -> str:
+    """The condition of a row that breaks any."""
+    return f"not ({' and '.join(f'({rule.condition})' for rule in rules) or 'true'})"
 
 
 def _example(contract: TableContract, rule: Rule) -> str:

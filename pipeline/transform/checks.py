@@ -10,7 +10,7 @@ from typing import Any, Final
 import psycopg2
 import psycopg2.extensions
 
-from pipeline.contracts.row_rules import Answer, batch_queries, batch_query, broken_rules, newest_answers, rows_query
+from pipeline.contracts.row_rules import Answer, batch_query, broken_query, broken_rules, newest_answers, rows_query
 from pipeline.contracts.tables import TableContract, read_contracts
 from pipeline.transform.computed import Computed
 from pipeline.transform.engine import Session as Session
@@ -47,17 +47,12 @@ def batch_checks(
         scopes: of the engine; a table without one cannot be checked, which is a failure.
         contracts: by default the project's own.
     """
-    if contracts is None:
-        contracts = _checked(_contracts())
-        if all(contract.name in scopes for contract in contracts):
-            answered = _answered_together(session, _together(tuple(scopes.items()), contracts))
-            if answered is not None:
-                return tuple(_judged(contract, answered.get(contract.name, ())) for contract in contracts)
-    # one by one: so each tells by itself that its rules cannot run
-    return tuple(
-        _check(session, contract, batch_query(contract, scopes[contract.name]) if contract.name in scopes else None)
-        for contract in _checked(contracts)
-    )
+    checked = _checked(_contracts() if contracts is None else contracts)
+    scoped = tuple(contract for contract in checked if contract.name in scopes)
+    broken = _asked(session, _broken_query(tuple(scopes.items()), scoped))
+    # where some rule cannot run each contract is asked by itself, so that it tells that of itself alone
+    asked = {each.name for each in scoped} if isinstance(broken, psycopg2.Error) else {name for (name,) in broken}
+    return tuple(_check_of_batch(session, contract, scopes.get(contract.name), contract.name in asked) for contract in checked)
 
 
 def whole_table_checks(
@@ -86,24 +81,17 @@ def _checked(contracts: Sequence[TableContract]) -> tuple[TableContract, ...]:
 
 
 @functools.lru_cache(maxsize=4)
-def _together(scopes: tuple[tuple[str, str], ...], contracts: tuple[TableContract, ...]) -> str:
-    return batch_queries(dict(scopes), contracts)
+def _broken_query(scopes: tuple[tuple[str, str], ...], contracts: tuple[TableContract, ...]) -> str:
+    return broken_query(dict(scopes), contracts)
 
 
-def _answered_together(session: Session, query: str) -> Mapping[str, Sequence[Answer]] | None:
-    """What each contract's rules found; None where some cannot run."""
-    asked = _asked(session, query)
-    if isinstance(asked, psycopg2.Error):
-        return None
-    answered: dict[str, list[Answer]] = {}
-    for name, rule, failing, example in asked:
-        answered.setdefault(name, []).append((rule, failing, example))
-    return answered
-
-
-def _check(session: Session, contract: TableContract, query: str | None) -> CheckResult:
-    if query is None:
+def _check_of_batch(session: Session, contract: TableContract, scope: str | None, is_asked: bool) -> CheckResult:
+    if scope is None:
         return _did_not_run(contract, "dbt stores no such table")
+    return _check(session, contract, batch_query(contract, scope)) if is_asked else _kept(contract)
+
+
+def _check(session: Session, contract: TableContract, query: str) -> CheckResult:
     asked = _asked(session, query)
     return _did_not_run(contract, str(asked).splitlines()[0]) if isinstance(asked, psycopg2.Error) else _judged(contract, asked)
 
@@ -122,6 +110,10 @@ def _asked(session: Session, query: str) -> Sequence[Any] | psycopg2.Error:
             return error
         cursor.execute("release savepoint contracts")
     return rows
+
+
+def _kept(contract: TableContract) -> CheckResult:
+    return CheckResult(f"contract.{contract.name}", True, 0, None)
 
 
 def _did_not_run(contract: TableContract, why: str) -> CheckResult:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
 import pytest
 
-from pipeline.contracts import row_rules
-from pipeline.contracts.row_rules import batch_query, broken_rules
-from pipeline.contracts.tables import TableContract, read_contracts
+from pipeline.contracts.row_rules import batch_query, broken_query, broken_rules
+from pipeline.contracts.tables import read_contracts
 from pipeline.errors import WarehouseError
 from pipeline.resources import resource
 from pipeline.transform import checks
@@ -509,14 +508,17 @@ class Loaded:
         return {row[0] for query in self.checks.values() for row in session.execute(query.encode()).fetchall()}
 
     def broken_contracts(self, session: psycopg.Connection[Any]) -> set[str]:
-        """What the contracts say of the rows that the last batch touched."""
-        return {
-            f"{contract.name}: {found.rule}"
-            for contract in read_contracts()
-            if contract.is_checked_per_batch
+        """What the contracts say of the rows that the last batch touched; the one query of all names the same contracts."""
+        contracts = [contract for contract in read_contracts() if contract.is_checked_per_batch]
+        found = {
+            (contract.name, broken.rule)
+            for contract in contracts
             for query in [batch_query(contract, self.scopes[contract.name])]
-            for found in broken_rules(contract, session.execute(query.encode()).fetchall())
+            for broken in broken_rules(contract, session.execute(query.encode()).fetchall())
         }
+        named = {name for (name,) in session.execute(broken_query(self.scopes, contracts).encode()).fetchall()}
+        assert named == {name for name, _ in found}
+        return {f"{name}: {rule}" for name, rule in found}
 
 
 @pytest.fixture(scope="module")
@@ -727,49 +729,44 @@ def test_a_table_that_takes_what_it_must_refuse_breaks_its_contract(loaded: Load
     assert "gold.results: key_is_unique" not in loaded.broken_contracts(session)
 
 
-@pytest.fixture
-def other_queries(game: Any) -> Iterator[None]:
-    """The contracts' query is kept for a process: that of the game is not used in the test, nor the test's in the next."""
-    checks._together.cache_clear()
-    yield
-    checks._together.cache_clear()
+def _swapped(monkeypatch: pytest.MonkeyPatch, conditions: Mapping[str, str]) -> None:
+    """The project's contracts, with other conditions of the first rule of some."""
+    own = read_contracts()
+    swapped = tuple(
+        replace(each, written_rules=(replace(each.written_rules[0], condition=conditions[each.name]), *each.written_rules[1:]))
+        if each.name in conditions
+        else each
+        for each in own
+    )
+    monkeypatch.setattr(checks, "_contracts", lambda: swapped)
 
 
-@pytest.mark.usefixtures("other_queries")
-@pytest.mark.parametrize("kind", ["unanswered", "error", "no table"])
-def test_a_contract_that_did_not_run_withholds_the_batch(game: Any, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    if kind == "unanswered":
-        # the query leaves out a rule
-        catalogue = row_rules._catalogue_query
-        some = "select * from ({}) as answered where rule <> 'event_id_is_there'"
-        monkeypatch.setattr(row_rules, "_catalogue_query", lambda contracts: some.format(catalogue(contracts)))
-    elif kind == "error":
-        monkeypatch.setattr(row_rules, "_touched_query", lambda contract, scope: "select 'x', 1 / (1 - 1), null")
-    else:
-        monkeypatch.setattr(type(game.project), "scopes", lambda self: {})
+def test_a_contract_without_a_table_of_its_own_withholds_the_batch(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(game.project), "scopes", lambda self: {})
     applied = apply_batches(game.warehouse, game.project, [again(game)], game.clock)
     assert not applied.published
-    said = {
-        "unanswered": "event_id_is_there: the rule did not run (1 rows)",
-        "error": "its rules did not run: division by zero",
-        "no table": "its rules did not run: dbt stores no such table",
-    }[kind]
-    assert {failed.message for failed in applied.failed} == {said}
+    assert {failed.message for failed in applied.failed} == {"its rules did not run: dbt stores no such table"}
 
 
-@pytest.mark.usefixtures("other_queries")
-def test_one_contract_that_cannot_run_hides_no_other(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = row_rules._touched_query
-
-    def asked(contract: TableContract, scope: str) -> str:
-        return "select 'x', 1 / (1 - 1), null" if contract.name == "gold.results" else whole(contract, scope)
-
-    monkeypatch.setattr(row_rules, "_touched_query", asked)
+def test_a_contract_that_cannot_run_withholds_the_batch_and_hides_no_other(game: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _swapped(monkeypatch, {"gold.events": "1 / (length(event_id) - length(event_id)) > 0", "silver.quotes": "false"})
     applied = apply_batches(game.warehouse, game.project, [again(game)], game.clock)
-    assert [(failed.name, failed.message) for failed in applied.failed] == [
-        ("contract.gold.results", "its rules did not run: division by zero")
+    assert not applied.published
+    said = {failed.name: failed.message or "" for failed in applied.failed}
+    assert said.keys() == {"contract.gold.events", "contract.silver.quotes"}
+    assert said["contract.gold.events"] == "its rules did not run: division by zero"
+    assert re.match(r"\w+: .* \(\d+ rows\)$", said["contract.silver.quotes"])
+    assert {"contract.gold.results", "contract.gold.best_price"} < {check.name for check in applied.checks if check.ok}
+
+
+def test_a_rule_that_gives_no_answer_did_not_run(loaded: Loaded, session: psycopg.Connection[Any]) -> None:
+    [events] = [each for each in read_contracts() if each.name == "gold.events"]
+    answers = session.execute(batch_query(events, loaded.scopes["gold.events"]).encode()).fetchall()
+    assert not broken_rules(events, answers)
+    some = [answer for answer in answers if answer[0] != "event_id_is_there"]
+    assert [(found.rule, found.example) for found in broken_rules(events, some)] == [
+        ("event_id_is_there", "the rule did not run")
     ]
-    assert {"contract.gold.events", "contract.silver.quotes"} < {check.name for check in applied.checks if check.ok}
 
 
 def test_a_warning_is_told_and_withholds_nothing(game: Any) -> None:
