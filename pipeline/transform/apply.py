@@ -158,6 +158,8 @@ def _connected(warehouse: Warehouse) -> PreparingSession:
         settings = {
             **SESSION_SETTINGS,
             "work_mem": "64MB",
+            # what is looked up per element of an answer never comes twice: hashing the elements costs more than the look-up
+            "enable_memoize": "off",
             # no statement waits for ever for a table that somebody else holds
             "lock_timeout": f"{warehouse.lock_seconds}s",
         }

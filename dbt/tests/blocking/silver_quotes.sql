@@ -1,3 +1,33 @@
+{%- set quote_rules = [
+    ('rows are of admitted answers', 'm.admitted'),
+    ('quote_id is the hash of the natural key', 'm.quote_id = cast(' ~ dbt_utils.generate_surrogate_key([
+        'm.exchange_id', 'm.event_id', 'm.bookmaker_key', 'm.market_key', key_part('m.description'), key_part('m.outcome_name'),
+        'm.point', 'm.duplicate_no'
+    ]) ~ ' as uuid)'),
+    ('series_id is the hash of the series key', 'm.series_id = cast(' ~ dbt_utils.generate_surrogate_key([
+        'm.event_id', 'm.bookmaker_key', 'm.market_key', key_part('m.description'), key_part('m.outcome_name'),
+        'case when m.is_point_in_key then m.point end'
+    ]) ~ ' as uuid)'),
+    ('price_decimal follows from the native price',
+        'm.price_decimal is not distinct from ' ~ price_decimal('m.price_native', 'm.odds_format')),
+    ('price_side is that of the market', 'm.price_side = m.price_side_of_market'),
+    ('overround is the sum over the set', 'm.overround is not distinct from m.sum_of_set'),
+    ('line_point is null for h2h, the home handicap for spreads, else the point', "m.line_point is not distinct from case
+        when m.family in ('h2h', 'h2h_lay') then null
+        when m.family <> 'spreads' or m.outcome_side = 'home' then m.point
+        when m.outcome_side = 'away' then -m.point
+    end"),
+    ('a complete set is priced and has as many outcomes as its kind', "not m.is_complete or m.set_is_priced
+        and m.set_size = case m.outcome_set when 'three_way' then 3 when 'two_way' then 2 when 'yes_no' then 2 end"),
+    ('a set without a problem is within the limits of overround', "m.problem is not null or m.outcome_set = 'field' or m.price_side = 'lay'
+        or m.overround between " ~ parameter('overround_min') ~ ' and ' ~ parameter('overround_max')),
+    ('line_rank counts from 1 without a gap', 'm.highest_rank = m.ranks and m.line_rank = coalesce(m.rank_before, 0) + 1'),
+] -%}
+{%- set cell_rules = [
+    ('its event is in event_sightings', 'u.is_sighted'),
+    ('its book and market are in event_sightings', 'u.is_shown or not u.is_sighted'),
+    ('sport, place and times are those of its answer', 'u.agrees or not u.is_sighted'),
+] -%}
 -- silver.quotes, the rows of the pending answers: one row per broken rule and quote.
 -- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
 with quotes as materialized (
@@ -70,45 +100,8 @@ select
     concat_ws(' ', m.exchange_id, m.event_id, m.bookmaker_key, m.market_key, m.description, m.outcome_name, m.point) as key,
     cast(to_jsonb(m) as text) as detail
 from measured as m
--- an array: a list of VALUES is prepared anew for each row
-cross join lateral unnest(array[
-    case when m.admitted is not true then 'rows are of admitted answers' end,
-    case when (
-            m.quote_id = cast({{ dbt_utils.generate_surrogate_key([
-                'm.exchange_id', 'm.event_id', 'm.bookmaker_key', 'm.market_key', key_part('m.description'), key_part('m.outcome_name'),
-                'm.point', 'm.duplicate_no'
-            ]) }} as uuid)
-        ) is not true then 'quote_id is the hash of the natural key' end,
-    case when (
-            m.series_id = cast({{ dbt_utils.generate_surrogate_key([
-                'm.event_id', 'm.bookmaker_key', 'm.market_key', key_part('m.description'), key_part('m.outcome_name'),
-                'case when m.is_point_in_key then m.point end'
-            ]) }} as uuid)
-        ) is not true then 'series_id is the hash of the series key' end,
-    case when (m.price_decimal is not distinct from {{ price_decimal('m.price_native', 'm.odds_format') }}) is not true then 'price_decimal follows from the native price' end,
-    case when (m.price_side = m.price_side_of_market) is not true then 'price_side is that of the market' end,
-    case when (m.overround is not distinct from m.sum_of_set) is not true then 'overround is the sum over the set' end,
-    case when (
-            m.line_point is not distinct from case
-                when m.family in ('h2h', 'h2h_lay') then null
-                when m.family <> 'spreads' or m.outcome_side = 'home' then m.point
-                when m.outcome_side = 'away' then -m.point
-            end
-        ) is not true then 'line_point is null for h2h, the home handicap for spreads, else the point' end,
-    case when (
-            not m.is_complete
-            or (m.set_is_priced and m.set_size = case m.outcome_set when 'three_way' then 3 when 'two_way' then 2 when 'yes_no' then 2 end)
-            is true
-        ) is not true then 'a complete set is priced and has as many outcomes as its kind' end,
-    case when (
-            m.problem is not null
-            or m.outcome_set = 'field'
-            or m.price_side = 'lay'
-            or m.overround between {{ parameter('overround_min') }} and {{ parameter('overround_max') }}
-        ) is not true then 'a set without a problem is within the limits of overround' end,
-    case when (m.highest_rank = m.ranks and m.line_rank = coalesce(m.rank_before, 0) + 1) is not true then 'line_rank counts from 1 without a gap' end
-]) as rules (rule)
-where rules.rule is not null
+cross join lateral {{ broken_of(quote_rules) }} as rules (rule)
+where {{ breaks_any(quote_rules) }}
 
 union all
 
@@ -117,10 +110,5 @@ select
     concat_ws(' ', u.exchange_id, u.event_id, u.bookmaker_key, u.market_key),
     cast(to_jsonb(u) as text)
 from unsighted as u
--- an array: a list of VALUES is prepared anew for each row
-cross join lateral unnest(array[
-    case when u.is_sighted is not true then 'its event is in event_sightings' end,
-    case when (u.is_shown or not u.is_sighted) is not true then 'its book and market are in event_sightings' end,
-    case when (u.agrees or not u.is_sighted) is not true then 'sport, place and times are those of its answer' end
-]) as rules (rule)
-where rules.rule is not null
+cross join lateral {{ broken_of(cell_rules) }} as rules (rule)
+where {{ breaks_any(cell_rules) }}
