@@ -31,8 +31,7 @@ cross join lateral (
         from {{ ref('openings') }} as openings
         cross join lateral {{ market_rule('openings.market_key') }} as rule
         {{ with_profile('openings.bookmaker_key', 'openings.first_seen_at') }}
-        where openings.event_id = event.event_id
-            and {{ has_own_prices('profile') }}
+        where openings.event_id = event.event_id and {{ has_own_prices('profile') }}
     ),
 
     -- the first sound quote of each sharp series that was not there when it was first asked for
@@ -44,10 +43,7 @@ cross join lateral (
         cross join lateral (
             select q.*
             from {{ ref('quotes') }} as q
-            where q.event_id = event.event_id
-                and q.series_id = series.series_id
-                and q.line_rank = 1
-                and q.problem is null
+            where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
             order by q.moment_at, q.captured_at desc, q.place, q.exchange_id
             limit 1
         ) as quote

@@ -22,16 +22,12 @@ select
         else 'loss'
     end as grade,
     cast(
-        case
-            when graded.refusal is null
-                then case when graded.winner = 'void' then 0 else greatest(graded.bet_value, 0) end
-        end as numeric(3, 2)
+        case when graded.refusal is null then case when graded.winner = 'void' then 0 else greatest(graded.bet_value, 0) end end
+        as numeric(3, 2)
     ) as won_share,
     cast(
-        case
-            when graded.refusal is null
-                then case when graded.winner = 'void' then 1 else 1 - abs(graded.bet_value) end
-        end as numeric(3, 2)
+        case when graded.refusal is null then case when graded.winner = 'void' then 1 else 1 - abs(graded.bet_value) end end
+        as numeric(3, 2)
     ) as refunded_share,
     case
         when graded.refusal is not null then graded.refusal
