@@ -1,14 +1,14 @@
 {#-
-  Fair probabilities, as CTEs of a recursive WITH. The two methods that need a root find it by Newton's method on a convex
+  Fair probabilities of sets, each macro a complete select. The two methods that need a root find it by Newton's method on a convex
   function, from the left of the root, where no step passes it. Every value is rounded to 24 places, and widened to 40 before a
   division, so that the result does not depend on a server's own choice of digits. `asked` names a CTE of distinct
   implied_probabilities (an array of probabilities within (0, 1)) and their sum, overround.
 -#}
 
-{#- `name`: implied_probabilities, power_k, fair_power: q^k with k such that they sum to 1. sum(q^k) - 1 falls and is convex in k;
+{#- implied_probabilities, power_k, fair_power: q^k with k such that they sum to 1. sum(q^k) - 1 falls and is convex in k;
     it is not below 0 at k = 1 where the overround is at least 1, and never at k = 0. -#}
-{% macro fair_power(name, asked) -%}
-{{ name }}_steps (implied_probabilities, logs, k, step, nth) as (
+{% macro fair_power(asked) -%}
+with recursive steps (implied_probabilities, logs, k, step, nth) as (
     select
         asked.implied_probabilities,
         array(
@@ -23,7 +23,7 @@
     union all
     select
         before.implied_probabilities, before.logs, round(before.k + newton.step, 24), newton.step, before.nth + 1
-    from {{ name }}_steps as before
+    from steps as before
     cross join lateral (
         select round((sum(terms.term) - 1) / nullif(-sum(round(terms.term * terms.log, 24)), 0), 24) as step
         from (
@@ -32,30 +32,28 @@
         ) as terms
     ) as newton
     where before.step > 1e-12 and before.nth < 100
-),
-
-{{ name }} as materialized (
-    select
-        solved.implied_probabilities,
-        cast(solved.k as numeric(20, 10)) as power_k,
-        array(
-            select cast(exp(round(solved.k * logs.log, 24)) as numeric(12, 10))
-            from unnest(solved.logs) with ordinality as logs (log, place)
-            order by logs.place
-        ) as fair_power
-    from (
-        select distinct on (implied_probabilities) steps.implied_probabilities, steps.logs, steps.k
-        from {{ name }}_steps as steps
-        order by implied_probabilities, nth desc
-    ) as solved
 )
+
+select
+    solved.implied_probabilities,
+    cast(solved.k as numeric(20, 10)) as power_k,
+    array(
+        select cast(exp(round(solved.k * logs.log, 24)) as numeric(12, 10))
+        from unnest(solved.logs) with ordinality as logs (log, place)
+        order by logs.place
+    ) as fair_power
+from (
+    select distinct on (implied_probabilities) steps.implied_probabilities, steps.logs, steps.k
+    from steps
+    order by implied_probabilities, nth desc
+) as solved
 {%- endmacro %}
 
-{#- `name`: implied_probabilities, shin_z, fair_shin, for three outcomes or more and an overround of at least 1. With
+{#- implied_probabilities, shin_z, fair_shin, for three outcomes or more and an overround of at least 1. With
     a = q^2 / overround and r(z) = sqrt(z^2 + 4 (1 - z) a), the probabilities 2a / (r + z) sum to 1 where
     sum(r) - (n - 2) z - 2 = 0, which is convex in z and falls from z = 0 on until its first root. -#}
-{% macro fair_shin(name, asked) -%}
-{{ name }}_steps (implied_probabilities, squares, z, step, nth) as (
+{% macro fair_shin(asked) -%}
+with recursive steps (implied_probabilities, squares, z, step, nth) as (
     select
         asked.implied_probabilities,
         array(
@@ -71,7 +69,7 @@
     union all
     select
         before.implied_probabilities, before.squares, round(before.z + newton.step, 24), newton.step, before.nth + 1
-    from {{ name }}_steps as before
+    from steps as before
     cross join lateral (
         select
             round(
@@ -85,37 +83,39 @@
         ) as roots
     ) as newton
     where before.step > 1e-15 and before.nth < 100
-),
-
-{{ name }} as materialized (
-    select
-        solved.implied_probabilities,
-        cast(solved.z as numeric(12, 10)) as shin_z,
-        array(
-            select
-                cast(
-                    2 * squares.a / (sqrt(round(solved.z * solved.z + 4 * (1 - solved.z) * squares.a, 48)) + solved.z)
-                    as numeric(12, 10)
-                )
-            from unnest(solved.squares) with ordinality as squares (a, place)
-            order by squares.place
-        ) as fair_shin
-    from (
-        select distinct on (implied_probabilities) steps.implied_probabilities, steps.squares, steps.z
-        from {{ name }}_steps as steps
-        order by implied_probabilities, nth desc
-    ) as solved
 )
+
+select
+    solved.implied_probabilities,
+    cast(solved.z as numeric(12, 10)) as shin_z,
+    array(
+        select
+            cast(
+                2 * squares.a / (sqrt(round(solved.z * solved.z + 4 * (1 - solved.z) * squares.a, 48)) + solved.z)
+                as numeric(12, 10)
+            )
+        from unnest(solved.squares) with ordinality as squares (a, place)
+        order by squares.place
+    ) as fair_shin
+from (
+    select distinct on (implied_probabilities) steps.implied_probabilities, steps.squares, steps.z
+    from steps
+    order by implied_probabilities, nth desc
+) as solved
 {%- endmacro %}
 
 
-{#- `name`: implied_probabilities, fair_multiplicative, fair_additive, fair_power, power_k, fair_shin and shin_z of each set of numbers. -#}
-{% macro fair_values(name, asked) -%}
-{{ fair_power(name ~ '_powers', asked) }},
+{#- implied_probabilities, fair_multiplicative, fair_additive, fair_power, power_k, fair_shin and shin_z of each set of numbers. -#}
+{% macro fair_values(asked) -%}
+with powers as materialized (
+{{ fair_power(asked) }}
+),
 
-{{ fair_shin(name ~ '_shins', asked) }},
+shins as materialized (
+{{ fair_shin(asked) }}
+),
 
-{{ name }}_ratios as (
+ratios as (
     select
         asked.implied_probabilities,
         array(
@@ -134,27 +134,25 @@
                     * (asked.implied_probabilities[1] - asked.implied_probabilities[2])
         end as gap_squared
     from {{ asked }} as asked
-),
-
-{{ name }} as materialized (
-    select
-        asked.implied_probabilities,
-        ratios.fair_multiplicative,
-        case when 0 < all (ratios.shared_out) then ratios.shared_out end as fair_additive,
-        powers.power_k,
-        powers.fair_power,
-        case
-            when ratios.gap_squared is null then shins.shin_z
-            else cast(
-                round((asked.overround - 1) * (ratios.gap_squared - asked.overround), 40)
-                / (asked.overround * (ratios.gap_squared - 1))
-                as numeric(12, 10)
-            )
-        end as shin_z,
-        case when ratios.gap_squared is null then shins.fair_shin else ratios.shared_out end as fair_shin
-    from {{ asked }} as asked
-    join {{ name }}_ratios as ratios on ratios.implied_probabilities = asked.implied_probabilities
-    join {{ name }}_powers as powers on powers.implied_probabilities = asked.implied_probabilities
-    left join {{ name }}_shins as shins on shins.implied_probabilities = asked.implied_probabilities
 )
+
+select
+    asked.implied_probabilities,
+    ratios.fair_multiplicative,
+    case when 0 < all (ratios.shared_out) then ratios.shared_out end as fair_additive,
+    powers.power_k,
+    powers.fair_power,
+    case
+        when ratios.gap_squared is null then shins.shin_z
+        else cast(
+            round((asked.overround - 1) * (ratios.gap_squared - asked.overround), 40)
+            / (asked.overround * (ratios.gap_squared - 1))
+            as numeric(12, 10)
+        )
+    end as shin_z,
+    case when ratios.gap_squared is null then shins.fair_shin else ratios.shared_out end as fair_shin
+from {{ asked }} as asked
+join ratios on ratios.implied_probabilities = asked.implied_probabilities
+join powers on powers.implied_probabilities = asked.implied_probabilities
+left join shins on shins.implied_probabilities = asked.implied_probabilities
 {%- endmacro %}

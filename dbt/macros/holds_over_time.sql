@@ -21,9 +21,13 @@
 {% macro holds_over_time(input, only_if, by, line, key, changes) -%}
 {%- set told = 'row(' ~ changes | join(', ') ~ ')' -%}
 {%- set columns = model.get('columns', {}).values() | map(attribute='name') | reject('in', ['sport_key', 'valid_from', 'valid_to']) | list -%}
-with {{ touched(by) }},
+with touched as materialized (
+{{ touched(by) }}
+),
 
-{{ keys_of_touched() }},
+event_keys as materialized (
+{{ keys_of_touched() }}
+),
 
 -- rows of the input that are open or reach into the tail
 input_rows as materialized (

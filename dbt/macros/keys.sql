@@ -24,11 +24,11 @@ concat_ws(
 {%- endmacro %}
 
 
-{#- The series_id of a book's quote on a row's line and outcome; `markets` holds the row's market rule. -#}
-{% macro series_id_on_line(row, bookmaker_key) -%}
+{#- The series_id of a book's quote on a row's line and outcome; `rule` names the market rule of the row. -#}
+{% macro series_id_on_line(row, bookmaker_key, rule='markets') -%}
 cast({{ dbt_utils.generate_surrogate_key([
     row ~ '.event_id', bookmaker_key, row ~ '.market_key', key_part(row ~ '.description'), key_part(row ~ '.outcome_name'),
-    "case when not markets.is_point_in_key then null when markets.family = 'spreads' and " ~ row ~ ".outcome_side = 'away' then -"
+    "case when not " ~ rule ~ ".is_point_in_key then null when " ~ rule ~ ".family = 'spreads' and " ~ row ~ ".outcome_side = 'away' then -"
     ~ row ~ ".line_point else " ~ row ~ ".line_point end"
 ]) }} as uuid)
 {%- endmacro %}

@@ -5,13 +5,11 @@
   at whole: beside rows, tables look up what the last answer said at a time, which may be another now at times that are old.
 -#}
 
-{#- CTE `touched`: the events that are looked at, each with the beginning of its tail; by series or by lines those that have any. -#}
-{% macro touched(by, as_name='touched') -%}
-{{ as_name }} as materialized (
+{#- The events that are looked at, each with the beginning of its tail; by series or by lines those that have any. -#}
+{% macro touched(by) -%}
     select event_id, tail_from, is_whole
     from {{ source('ops', 'touched_events') }}
     where is_whole or event_id in (select those.event_id from ops.touched_{{ 'series' if by == 'series' else 'lines' }} as those)
-)
 {%- endmacro %}
 
 {#- Whether a row of a touched event is looked at. `by`: series, line, or market (all lines of a market with a touched one); `event` has its is_whole. -#}

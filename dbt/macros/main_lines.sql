@@ -1,15 +1,15 @@
 {#-
-  The main line of each book over time, as CTEs: what a book that hangs several lines under one featured key means by it.
+  The main line of each book over time: what a book that hangs several lines under one featured key means by it.
   `touched` names the events with the time, `tail_from`, from which the main lines are wanted; what stood just before it, and may
   end with it, is dated a second earlier.
   Featured are h2h, spreads and totals, whole games and parts of them; alternates, props and team totals are not.
 
-  main_lines: one row per book, market, description and kind of set (cell_key), and time `at` at which its sound sets changed,
+  One row per book, market, description and kind of set (cell_key), and time `at` at which its sound sets changed,
   until `until_at` (null: open). probability is the fair one (power) of home or Over, nearness how far q / overround is from a
   half. Where nothing stood bookmaker_key is null.
 -#}
 {% macro main_lines() -%}
-reaching_sets as materialized (
+with reaching_sets as materialized (
     select
         touched.tail_from,
         sets.event_id, sets.sport_key, sets.bookmaker_key, sets.market_key, sets.description, sets.line_point, sets.set_no,
@@ -31,6 +31,7 @@ featured as materialized (
     select
         sets.*,
         markets.family,
+        markets.is_point_in_key,
         {{ line_key('sets', before='sets.bookmaker_key', after='sets.outcome_set', point="''") }} as cell_key,
         {{ line_key('sets', after='sets.outcome_set', point="''") }} as market_line,
         sets.outcome_names[side.place] as outcome_name,
@@ -56,7 +57,7 @@ main_sets as (
     select distinct on (cell_times.event_id, cell_times.cell_key, cell_times.at)
         cell_times.at, cell_times.tail_from, cell_times.event_id, cell_times.cell_key, cell_times.market_line,
         featured.sport_key, featured.bookmaker_key, featured.market_key, featured.description,
-        featured.family, featured.outcome_set, featured.outcome_name, featured.outcome_side, featured.line_point,
+        featured.family, featured.is_point_in_key, featured.outcome_set, featured.outcome_name, featured.outcome_side, featured.line_point,
         featured.probability, featured.ratio, featured.overround, featured.phase_as_known
     from cell_times
     left join featured
@@ -67,17 +68,15 @@ main_sets as (
     order by
         cell_times.event_id, cell_times.cell_key, cell_times.at,
         {{ nearest_to_even('featured', 'featured.ratio') }}
-),
-
-main_lines as materialized (
-    select
-        main_sets.*,
-        lead(main_sets.at) over (partition by main_sets.event_id, main_sets.cell_key order by main_sets.at) as until_at,
-        coalesce(profile.operator_group, main_sets.bookmaker_key) as operator_group,
-        {{ has_own_prices('profile') }} as has_own_price
-    from main_sets
-    {{ with_profile('main_sets.bookmaker_key', 'main_sets.at') }}
 )
+
+select
+    main_sets.*,
+    lead(main_sets.at) over (partition by main_sets.event_id, main_sets.cell_key order by main_sets.at) as until_at,
+    coalesce(profile.operator_group, main_sets.bookmaker_key) as operator_group,
+    {{ has_own_prices('profile') }} as has_own_price
+from main_sets
+{{ with_profile('main_sets.bookmaker_key', 'main_sets.at') }}
 {%- endmacro %}
 
 

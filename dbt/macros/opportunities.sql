@@ -5,26 +5,26 @@
 -#}
 
 {#-
-  CTE `touched`. `scope_from` is the beginning of an event's tail. What an opportunity's best was before the tail is not stored
+  The touched events. `scope_from` is the beginning of an event's tail. What an opportunity's best was before the tail is not stored
   where the best lies in the tail: then the event is looked at again from that opportunity's beginning on. In order there is none.
 -#}
 {% macro touched_from_their_best(by) -%}
-{{ touched(by, as_name='touched_now') }},
-
-touched as materialized (
-    select
-        touched.event_id,
-        touched.is_whole,
-        touched.tail_from as scope_from,
-        -- least takes no account of a null
-        least(touched.tail_from, again.begun_at) as tail_from
-    from touched_now as touched
-    left join lateral (
-        select min(standing.valid_from) as begun_at
-        from {{ reaching_rows(this, by=by) }} as standing
-        where standing.best_at >= touched.tail_from
-    ) as again on true
+with touched_now as materialized (
+{{ touched(by) }}
 )
+
+select
+    touched.event_id,
+    touched.is_whole,
+    touched.tail_from as scope_from,
+    -- least takes no account of a null
+    least(touched.tail_from, again.begun_at) as tail_from
+from touched_now as touched
+left join lateral (
+    select min(standing.valid_from) as begun_at
+    from {{ reaching_rows(this, by=by) }} as standing
+    where standing.best_at >= touched.tail_from
+) as again on true
 {%- endmacro %}
 
 {#- A probability straight from a price, after the exchange's commission on what is won; `profile` is the book's. Widened, so that no division's rounding decides ours. -#}
@@ -37,13 +37,12 @@ end
 {%- endmacro %}
 
 {#-
-  CTEs from `offers`, what each book offers for each leg of what may be an opportunity, and `markets`, to `found`: per
-  opportunity and time the legs with the lowest sum that are not all of one operator group, where that sum (`total` of `legs`
+  From `offers`, what each book offers for each leg of what may be an opportunity, and `markets`: per opportunity and time the legs with the lowest sum that are not all of one operator group, where that sum (`total` of `legs`
   legs) is that of one. Of equal ones the first in the order of their books' keys, leg by leg. `edge` is what is best at its highest.
 -#}
 {% macro best_legs(is_one, edge) -%}
 -- two groups a leg are enough to find the best that are not all of one
-best_of_group as (
+with best_of_group as (
     select distinct on (event_id, at, opportunity_key, leg_no, operator_group) offers.*
     from offers
     order by event_id, at, opportunity_key, leg_no, operator_group, net_probability, bookmaker_key
@@ -70,13 +69,9 @@ combined as (
         one.net_probability + two.net_probability + coalesce(three.net_probability, 0) as total
     from (select * from firsts where leg_no = 1) as one
     join (select * from firsts where leg_no = 2) as two
-        on two.event_id = one.event_id
-        and two.at = one.at
-        and two.opportunity_key = one.opportunity_key
+        on {{ same_in('two', 'one', ['event_id', 'at', 'opportunity_key']) }}
     left join (select * from firsts where leg_no = 3) as three
-        on three.event_id = one.event_id
-        and three.at = one.at
-        and three.opportunity_key = one.opportunity_key
+        on {{ same_in('three', 'one', ['event_id', 'at', 'opportunity_key']) }}
     -- null: without a third leg the first two decide
     where one.operator_group <> two.operator_group or one.operator_group <> three.operator_group
 ),
@@ -92,9 +87,7 @@ legs as materialized (
     select ranked.*, chosen.total
     from chosen
     join ranked
-        on ranked.event_id = chosen.event_id
-        and ranked.at = chosen.at
-        and ranked.opportunity_key = chosen.opportunity_key
+        on {{ same_in('ranked', 'chosen', ['event_id', 'at', 'opportunity_key']) }}
         and ranked.bookmaker_key = case ranked.leg_no when 1 then chosen.book_1 when 2 then chosen.book_2 else chosen.book_3 end
 ),
 
@@ -137,10 +130,7 @@ voices as (
     select distinct on (offers.event_id, offers.at, offers.opportunity_key, offers.leg_no, offers.operator_group)
         offers.event_id, offers.at, offers.opportunity_key, offers.leg_no, offers.operator_group, offers.ratio
     from chosen
-    join offers
-        on offers.event_id = chosen.event_id
-        and offers.at = chosen.at
-        and offers.opportunity_key = chosen.opportunity_key
+    join offers on {{ same_in('offers', 'chosen', ['event_id', 'at', 'opportunity_key']) }}
     order by
         offers.event_id, offers.at, offers.opportunity_key, offers.leg_no, offers.operator_group,
         offers.overround, offers.bookmaker_key
@@ -153,10 +143,7 @@ others as (
         {{ median_of('array_agg(voices.ratio order by voices.ratio)') }} as median
     from legs
     join voices
-        on voices.event_id = legs.event_id
-        and voices.at = legs.at
-        and voices.opportunity_key = legs.opportunity_key
-        and voices.leg_no = legs.leg_no
+        on {{ same_in('voices', 'legs', ['event_id', 'at', 'opportunity_key', 'leg_no']) }}
         and voices.operator_group <> legs.operator_group
     group by legs.event_id, legs.at, legs.opportunity_key, legs.leg_no
 ),
@@ -172,43 +159,37 @@ judged as (
             false
         ) as is_outlier
     from told
-    left join others
-        on others.event_id = told.event_id
-        and others.at = told.at
-        and others.opportunity_key = told.opportunity_key
-        and others.leg_no = told.leg_no
-),
-
-found as (
-    select
-        event_id, at, opportunity_key,
-        min(times_key) as times_key,
-        min(market_key) as market_key,
-        min(description) as description,
-        min(outcome_set) as outcome_set,
-        -- in_play, where any of them is
-        min(phase_as_known) as phase,
-        {{ edge }} as edge,
-        array_agg(line_point order by leg_no) as line_points,
-        array_agg(outcome_name order by leg_no) as outcome_names,
-        array_agg(outcome_side order by leg_no) as outcome_sides,
-        array_agg(bookmaker_key order by leg_no) as books,
-        array_agg(price_net order by leg_no) as prices,
-        array_agg(age order by leg_no) as ages,
-        array_agg(cast(round(net_probability, 40) / total as numeric(12, 10)) order by leg_no) as stake_shares,
-        coalesce(array_agg(bookmaker_key order by leg_no) filter (where is_outlier), '{}') as outliers
-    from judged
-    group by event_id, at, opportunity_key
+    left join others on {{ same_in('others', 'told', ['event_id', 'at', 'opportunity_key', 'leg_no']) }}
 )
+
+select
+    event_id, at, opportunity_key,
+    min(times_key) as times_key,
+    min(market_key) as market_key,
+    min(description) as description,
+    min(outcome_set) as outcome_set,
+    -- in_play, where any of them is
+    min(phase_as_known) as phase,
+    {{ edge }} as edge,
+    array_agg(line_point order by leg_no) as line_points,
+    array_agg(outcome_name order by leg_no) as outcome_names,
+    array_agg(outcome_side order by leg_no) as outcome_sides,
+    array_agg(bookmaker_key order by leg_no) as books,
+    array_agg(price_net order by leg_no) as prices,
+    array_agg(age order by leg_no) as ages,
+    array_agg(cast(round(net_probability, 40) / total as numeric(12, 10)) order by leg_no) as stake_shares,
+    coalesce(array_agg(bookmaker_key order by leg_no) filter (where is_outlier), '{}') as outliers
+from judged
+group by event_id, at, opportunity_key
 {%- endmacro %}
 
 {#-
-  CTEs from `keyed` (`found` with its key `id`), `reaching_in` (stored rows with theirs and their times_key) and `times` (with times_key)
-  to `intervals`: one row per opportunity and stretch of one phase in which it stands, with its legs as it began and at its best.
+  From `keyed` (the best legs with their key `id`), `reaching_in` (stored rows with theirs and their times_key) and `times` (with
+  times_key): one row per opportunity and stretch of one phase in which it stands, with its legs as it began and at its best.
 -#}
 {% macro opportunity_intervals(id, identity, edge_at_open, edge_best) -%}
 {%- set told = ['books', 'prices', 'ages', 'stake_shares', 'outliers'] -%}
-known as (
+with known as (
     select {{ id }}, event_id, times_key from keyed
     union
     select {{ id }}, event_id, times_key from reaching_in
@@ -221,9 +202,7 @@ timeline as (
         {% for column in told %}keyed.{{ column }} as {{ column }}_at_open, keyed.{{ column }} as {{ column }}_at_best, {% endfor %}
         {% for column in identity %}keyed.{{ column }}{{ ", " if not loop.last }}{% endfor %}
     from known
-    join times
-        on times.event_id = known.event_id
-        and times.times_key = known.times_key
+    join times on {{ same_in('times', 'known', ['event_id', 'times_key']) }}
     left join keyed on keyed.{{ id }} = known.{{ id }} and keyed.at = times.at
     union all
     select
@@ -265,42 +244,48 @@ bests as (
     from numbered
     where stands
     order by {{ id }}, stretch_no, edge_best desc, best_at
-),
-
-intervals as (
-    select
-        stretches.{{ id }}, {% for column in identity %}stretches.{{ column }}, {% endfor %}stretches.phase,
-        stretches.at as valid_from,
-        stretches.valid_to,
-        stretches.edge_at_open,
-        bests.edge_best,
-        bests.best_at,
-        {% for column in told %}stretches.{{ column }}_at_open, bests.{{ column }}_at_best, {% endfor %}
-        ages.max_leg_age_seconds,
-        ages.leg_age_spread_seconds
-    from stretches
-    join bests on bests.{{ id }} = stretches.{{ id }} and bests.stretch_no = stretches.stretch_no
-    join touched on touched.event_id = stretches.event_id
-    -- as it began and at its best, whichever is worse; null where an age is not known
-    cross join lateral (
-        select
-            case when count(leg.age) = count(*) then max(leg.age) end as max_leg_age_seconds,
-            case
-                when count(leg.age) = count(*)
-                    then greatest(
-                        max(leg.age) filter (where leg.at_open) - min(leg.age) filter (where leg.at_open),
-                        max(leg.age) filter (where not leg.at_open) - min(leg.age) filter (where not leg.at_open)
-                    )
-            end as leg_age_spread_seconds
-        from (
-            select open_leg.age, true as at_open from unnest(stretches.ages_at_open) as open_leg (age)
-            union all
-            select best_leg.age, false as at_open from unnest(bests.ages_at_best) as best_leg (age)
-        ) as leg
-    ) as ages
-    where stretches.stands
-        and (stretches.valid_to is null or stretches.valid_to >= touched.scope_from)
 )
+
+select
+    stretches.{{ id }}, {% for column in identity %}stretches.{{ column }}, {% endfor %}stretches.phase,
+    stretches.at as valid_from,
+    stretches.valid_to,
+    stretches.edge_at_open,
+    bests.edge_best,
+    bests.best_at,
+    {% for column in told %}stretches.{{ column }}_at_open, bests.{{ column }}_at_best, {% endfor %}
+    ages.max_leg_age_seconds,
+    ages.leg_age_spread_seconds
+from stretches
+join bests on bests.{{ id }} = stretches.{{ id }} and bests.stretch_no = stretches.stretch_no
+join touched on touched.event_id = stretches.event_id
+-- as it began and at its best, whichever is worse; null where an age is not known
+cross join lateral (
+    select
+        case when count(leg.age) = count(*) then max(leg.age) end as max_leg_age_seconds,
+        case
+            when count(leg.age) = count(*)
+                then greatest(
+                    max(leg.age) filter (where leg.at_open) - min(leg.age) filter (where leg.at_open),
+                    max(leg.age) filter (where not leg.at_open) - min(leg.age) filter (where not leg.at_open)
+                )
+        end as leg_age_spread_seconds
+    from (
+        select open_leg.age, true as at_open from unnest(stretches.ages_at_open) as open_leg (age)
+        union all
+        select best_leg.age, false as at_open from unnest(bests.ages_at_best) as best_leg (age)
+    ) as leg
+) as ages
+where stretches.stands
+    and (stretches.valid_to is null or stretches.valid_to >= touched.scope_from)
+{%- endmacro %}
+
+{#- What is told of the legs of an opportunity, as it began and at its best: the last columns of both tables, of `intervals`. -#}
+{% macro opportunity_legs() -%}
+{%- set legs = ['books', 'prices', 'stake_shares', 'ages', 'outliers'] -%}
+intervals.best_at, intervals.max_leg_age_seconds, intervals.leg_age_spread_seconds,
+    {% for column in legs %}intervals.{{ column }}_at_open, {% endfor %}
+    {% for column in legs %}intervals.{{ column }}_at_best{{ ", " if not loop.last }}{% endfor %}
 {%- endmacro %}
 
 {#- The first of these that applies to a row of `intervals`. -#}

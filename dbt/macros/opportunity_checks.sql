@@ -1,11 +1,11 @@
-{#- What the blocking tests of arbitrages and middles share. `tail` holds the rows to look at (touched_and_tail). -#}
+{#- What the blocking tests of arbitrages and middles share. `tail` holds the rows to look at (tail_of). -#}
 
 {#-
-  CTE `cheapest`: of each line that is looked at, per leg the lowest probability at which it can be backed now, and at which
+  Of each line that is looked at, per leg the lowest probability at which it can be backed now, and at which
   operators. `leg` tells outcomes apart: name, or side, which is another one where answers disagree on who plays.
 -#}
 {% macro cheapest_now(leg, by) -%}
-standing as materialized (
+with standing as materialized (
     select distinct on (sets.event_id, sets.market_key, sets.description, sets.line_point, sets.outcome_set, sets.outcome_names, sets.bookmaker_key)
         sets.*,
         coalesce(profile.operator_group, sets.bookmaker_key) as operator_group,
@@ -47,21 +47,19 @@ lowest as (
             partition by event_id, market_key, description, line_point, outcome_set, outcome_names, leg
         ) as lowest_probability
     from backed
-),
-
-cheapest as materialized (
-    select
-        event_id, market_key, coalesce('=' || description, '') as description_key, line_point, outcome_set, outcome_names, leg,
-        lowest_probability as probability,
-        array_agg(operator_group order by operator_group) filter (where probability = lowest_probability) as operator_groups
-    from lowest
-    group by event_id, market_key, description, line_point, outcome_set, outcome_names, leg, lowest_probability
 )
+
+select
+    event_id, market_key, coalesce('=' || description, '') as description_key, line_point, outcome_set, outcome_names, leg,
+    lowest_probability as probability,
+    array_agg(operator_group order by operator_group) filter (where probability = lowest_probability) as operator_groups
+from lowest
+group by event_id, market_key, description, line_point, outcome_set, outcome_names, leg, lowest_probability
 {%- endmacro %}
 
-{#- CTE `legs`: the legs that were chosen in the tail, each with its line. `other_line_point` is the line of the second leg. -#}
+{#- The legs that were chosen in the tail, each with its line and series. `other_line_point` is the line of the second leg. -#}
 {% macro legs_of_the_tail(id, other_line_point='line_point') -%}
-legs as (
+with legs as (
     select
         tail.{{ id }} as id, tail.event_id, tail.market_key, tail.description, tail.valid_from, moment.at,
         case when leg.leg_no = 2 then tail.{{ other_line_point }} else tail.line_point end as line_point,
@@ -81,13 +79,11 @@ markets as materialized (
     select shown.market_key, rule.family, rule.is_point_in_key
     from (select distinct market_key from tail) as shown
     cross join lateral {{ market_rule('shown.market_key') }} as rule
-),
-
-offers as materialized (
-    select legs.*, {{ series_id_on_line('legs', 'legs.bookmaker_key') }} as series_id
-    from legs
-    join markets on markets.market_key = legs.market_key
 )
+
+select legs.*, {{ series_id_on_line('legs', 'legs.bookmaker_key') }} as series_id
+from legs
+join markets on markets.market_key = legs.market_key
 {%- endmacro %}
 
 {#- Whether a row of `offers` stood in price_history at its price, net of commission. -#}

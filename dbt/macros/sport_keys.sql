@@ -14,9 +14,8 @@
     )
 {%- endmacro %}
 
-{#- CTE `event_keys`: the keys of the events of `touched`, each with its time. One look-up per event, as there may be many rows of it. -#}
+{#- The keys of the events of `touched`, each with its time. One look-up per event, as there may be many rows of it. -#}
 {% macro keys_of_touched() -%}
-event_keys as materialized (
     select touched.event_id, periods.sport_key, periods.valid_from, periods.valid_to
     from touched
     cross join lateral (
@@ -25,7 +24,6 @@ event_keys as materialized (
         where k.event_id = touched.event_id
         offset 0
     ) as periods
-)
 {%- endmacro %}
 
 {#- Joins `event_keys`, of which one row at most holds at a time: its sport_key is the one that an event belonged to then. -#}

@@ -16,15 +16,11 @@
     )
 {%- endmacro %}
 
-{#- CTEs `touched` and `tail`: the rows that a blocking test of a table of stretches looks at. -#}
-{% macro touched_and_tail(relation, by) -%}
-{{ touched(by) }},
-
-tail as materialized (
+{#- The rows of `touched` events that a blocking test of a table of stretches looks at. -#}
+{% macro tail_of(relation, by) -%}
     select reaching.*, touched.tail_from
     from touched
     cross join lateral {{ reaching_rows(relation, by=by) }} as reaching
-)
 {%- endmacro %}
 
 {#- The times from the tail's beginning on at which something changed under a key of `rows`. -#}

@@ -4,11 +4,11 @@
   probability (fair), and the columns that tell lines apart, whose names are `line`.
 -#}
 
-{#- CTEs voices, compared_voices, against_others and `usable`: the outcomes of sets that are no outliers; where `speaks`, for their group. -#}
+{#- The outcomes of sets that are no outliers; where `speaks`, for their group. -#}
 {% macro usable_votes(outcomes, line) -%}
 {%- set line_columns = line | join(', ') -%}
 -- a group's lowest margin is what the others are compared with
-voices as (
+with voices as (
     select
         {{ outcomes }}.*,
         row_number() over (
@@ -41,17 +41,15 @@ against_others as (
             end
         ) over (partition by {{ line_columns }}, bookmaker_key) as is_outlier
     from compared_voices
-),
-
-usable as (
-    select
-        against_others.*,
-        row_number() over (
-            partition by {{ line_columns }}, outcome_name, operator_group order by overround, bookmaker_key
-        ) = 1 as speaks
-    from against_others
-    where not coalesce(is_outlier, false)
 )
+
+select
+    against_others.*,
+    row_number() over (
+        partition by {{ line_columns }}, outcome_name, operator_group order by overround, bookmaker_key
+    ) = 1 as speaks
+from against_others
+where not coalesce(is_outlier, false)
 {%- endmacro %}
 
 {#- Aggregates over the votes on an outcome of a line, rows of `usable`. -#}

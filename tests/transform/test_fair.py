@@ -24,13 +24,13 @@ def solved(warehouse: Warehouse, sets: list[Values]) -> dict[Values, Fair]:
     """What the SQL of the macros makes of sets of implied probabilities."""
     macros: Any = Environment().from_string(resource("dbt/macros/fair.sql").read_text(encoding="utf-8")).module
     query = f"""
-        with recursive asked as materialized (
+        with asked as materialized (
             select given.q as implied_probabilities, (select sum(each.q) from unnest(given.q) as each (q)) as overround
             from (
                 select cast(lines.line as numeric(12, 10)[]) as q from unnest(%s::text[]) as lines (line)
             ) as given
         ),
-        {macros.fair_values("fair", "asked")}
+        fair as ({macros.fair_values("asked")})
         select
             implied_probabilities, fair_multiplicative, fair_additive, fair_power, fair_shin, power_k, shin_z from fair
     """

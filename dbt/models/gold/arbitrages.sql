@@ -6,9 +6,13 @@
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- Stretches in which all outcomes of a line could be bet, at more than one operator, with a profit.
-with {{ touched_from_their_best(by='line') }},
+with touched as materialized (
+{{ touched_from_their_best(by='line') }}
+),
 
-{{ keys_of_touched() }},
+event_keys as materialized (
+{{ keys_of_touched() }}
+),
 
 quoted as materialized (
     select
@@ -72,19 +76,19 @@ offers as materialized (
         standing_then.outcome_sides[leg.leg_no] as outcome_side
     from promising
     join standing_then
-        on standing_then.at = promising.at
-        and standing_then.event_id = promising.event_id
-        and standing_then.times_key = promising.times_key
+        on {{ same_in('standing_then', 'promising', ['event_id', 'at', 'times_key']) }}
     cross join lateral (
         values (1, standing_then.net_1), (2, standing_then.net_2), (3, standing_then.net_3)
     ) as leg (leg_no, net_probability)
     where leg.net_probability is not null
 ),
 
+found as (
 {{ best_legs(
     is_one='total < 1 - legs * 0.0000000001',
     edge='cast(round(1, 40) / min(total) - 1 as numeric(16, 10))'
-) }},
+) }}
+),
 
 keyed as materialized (
     select
@@ -105,6 +109,7 @@ reaching_in as materialized (
     where standing.valid_from < touched.tail_from
 ),
 
+intervals as (
 {{ opportunity_intervals(
     id='arbitrage_id',
     identity=[
@@ -113,6 +118,7 @@ reaching_in as materialized (
     edge_at_open='margin_at_open',
     edge_best='margin_best'
 ) }}
+)
 
 select
     intervals.arbitrage_id,
@@ -132,19 +138,7 @@ select
     case when intervals.valid_to is not null then seen.captures end as captures,
     intervals.edge_at_open as margin_at_open,
     intervals.edge_best as margin_best,
-    intervals.best_at,
-    intervals.max_leg_age_seconds,
-    intervals.leg_age_spread_seconds,
-    intervals.books_at_open,
-    intervals.prices_at_open,
-    intervals.stake_shares_at_open,
-    intervals.ages_at_open,
-    intervals.outliers_at_open,
-    intervals.books_at_best,
-    intervals.prices_at_best,
-    intervals.stake_shares_at_best,
-    intervals.ages_at_best,
-    intervals.outliers_at_best
+    {{ opportunity_legs() }}
 from intervals
 {{ with_sport_key('intervals.event_id', 'intervals.valid_from') }}
 left join lateral {{ seen_standing('intervals', 'intervals.valid_to is not null') }} as seen on true

@@ -65,7 +65,9 @@ cross join lateral (
         where {{ seconds_between('dated.quote_at', 'dated.newest_quote_at') }} <= {{ parameter('closing_apart_seconds') }}
     ),
 
-    {{ usable_votes('members', ['line_key']) }},
+    usable as (
+{{ usable_votes('members', ['line_key']) }}
+    ),
 
     counted as (
         select

@@ -39,7 +39,9 @@ outcomes as materialized (
     ) as outcome (outcome_name, outcome_side, ratio, probability)
 ),
 
-{{ usable_votes('outcomes', ['at', 'event_id', 'line_key']) }},
+usable as (
+{{ usable_votes('outcomes', ['at', 'event_id', 'line_key']) }}
+),
 
 counted as (
     select

@@ -10,7 +10,9 @@ with touched as materialized (
     select event_id, tail_from from {{ source('ops', 'touched_events') }}
 ),
 
-{{ keys_of_touched() }},
+event_keys as materialized (
+{{ keys_of_touched() }}
+),
 
 answers as (
 {{ covering_answers(asked=['moment_at', 'captured_at'], shown=[], only_if='c.covers_listing') }}

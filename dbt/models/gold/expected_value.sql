@@ -95,7 +95,9 @@ cross join lateral (
             as outcome (outcome_name, ratio, probability)
     ),
 
-    {{ usable_votes('outcomes', ['line_key']) }},
+    usable as (
+{{ usable_votes('outcomes', ['line_key']) }}
+    ),
 
     -- a line as the others see it, once for each group that offers a best price on it
     seen_by_others as (

@@ -17,7 +17,7 @@
 ) %}
 -- What one change may bear on is a line of one book; of outrights a line of all books, as a field is complete only against the others.
 -- What the last answer then said of the quote's set:
-with recursive told as materialized (
+with told as materialized (
     select
         quotes.*,
         quote.exchange_id,
@@ -113,7 +113,9 @@ asked as materialized (
     where is_complete and (outcome_set <> 'field' or quote_problem is null)
 ),
 
-{{ fair_values('fair', 'asked') }}
+fair as materialized (
+{{ fair_values('asked') }}
+)
 
 select
     cast({{ dbt_utils.generate_surrogate_key([

@@ -6,9 +6,13 @@
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- Stretches in which two lines of a market could be bet, at two operators, so that some scores win both for little.
-with {{ touched_from_their_best(by='market') }},
+with touched as materialized (
+{{ touched_from_their_best(by='market') }}
+),
 
-{{ keys_of_touched() }},
+event_keys as materialized (
+{{ keys_of_touched() }}
+),
 
 lined as materialized (
     select touched.tail_from, sets.*
@@ -84,9 +88,7 @@ promising as materialized (
         concat_ws('|', one.times_key, one.line_point, two.line_point) as opportunity_key
     from lines as one
     join lines as two
-        on two.at = one.at
-        and two.event_id = one.event_id
-        and two.times_key = one.times_key
+        on {{ same_in('two', 'one', ['event_id', 'at', 'times_key']) }}
     where case when one.first_side = 'over' then two.line_point - one.line_point else one.line_point - two.line_point end
         >= {{ parameter('middle_width_min') }}
         and one.net_1 + two.net_2 <= 1 + {{ parameter('middle_cost_max') }}
@@ -105,9 +107,7 @@ offers as materialized (
         standing_then.outcome_sides[leg.place] as outcome_side
     from promising
     join standing_then
-        on standing_then.at = promising.at
-        and standing_then.event_id = promising.event_id
-        and standing_then.times_key = promising.times_key
+        on {{ same_in('standing_then', 'promising', ['event_id', 'at', 'times_key']) }}
     cross join lateral (
         values
         (1, promising.line_point, standing_then.first_place, standing_then.net_1),
@@ -117,10 +117,12 @@ offers as materialized (
     where leg.line_point = standing_then.line_point
 ),
 
+found as (
 {{ best_legs(
     is_one='total <= 1 + ' ~ parameter('middle_cost_max'),
     edge='cast(1 - min(total) as numeric(12, 10))'
-) }},
+) }}
+),
 
 keyed as materialized (
     select
@@ -142,6 +144,7 @@ reaching_in as materialized (
     where standing.valid_from < touched.tail_from
 ),
 
+intervals as (
 {{ opportunity_intervals(
     id='middle_id',
     identity=[
@@ -150,6 +153,7 @@ reaching_in as materialized (
     edge_at_open='-cost_at_open',
     edge_best='-cost_best'
 ) }}
+)
 
 select
     intervals.middle_id,
@@ -177,19 +181,7 @@ select
     ) as winning_numbers,
     -intervals.edge_at_open as cost_at_open,
     -intervals.edge_best as cost_best,
-    intervals.best_at,
-    intervals.max_leg_age_seconds,
-    intervals.leg_age_spread_seconds,
-    intervals.books_at_open,
-    intervals.prices_at_open,
-    intervals.stake_shares_at_open,
-    intervals.ages_at_open,
-    intervals.outliers_at_open,
-    intervals.books_at_best,
-    intervals.prices_at_best,
-    intervals.stake_shares_at_best,
-    intervals.ages_at_best,
-    intervals.outliers_at_best
+    {{ opportunity_legs() }}
 from intervals
 {{ with_sport_key('intervals.event_id', 'intervals.valid_from') }}
 -- the scores between which both win: of totals, or of the home side's margin

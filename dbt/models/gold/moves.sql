@@ -6,7 +6,9 @@
     indexes=[{'columns': ['event_id', 'changed_at']}],
 ) }}
 -- Every move of a book's main line before the start: what steam and lead_lag are made of.
-with {{ touched('market', as_name='touched_now') }},
+with touched_now as materialized (
+{{ touched('market') }}
+),
 
 touched as materialized (
     -- a line that was away for no longer than the window is compared with what it was before
@@ -14,9 +16,13 @@ touched as materialized (
     from touched_now
 ),
 
-{{ keys_of_touched() }},
+event_keys as materialized (
+{{ keys_of_touched() }}
+),
 
-{{ main_lines() }},
+main_lines as materialized (
+{{ main_lines() }}
+),
 
 shown as materialized (
     select main_lines.* from main_lines where main_lines.has_own_price and main_lines.bookmaker_key is not null
@@ -150,22 +156,14 @@ select
     runs.run_began_at
 from moved
 {{ with_sport_key('moved.event_id', 'moved.at') }}
-join markets on markets.market_key = moved.market_key
-join quoting
-    on quoting.event_id = moved.event_id
-    and quoting.market_line = moved.market_line
-    and quoting.at = moved.at
-join runs
-    on runs.market_id = moved.market_id
-    and runs.outcome_set = moved.outcome_set
-    and runs.direction = moved.direction
-    and runs.at = moved.at
+join quoting on {{ same_in('quoting', 'moved', ['event_id', 'market_line', 'at']) }}
+join runs on {{ same_in('runs', 'moved', ['market_id', 'outcome_set', 'direction', 'at']) }}
 -- when the book was last seen with what it moved from
 cross join lateral (
     select q.captured_at
     from {{ ref('quotes') }} as q
     where q.event_id = moved.event_id
-        and q.series_id = {{ series_id_on_line('moved', 'moved.bookmaker_key') }}
+        and q.series_id = {{ series_id_on_line('moved', 'moved.bookmaker_key', rule='moved') }}
         -- null: what moved stood before
         and q.captured_at < moved.old_until_at
     order by q.captured_at desc

@@ -14,9 +14,13 @@
     'price_decimal', 'implied_probability',
 ] -%}
 -- Each quoted line over time: one row per series and stretch of unchanged price and point.
-with {{ touched('series') }},
+with touched as materialized (
+{{ touched('series') }}
+),
 
-{{ keys_of_touched() }},
+event_keys as materialized (
+{{ keys_of_touched() }}
+),
 
 -- the answers from the tail's beginning on that covered an event, whether they show it or not
 answers as materialized (

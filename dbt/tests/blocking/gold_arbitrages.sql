@@ -1,5 +1,11 @@
 -- gold.arbitrages, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with {{ touched_and_tail(ref('arbitrages'), by='line') }},
+with touched as materialized (
+{{ touched('line') }}
+),
+
+tail as materialized (
+{{ tail_of(ref('arbitrages'), 'line') }}
+),
 
 chained as materialized (
     select
@@ -10,7 +16,9 @@ chained as materialized (
     window one_line as (partition by tail.arbitrage_id order by tail.valid_from)
 ),
 
-{{ cheapest_now('name', by='line') }},
+cheapest as materialized (
+{{ cheapest_now('name', by='line') }}
+),
 
 -- the lines whose cheapest legs sum to less than 1, so that an arbitrage stands unless one operator has them all
 profitable as (
@@ -31,7 +39,9 @@ open_rows as (
     where valid_to is null
 ),
 
+offers as materialized (
 {{ legs_of_the_tail('arbitrage_id') }}
+)
 
 select
     'arbitrages: ' || rules.rule as rule,

@@ -1,6 +1,12 @@
 -- gold.best_price, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
 -- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
-with {{ touched_and_tail(ref('best_price'), by='line') }},
+with touched as materialized (
+{{ touched('line') }}
+),
+
+tail as materialized (
+{{ tail_of(ref('best_price'), 'line') }}
+),
 
 markets as materialized (
     select shown.market_key, rule.family, rule.is_point_in_key

@@ -1,5 +1,11 @@
 -- gold.consensus, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with {{ touched_and_tail(ref('consensus'), by='line') }},
+with touched as materialized (
+{{ touched('line') }}
+),
+
+tail as materialized (
+{{ tail_of(ref('consensus'), 'line') }}
+),
 
 chained as materialized (
     select

@@ -1,5 +1,11 @@
 -- gold.consensus_line, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with {{ touched_and_tail(ref('consensus_line'), by='market') }},
+with touched as materialized (
+{{ touched('market') }}
+),
+
+tail as materialized (
+{{ tail_of(ref('consensus_line'), 'market') }}
+),
 
 chained as materialized (
     select

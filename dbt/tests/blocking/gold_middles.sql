@@ -1,5 +1,11 @@
 -- gold.middles, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
-with {{ touched_and_tail(ref('middles'), by='market') }},
+with touched as materialized (
+{{ touched('market') }}
+),
+
+tail as materialized (
+{{ tail_of(ref('middles'), 'market') }}
+),
 
 chained as materialized (
     select
@@ -10,7 +16,9 @@ chained as materialized (
     window one_pair as (partition by tail.middle_id order by tail.valid_from)
 ),
 
-{{ cheapest_now('side', by='market') }},
+cheapest as materialized (
+{{ cheapest_now('side', by='market') }}
+),
 
 -- the pairs of lines that are cheap now, so that a middle stands unless one operator has both
 cheap as (
@@ -40,7 +48,9 @@ open_rows as (
     where valid_to is null
 ),
 
+offers as materialized (
 {{ legs_of_the_tail('middle_id', 'other_line_point') }}
+)
 
 select
     'middles: ' || rules.rule as rule,

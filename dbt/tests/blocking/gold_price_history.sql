@@ -1,8 +1,16 @@
 -- gold.price_history, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
 -- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
-with {{ touched_and_tail(ref('price_history'), by='series') }},
+with touched as materialized (
+{{ touched('series') }}
+),
 
-{{ keys_of_touched() }},
+tail as materialized (
+{{ tail_of(ref('price_history'), 'series') }}
+),
+
+event_keys as materialized (
+{{ keys_of_touched() }}
+),
 
 markets as materialized (
     select shown.market_key, rule.family
