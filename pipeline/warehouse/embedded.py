@@ -49,7 +49,7 @@ SYSTEM_USER: Final = "pgserver"
 SOCKET_FOLDER_LIMIT_BYTES: Final = 86
 _START_SECONDS: Final = 300
 _POLL_SECONDS: Final = 0.1
-_STOP_SECONDS: Final = 10
+_STOP_SECONDS: Final = 60
 _LAUNCH_TRIES: Final = 100
 _NOBODYS_PID: Final = 2**31 - 2
 
@@ -158,9 +158,9 @@ class EmbeddedServer:
             if _flock(share, exclusive=True, wait=False):
                 if self._user is not None:  # a folder above may have been closed since
                     _open_way(self.data_dir, self._user, lambda line: None)
-                if self._process is not None:
-                    self._process.poll()  # a server that died is no process any more once this was asked, and not waited for
-                _run(self._bin / "pg_ctl", ["-D", str(self.data_dir), "-m", "fast", "-w", "-t", "60", "stop"], self._user)
+                # our own child we wait for: one that dies is a process to pg_ctl until its parent asks
+                waits = ["-W"] if self._process is not None else ["-w", "-t", str(_STOP_SECONDS)]
+                _run(self._bin / "pg_ctl", ["-D", str(self.data_dir), "-m", "fast", *waits, "stop"], self._user)
                 if self._process is not None:
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         self._process.wait(_STOP_SECONDS)
