@@ -742,9 +742,9 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import Clock, SystemClock
     from pipeline.collect.live import Conduct
     from pipeline.collect.plan_file import load_plan_file, with_period
+    from pipeline.market.sandbox.clock import FollowingClock
     from pipeline.odds_api.client import OddsApiClient, open_session
     from pipeline.odds_api.retry import Pace
-    from pipeline.odds_api.sandbox.clock import FollowingClock
     from pipeline.recording.adapters import LiveAdapter
     from pipeline.warehouse.database import bootstrap
 
@@ -826,10 +826,10 @@ def _sandbox(options: argparse.Namespace, screen: Screen) -> int:
     import threading
 
     from pipeline.clock import SystemClock
-    from pipeline.odds_api.sandbox.clock import SandboxClock
-    from pipeline.odds_api.sandbox.server import serving
-    from pipeline.odds_api.sandbox.service import Sandbox
-    from pipeline.odds_api.simulator import SimulatedMarket
+    from pipeline.market.sandbox.clock import SandboxClock
+    from pipeline.market.sandbox.server import serving
+    from pipeline.market.sandbox.service import Sandbox
+    from pipeline.market.simulator import SimulatedMarket
     from pipeline.secret import Secret
 
     system = SystemClock()

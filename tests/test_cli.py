@@ -26,10 +26,10 @@ import pipeline
 from pipeline import cli
 from pipeline.clock import SystemClock
 from pipeline.errors import SportsMarketError, UsageError
-from pipeline.odds_api.sandbox.clock import SandboxClock
-from pipeline.odds_api.sandbox.server import serving
-from pipeline.odds_api.sandbox.service import Sandbox
-from pipeline.odds_api.simulator import SimulatedMarket
+from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.server import serving
+from pipeline.market.sandbox.service import Sandbox
+from pipeline.market.simulator import SimulatedMarket
 from pipeline.recording.model import exchange_id
 from pipeline.recording.store import Recording, RecordingWriter, content_sha256, reseal
 from pipeline.resources import resource

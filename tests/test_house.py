@@ -22,6 +22,7 @@ HOUSE = (
     ("collect",),
     ("contracts",),
     ("recording",),
+    ("market",),
     ("odds_api",),
     ("warehouse",),
     ("settings",),
@@ -100,6 +101,7 @@ def test_the_bootstrap_stands_on_connections_and_settings_only() -> None:
         ("pipeline.collect.plan", "def f():\n    from pipeline.bronze import load"),
         ("pipeline.settings", "from pipeline import resources, warehouse"),
         ("pipeline.clock", "from pipeline.errors import UsageError"),
+        ("pipeline.odds_api.client", "from pipeline.market.simulator import SimulatedMarket"),
         ("pipeline.recording.store", "import init_db"),
     ],
 )

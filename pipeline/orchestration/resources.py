@@ -21,10 +21,10 @@ from pipeline.clock import Clock, SystemClock
 from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_file import PlanFile, load_plan_file
 from pipeline.errors import SportsMarketError
+from pipeline.market.simulator import SimulatedMarket, SimulatorAdapter
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Budget
 from pipeline.odds_api.retry import Pace
-from pipeline.odds_api.simulator import SimulatedMarket, SimulatorAdapter
 from pipeline.orchestration.at_hand import shelf_of
 from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.shelf import Shelf

@@ -16,11 +16,11 @@ import pytest
 
 from pipeline.clock import UTC, ManualClock, SystemClock
 from pipeline.errors import ApiError
+from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.server import serving
+from pipeline.market.sandbox.service import Sandbox
+from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.credits import Bill
-from pipeline.odds_api.sandbox.clock import SandboxClock
-from pipeline.odds_api.sandbox.server import serving
-from pipeline.odds_api.sandbox.service import Sandbox
-from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.ingest import gold_digests
 from pipeline.replay.run import ReplayOptions, replay

@@ -10,10 +10,10 @@ import pytest
 
 from pipeline import cli
 from pipeline.clock import UTC, ManualClock, SystemClock
-from pipeline.odds_api.sandbox.clock import SandboxClock
-from pipeline.odds_api.sandbox.server import serving
-from pipeline.odds_api.sandbox.service import Sandbox
-from pipeline.odds_api.simulator import SimulatedMarket
+from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.server import serving
+from pipeline.market.sandbox.service import Sandbox
+from pipeline.market.simulator import SimulatedMarket
 from pipeline.replay.load import load_recording
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project

@@ -31,12 +31,12 @@ from pipeline.collect.live import Conduct
 from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_file import PlanFile
 from pipeline.errors import SportsMarketError
+from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.server import serving
+from pipeline.market.sandbox.service import Sandbox
+from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Budget
-from pipeline.odds_api.sandbox.clock import SandboxClock
-from pipeline.odds_api.sandbox.server import serving
-from pipeline.odds_api.sandbox.service import Sandbox
-from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.store import Recording
 from pipeline.replay.archive import archive, restore

@@ -93,10 +93,10 @@ def test_a_spent_budget_is_waited_for_and_a_refused_key_is_not(capsys: pytest.Ca
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_goes_on_until_it_is_stopped(number: int, prepared: Warehouse, own_state: Path, tmp_path: Path) -> None:
     from pipeline.clock import SystemClock
-    from pipeline.odds_api.sandbox.clock import SandboxClock
-    from pipeline.odds_api.sandbox.server import serving
-    from pipeline.odds_api.sandbox.service import Sandbox
-    from pipeline.odds_api.simulator import SimulatedMarket
+    from pipeline.market.sandbox.clock import SandboxClock
+    from pipeline.market.sandbox.server import serving
+    from pipeline.market.sandbox.service import Sandbox
+    from pipeline.market.simulator import SimulatedMarket
 
     plan = tmp_path / "plan.yml"
     plan.write_text(

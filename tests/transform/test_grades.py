@@ -14,8 +14,8 @@ import pytest
 
 from pipeline.bronze.load import load_batch
 from pipeline.clock import to_iso
+from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.results import import_results
 from pipeline.recording.store import Recording
 from pipeline.warehouse.connect import Role

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipeline.odds_api.simulator.draws import Draws
-from pipeline.odds_api.simulator.listings import Listing
-from pipeline.odds_api.simulator.maths import clamp
+from pipeline.market.simulator.draws import Draws
+from pipeline.market.simulator.listings import Listing
+from pipeline.market.simulator.maths import clamp
 
 # (seconds between jumps at tempo 1, share of the sport's walk); the second pair only in the last hours before the start.
 _SLOW = ((345600, 0.85), (108000, 0.65), (46800, 0.45))

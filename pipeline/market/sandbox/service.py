@@ -11,14 +11,14 @@ from email.utils import format_datetime
 from typing import Any, Final
 
 from pipeline.clock import UTC, Timer, to_iso
+from pipeline.market.sandbox.account import Account, RateLimit
+from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.faults import Fault, FaultScript, parse_fault
+from pipeline.market.sandbox.protocol import Asked, check_key, read
+from pipeline.market.simulator import SimulatedMarket
+from pipeline.market.simulator.answers import Refused
 from pipeline.odds_api.endpoints import url
 from pipeline.odds_api.redaction import SIMULATED_HEADER
-from pipeline.odds_api.sandbox.account import Account, RateLimit
-from pipeline.odds_api.sandbox.clock import SandboxClock
-from pipeline.odds_api.sandbox.faults import Fault, FaultScript, parse_fault
-from pipeline.odds_api.sandbox.protocol import Asked, check_key, read
-from pipeline.odds_api.simulator import SimulatedMarket
-from pipeline.odds_api.simulator.answers import Refused
 from pipeline.secret import Secret
 
 DEFAULT_CREDITS: Final = 100_000

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.market.simulator import SimulatedMarket, bundled
+from pipeline.market.simulator.bundled import BundledBatch, bundled_batches
 from pipeline.odds_api.endpoints import ENDPOINTS, cost
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.simulator import SimulatedMarket, bundled
-from pipeline.odds_api.simulator.bundled import BundledBatch, bundled_batches
 
 
 @dataclass(frozen=True)

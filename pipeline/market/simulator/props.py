@@ -5,12 +5,12 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-from pipeline.odds_api.simulator.draws import Draws
-from pipeline.odds_api.simulator.fixtures import GOLF_FIELD, Game, people
-from pipeline.odds_api.simulator.maths import clamp, nearest, normal_cdf, quoted
-from pipeline.odds_api.simulator.play import Play
-from pipeline.odds_api.simulator.quotes import Quote
-from pipeline.odds_api.simulator.world import DAY, Book
+from pipeline.market.simulator.draws import Draws
+from pipeline.market.simulator.fixtures import GOLF_FIELD, Game, people
+from pipeline.market.simulator.maths import clamp, nearest, normal_cdf, quoted
+from pipeline.market.simulator.play import Play
+from pipeline.market.simulator.quotes import Quote
+from pipeline.market.simulator.world import DAY, Book
 
 
 @dataclass(frozen=True, slots=True)

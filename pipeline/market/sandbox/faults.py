@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from pipeline.errors import UsageError
+from pipeline.market.simulator.answers import Refused
 from pipeline.odds_api.endpoints import ENDPOINTS, nearest
 from pipeline.odds_api.errors import ERROR_CODES
-from pipeline.odds_api.simulator.answers import Refused
 
 NONE: Final = "ok"
 _SHORT: Final = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.odds_api.simulator.draws import Draws
-from pipeline.odds_api.simulator.maths import clamp, nearest, normal_cdf, quoted
-from pipeline.odds_api.simulator.play import Play
-from pipeline.odds_api.simulator.world import DAY, HOUR, Book
+from pipeline.market.simulator.draws import Draws
+from pipeline.market.simulator.maths import clamp, nearest, normal_cdf, quoted
+from pipeline.market.simulator.play import Play
+from pipeline.market.simulator.world import DAY, HOUR, Book
 
 _DESK_STEPS = 86400
 _LAY_STEPS = ((200, 1), (300, 2), (400, 5), (600, 10), (1000, 20), (2000, 50), (5000, 200), (100000, 1000))

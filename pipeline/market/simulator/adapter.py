@@ -11,9 +11,9 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from pipeline.clock import Clock
+from pipeline.market.simulator.market import SimulatedMarket
 from pipeline.odds_api.endpoints import endpoint, envelope_time, parse_url
 from pipeline.odds_api.redaction import SIMULATED_HEADER
-from pipeline.odds_api.simulator.market import SimulatedMarket
 
 
 class SimulatorAdapter(BaseAdapter):

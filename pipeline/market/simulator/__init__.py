@@ -25,7 +25,7 @@ versions.
    says which snapshots the past holds: a five-minute grid with drifting seconds and gaps of hours.
 
 **How true it is.** The shares and sizes are set to what was measured on 14 million recorded rows of the real API;
-``tests/odds_api/test_simulator_calibration.py`` states each band with its source figures.
+``tests/market/test_simulator_calibration.py`` states each band with its source figures.
 
 **What differs from the API.** Credits drain steadily with time (``x-requests-used`` starts at 0 each month). Books
 and sports are a choice of the real ones and do not change over the years; regions without a simulated book (``fr``,
@@ -36,8 +36,8 @@ scores and leave ``/scores`` when they are over.
 it.
 """
 
-from pipeline.odds_api.simulator.adapter import SimulatorAdapter
-from pipeline.odds_api.simulator.answers import SimulatedAnswer
-from pipeline.odds_api.simulator.market import SimulatedMarket
+from pipeline.market.simulator.adapter import SimulatorAdapter
+from pipeline.market.simulator.answers import SimulatedAnswer
+from pipeline.market.simulator.market import SimulatedMarket
 
 __all__ = ["SimulatedAnswer", "SimulatedMarket", "SimulatorAdapter"]

@@ -23,10 +23,10 @@ import requests
 
 from pipeline.clock import SystemClock, from_iso
 from pipeline.errors import SetupError
-from pipeline.odds_api.sandbox.clock import FollowingClock, SandboxClock
-from pipeline.odds_api.sandbox.server import Application, serving
-from pipeline.odds_api.sandbox.service import Sandbox
-from pipeline.odds_api.simulator import SimulatedMarket
+from pipeline.market.sandbox.clock import FollowingClock, SandboxClock
+from pipeline.market.sandbox.server import Application, serving
+from pipeline.market.sandbox.service import Sandbox
+from pipeline.market.simulator import SimulatedMarket
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import pipeline.odds_api.simulator as package
+import pipeline.market.simulator as package
 from pipeline.clock import UTC
+from pipeline.market.simulator import SimulatedMarket
+from pipeline.market.simulator.world import SPORTS
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.simulator import SimulatedMarket
-from pipeline.odds_api.simulator.world import SPORTS
 
 FOLDER = Path(package.__file__).parent
 START = dt.datetime(2025, 10, 11, 18, 3, 7, tzinfo=UTC)
@@ -117,10 +117,10 @@ def test_a_warm_market_answers_like_a_fresh_one() -> None:
 
 
 def test_forgetting_what_was_worked_out_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.odds_api.simulator.draws._LIMIT", 3)
-    monkeypatch.setattr("pipeline.odds_api.simulator.feeds._FORGET", 2)
-    monkeypatch.setattr("pipeline.odds_api.simulator.market._BLOCKS_KEPT", 2)
-    monkeypatch.setattr("pipeline.odds_api.simulator.market._PLAYS_KEPT", 2)
+    monkeypatch.setattr("pipeline.market.simulator.draws._LIMIT", 3)
+    monkeypatch.setattr("pipeline.market.simulator.feeds._FORGET", 2)
+    monkeypatch.setattr("pipeline.market.simulator.market._BLOCKS_KEPT", 2)
+    monkeypatch.setattr("pipeline.market.simulator.market._PLAYS_KEPT", 2)
     assert answers_digest() == PINNED
 
 

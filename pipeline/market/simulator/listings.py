@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.odds_api.simulator.draws import Draws
-from pipeline.odds_api.simulator.fixtures import Game
-from pipeline.odds_api.simulator.world import DAY, HOUR, Sport
+from pipeline.market.simulator.draws import Draws
+from pipeline.market.simulator.fixtures import Game
+from pipeline.market.simulator.world import DAY, HOUR, Sport
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from pipeline.odds_api.simulator.draws import Draws
-from pipeline.odds_api.simulator.world import DAY, FIRST_NAMES, HOUR, LAST_NAMES, Sport
+from pipeline.market.simulator.draws import Draws
+from pipeline.market.simulator.world import DAY, FIRST_NAMES, HOUR, LAST_NAMES, Sport
 
 _EPOCH = dt.date(1970, 1, 1)
 _WEEK_ANCHOR = 5  # epoch day 5 was a Tuesday: a sporting week runs from Tuesday to Monday

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 
 from pipeline.clock import UTC
+from pipeline.market.simulator.answers import invalid
+from pipeline.market.simulator.props import PROP_KEYS
+from pipeline.market.simulator.world import BOOKS, Book, Sport
 from pipeline.odds_api.catalogue import BOOKS_BY_REGION, GAME_MARKETS
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.simulator.answers import invalid
-from pipeline.odds_api.simulator.props import PROP_KEYS
-from pipeline.odds_api.simulator.world import BOOKS, Book, Sport
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.odds_api.simulator.draws import Draws
-from pipeline.odds_api.simulator.fixtures import day_of
-from pipeline.odds_api.simulator.world import DAY
+from pipeline.market.simulator.draws import Draws
+from pipeline.market.simulator.fixtures import day_of
+from pipeline.market.simulator.world import DAY
 
 FEATURED_FROM = day_of(2020, 6, 6) * DAY
 ADDITIONAL_FROM = day_of(2023, 5, 3) * DAY + 5 * 3600 + 1800

@@ -15,12 +15,12 @@ import requests
 
 from pipeline.clock import UTC, ManualClock
 from pipeline.errors import UsageError
+from pipeline.market.simulator import SimulatedAnswer, SimulatedMarket, SimulatorAdapter
+from pipeline.market.simulator.maths import american_of, cents_of, nearest, normal_cdf, quoted
+from pipeline.market.simulator.world import BOOKS, SPORTS
 from pipeline.odds_api.catalogue import BOOKS_BY_REGION
 from pipeline.odds_api.endpoints import ENDPOINTS, cost, url
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.simulator import SimulatedAnswer, SimulatedMarket, SimulatorAdapter
-from pipeline.odds_api.simulator.maths import american_of, cents_of, nearest, normal_cdf, quoted
-from pipeline.odds_api.simulator.world import BOOKS, SPORTS
 
 MARKET = SimulatedMarket(11)
 SUNDAY = dt.datetime(2025, 10, 12, 18, 30, tzinfo=UTC)  # in play: NFL; coming: EPL; October baseball

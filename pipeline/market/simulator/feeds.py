@@ -6,9 +6,9 @@ book whose feed stalls stays with its last prices for up to 15 minutes and then 
 
 from __future__ import annotations
 
-from pipeline.odds_api.simulator.draws import Draws
-from pipeline.odds_api.simulator.listings import Listing
-from pipeline.odds_api.simulator.world import DAY, Book
+from pipeline.market.simulator.draws import Draws
+from pipeline.market.simulator.listings import Listing
+from pipeline.market.simulator.world import DAY, Book
 
 OLDEST = 895  # seconds; nothing older is served
 _SUSPENSIONS = (1020, 1800, 3000, 3600, 5400, 7200, 10800, 11600, 14400, 21600, 32400, 43200, 86400, 150000)

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.clock import from_iso
 from pipeline.errors import SetupError, UsageError
-from pipeline.odds_api.sandbox.service import Reply, Sandbox
+from pipeline.market.sandbox.service import Reply, Sandbox
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -8,9 +8,9 @@ from typing import Final
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
 from pipeline.errors import UsageError
+from pipeline.market.simulator.answers import Refused
 from pipeline.odds_api.endpoints import parse_url
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.simulator.answers import Refused
 from pipeline.secret import Secret
 
 # Asks for a fault, in place of the header of that meaning; no name of the API's.

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from pipeline.clock import UTC
+from pipeline.market.simulator import SimulatedMarket
+from pipeline.market.simulator.world import SPORT_BY_KEY
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.simulator import SimulatedMarket
-from pipeline.odds_api.simulator.world import SPORT_BY_KEY
 
 SEED = 7
 KEYS = {
@@ -417,25 +417,25 @@ SHORT = Period(ODDS["wnba"].start, 96, 900)
 
 
 def test_a_restless_market_falls_out_of_its_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.odds_api.simulator.play._steps", lambda tempo, fast: ((1800, 0.6), (3600, 0.6)))
+    monkeypatch.setattr("pipeline.market.simulator.play._steps", lambda tempo, fast: ((1800, 0.6), (3600, 0.6)))
     outside = _outside(ODDS_BANDS, "wnba", measure_odds(SimulatedMarket(SEED), "wnba", SHORT))
     assert {"changed median", "h2h price moved"} <= outside
 
 
 def test_slow_feeds_fall_out_of_their_bands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.odds_api.simulator.feeds.OLDEST", 1800)
-    monkeypatch.setattr("pipeline.odds_api.simulator.feeds.Feeds._stalled", lambda self, sport, book, at: at % 2400 < 1200)
+    monkeypatch.setattr("pipeline.market.simulator.feeds.OLDEST", 1800)
+    monkeypatch.setattr("pipeline.market.simulator.feeds.Feeds._stalled", lambda self, sport, book, at: at % 2400 < 1200)
     outside = _outside(ODDS_BANDS, "wnba", measure_odds(SimulatedMarket(SEED), "wnba", SHORT))
     assert {"age p95", "age p99", "age max", "age over 10 min"} <= outside
 
 
 def test_books_that_drop_too_often_fall_out_of_the_band(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.odds_api.simulator.feeds._SLOT", 6 * 3600)
+    monkeypatch.setattr("pipeline.market.simulator.feeds._SLOT", 6 * 3600)
     assert "drops" in _outside(ODDS_BANDS, "wnba", measure_odds(SimulatedMarket(SEED), "wnba", SHORT))
 
 
 def test_greedy_books_fall_out_of_the_band(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.odds_api.simulator.quotes.View._h2h_margin", lambda self: 0.12)
+    monkeypatch.setattr("pipeline.market.simulator.quotes.View._h2h_margin", lambda self: 0.12)
     assert "h2h hold median" in _outside(ODDS_BANDS, "wnba", measure_odds(SimulatedMarket(SEED), "wnba", SHORT))
 
 

@@ -4,7 +4,7 @@ Seed and dates were searched for, so that these 26 batches show what real answer
 rewritten, a game that vanishes before its start and comes back, one game carried on under a second id, a
 doubleheader, books that drop out and rejoin, placeholders in play, draws withdrawn, repeated prop rows, lay lists,
 empty answers, finished scores, and requests for an event that is not there.
-``tests/odds_api/test_simulator_bundled.py`` holds each of them to it.
+``tests/market/test_simulator_bundled.py`` holds each of them to it.
 """
 
 from __future__ import annotations

@@ -9,19 +9,19 @@ from functools import lru_cache
 from typing import Any
 
 from pipeline.clock import UTC
+from pipeline.market.simulator.answers import Refused, SimulatedAnswer, event_not_found, invalid, unknown_sport
+from pipeline.market.simulator.draws import Draws
+from pipeline.market.simulator.feeds import Feeds
+from pipeline.market.simulator.fixtures import active, block_days, block_of, games_of_block
+from pipeline.market.simulator.history import ADDITIONAL_FROM, FEATURED_FROM, SETTLE, History
+from pipeline.market.simulator.listings import Listing, listings_of, reach
+from pipeline.market.simulator.maths import american_of, cents_of
+from pipeline.market.simulator.options import Options, books, checked_event_id, epoch_of, flag, markets, options
+from pipeline.market.simulator.play import Play
+from pipeline.market.simulator.props import field_of, outright_quotes, prop_markets, prop_quotes
+from pipeline.market.simulator.quotes import Quote, View
+from pipeline.market.simulator.world import DAY, SPORT_BY_KEY, SPORTS, Book, Sport
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.simulator.answers import Refused, SimulatedAnswer, event_not_found, invalid, unknown_sport
-from pipeline.odds_api.simulator.draws import Draws
-from pipeline.odds_api.simulator.feeds import Feeds
-from pipeline.odds_api.simulator.fixtures import active, block_days, block_of, games_of_block
-from pipeline.odds_api.simulator.history import ADDITIONAL_FROM, FEATURED_FROM, SETTLE, History
-from pipeline.odds_api.simulator.listings import Listing, listings_of, reach
-from pipeline.odds_api.simulator.maths import american_of, cents_of
-from pipeline.odds_api.simulator.options import Options, books, checked_event_id, epoch_of, flag, markets, options
-from pipeline.odds_api.simulator.play import Play
-from pipeline.odds_api.simulator.props import field_of, outright_quotes, prop_markets, prop_quotes
-from pipeline.odds_api.simulator.quotes import Quote, View
-from pipeline.odds_api.simulator.world import DAY, SPORT_BY_KEY, SPORTS, Book, Sport
 
 Json = dict[str, Any]
 _FEATURED = frozenset(("h2h", "h2h_lay", "spreads", "totals"))
