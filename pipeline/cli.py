@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from pipeline.recording.store import Recording
-    from pipeline.replay.progress import BatchLine
+    from pipeline.runs.progress import BatchLine
     from pipeline.secret import Secret
     from pipeline.transform.engine import Engine
     from pipeline.transform.project import DbtProject
@@ -559,7 +559,7 @@ def _load(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.warehouse.database import bootstrap
 
     found = _recording_at(options.recording, options, screen)
-    from pipeline.replay.load import load_recording
+    from pipeline.runs.load import load_recording
 
     with _server(options, screen) as server:
         warehouse = server.warehouse()
@@ -622,7 +622,7 @@ def _archive(options: argparse.Namespace, screen: Screen) -> int:
     if (options.restore and options.out is not None and not out.is_dir()) or (out.exists() and not out.is_dir()):
         raise UsageError("ARCHIVE_OUT", f"{out} is no folder.", "Name the folder of the archive, with a recording per month.")
     _check_database(options)
-    from pipeline.replay.archive import archive, restore
+    from pipeline.runs.archive import archive, restore
 
     with _server(options, screen) as server:
         warehouse = server.warehouse()
@@ -754,8 +754,8 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
     api_url, api_key = _api(options, settings)
     _check_spool(options, screen)
     _check_database(options)
-    from pipeline.replay.ingest import IngestSummary, gold_digests, ingest_once
-    from pipeline.replay.ingest_on import LoopSummary, ingest_on
+    from pipeline.runs.ingest import IngestSummary, gold_digests, ingest_once
+    from pipeline.runs.ingest_on import LoopSummary, ingest_on
 
     clock: Clock = FollowingClock(api_url) if options.sandbox_clock else system
     with _server(options, screen) as server, open_session(LiveAdapter(clock, system)) as session:
@@ -802,7 +802,7 @@ def _backfill(options: argparse.Namespace, screen: Screen) -> int:
     api_url, api_key = _api(options, settings)
     _check_spool(options, screen)
     _check_database(options)
-    from pipeline.replay.backfill import backfill
+    from pipeline.runs.backfill import backfill
 
     with _server(options, screen) as server, open_session(LiveAdapter(clock)) as session:
         warehouse = server.warehouse()
@@ -876,21 +876,21 @@ def _quarantine_retry(options: argparse.Namespace, screen: Screen) -> int:
     if bool(options.answer) == bool(options.all or options.batch or options.rule):
         raise UsageError("RETRY_OPTIONS", "Wanted are answers, or some of --all, --batch and --rule.", "Say which to retry.")
     _check_answers(options)
-    from pipeline.replay.quarantine import retry_answers
+    from pipeline.runs.quarantine import retry_answers
 
     return _decide(options, screen, retry_answers, options.answer or Selection(options.batch, options.rule))
 
 
 def _quarantine_waive(options: argparse.Namespace, screen: Screen) -> int:
     _check_answers(options)
-    from pipeline.replay.quarantine import waive_answer
+    from pipeline.runs.quarantine import waive_answer
 
     return _decide(options, screen, waive_answer, options.answer, options.reason)
 
 
 def _quarantine_withdraw(options: argparse.Namespace, screen: Screen) -> int:
     _check_answers(options)
-    from pipeline.replay.quarantine import withdraw_answer
+    from pipeline.runs.quarantine import withdraw_answer
 
     return _decide(options, screen, withdraw_answer, options.answer, options.reason)
 

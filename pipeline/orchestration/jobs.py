@@ -18,9 +18,9 @@ from pipeline.orchestration.partitions import batches, newest
 from pipeline.orchestration.resources import WAREHOUSE_POOL, Api, Workshop, said, settings
 from pipeline.orchestration.up import docs_folder
 from pipeline.replay.publish import publish
-from pipeline.replay.quarantine import retry_answers
 from pipeline.replay.run import ReplayOptions, replay
 from pipeline.resources import resource
+from pipeline.runs.quarantine import retry_answers
 from pipeline.transform.apply import prepare, rebuild, transformer_session
 from pipeline.transform.docs import write_dbt_docs
 from pipeline.warehouse.connect import Role

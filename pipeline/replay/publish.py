@@ -10,7 +10,7 @@ from pipeline.clock import Clock
 from pipeline.errors import CheckFailed, RecordingError
 from pipeline.recording.store import Recording
 from pipeline.replay.determinism import Comparison, compare_with_rebuild, compare_with_snapshot
-from pipeline.replay.load import failure_text
+from pipeline.runs.load import failure_text
 from pipeline.transform.apply import Applied, Session, apply_batches
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Role, Warehouse

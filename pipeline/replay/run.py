@@ -21,11 +21,11 @@ from pipeline.collect.collector import collect_again
 from pipeline.errors import RecordingError
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.explain import Difference, explain
-from pipeline.replay.load import apply_and_count, failure_text
 from pipeline.replay.options import ReplayOptions
-from pipeline.replay.progress import BatchLine
 from pipeline.replay.snapshots import Snapshot, SnapshotStore, TableChanges, changes_at_hand, parse, render
 from pipeline.replay.verify import VerifyReport, verify
+from pipeline.runs.load import apply_and_count, failure_text
+from pipeline.runs.progress import BatchLine
 from pipeline.transform.apply import Session, Transformer, prepare
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse

@@ -30,7 +30,7 @@ from pipeline.bronze.load import load_batch
 from pipeline.contracts.answers import judge
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
-from pipeline.replay.load import WINDOW
+from pipeline.runs.load import WINDOW
 from pipeline.settings import Settings
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import resolve_server

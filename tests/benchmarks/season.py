@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.recording.store import Recording
-from pipeline.replay.load import load_batches
-from pipeline.replay.progress import BatchLine
 from pipeline.replay.verify import verify
+from pipeline.runs.load import load_batches
+from pipeline.runs.progress import BatchLine
 from pipeline.settings import Settings
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import resolve_server

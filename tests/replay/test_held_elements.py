@@ -18,9 +18,9 @@ from pipeline.contracts.answers import judge
 from pipeline.contracts.elements import Element, element_at
 from pipeline.errors import UsageError
 from pipeline.recording.model import Batch, Exchange, exchange_id
-from pipeline.replay.progress import BatchLine
-from pipeline.replay.quarantine import DecisionSummary, retry_answers, waive_answer, withdraw_answer
 from pipeline.replay.verify import verify
+from pipeline.runs.progress import BatchLine
+from pipeline.runs.quarantine import DecisionSummary, retry_answers, waive_answer, withdraw_answer
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import view_digests
 from tests.conftest import Project

@@ -24,8 +24,8 @@ from pipeline.contracts.tables import Rule, read_contracts
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import Recording
 from pipeline.replay.mutation import BUNDLED
-from pipeline.replay.quarantine import retry_answers, withdraw_answer
 from pipeline.resources import resource
+from pipeline.runs.quarantine import retry_answers, withdraw_answer
 from pipeline.transform.apply import apply_batches, transformer_session
 from pipeline.transform.checks import CheckResult, whole_table_checks
 from pipeline.warehouse.connect import Role, Warehouse

@@ -20,8 +20,8 @@ from pipeline.collect.plan_file import PlanFile, with_period
 from pipeline.errors import ApiError, UsageError
 from pipeline.odds_api.credits import Budget
 from pipeline.recording.store import Recording
-from pipeline.replay.ingest import IngestSummary
-from pipeline.replay.ingest_on import ingest_on
+from pipeline.runs.ingest import IngestSummary
+from pipeline.runs.ingest_on import ingest_on
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import REPOSITORY
 

@@ -39,12 +39,12 @@ from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Budget
 from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.store import Recording
-from pipeline.replay.archive import archive, restore
-from pipeline.replay.backfill import backfill
-from pipeline.replay.ingest import ingest_once
-from pipeline.replay.load import load_recording
-from pipeline.replay.quarantine import retry_answers
 from pipeline.replay.verify import verify
+from pipeline.runs.archive import archive, restore
+from pipeline.runs.backfill import backfill
+from pipeline.runs.ingest import ingest_once
+from pipeline.runs.load import load_recording
+from pipeline.runs.quarantine import retry_answers
 from pipeline.secret import Secret
 from pipeline.transform.apply import prepare, rebuild
 from pipeline.warehouse.connect import Role, Warehouse
@@ -52,8 +52,9 @@ from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.embedded import EmbeddedServer
 from tests.conftest import CARELESS, Project
 from tests.recordings import written
-from tests.replay import test_archive, wild
+from tests.replay import wild
 from tests.replay.support import CLOCK, Databases, digests, take
+from tests.runs import test_archive
 
 KILLS: Final = int(os.environ.get("SPORTS_MARKET_KILLS") or 20)
 BATCHES = wild.market_of(96)[:4]
@@ -216,7 +217,7 @@ def test_archive_and_restore(databases: Databases, project: Project, tmp_path: P
 
 @pytest.mark.proof(cases=0)
 def test_quarantine_retry(databases: Databases, project: Project, golden: dict[str, str]) -> None:
-    from tests.replay.test_quarantine import a_rule, stricter
+    from tests.runs.test_quarantine import a_rule, stricter
 
     with databases() as warehouse, databases() as other:
         for made in (warehouse, other):

@@ -12,7 +12,7 @@ from pipeline.bronze.load import LoadedBatch, load_batch
 from pipeline.clock import Clock
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
-from pipeline.replay.progress import BatchLine
+from pipeline.runs.progress import BatchLine
 from pipeline.transform.apply import Applied, Session, Transformer, apply_batches, count_changes, prepare
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse

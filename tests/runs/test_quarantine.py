@@ -25,11 +25,11 @@ from pipeline.errors import SportsMarketError, UsageError
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import Recording
-from pipeline.replay import quarantine
-from pipeline.replay.load import load_recording
-from pipeline.replay.quarantine import DecisionSummary, retry_answers, waive_answer, withdraw_answer
 from pipeline.replay.verify import verify
 from pipeline.resources import resource
+from pipeline.runs import quarantine
+from pipeline.runs.load import load_recording
+from pipeline.runs.quarantine import DecisionSummary, retry_answers, waive_answer, withdraw_answer
 from pipeline.transform.apply import rebuild
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server

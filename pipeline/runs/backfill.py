@@ -14,8 +14,8 @@ from pipeline.collect.live import Conduct
 from pipeline.collect.scheduled import claimed, spool_of
 from pipeline.odds_api.client import OddsApiClient
 from pipeline.recording.store import Recording
-from pipeline.replay.load import LoadSummary, load_batches, unfinished
-from pipeline.replay.progress import BatchLine
+from pipeline.runs.load import LoadSummary, load_batches, unfinished
+from pipeline.runs.progress import BatchLine
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Warehouse
 

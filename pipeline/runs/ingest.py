@@ -20,8 +20,8 @@ from pipeline.odds_api.client import OddsApiClient
 from pipeline.odds_api.credits import Bill
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
-from pipeline.replay.load import LoadSummary, load_batches, unfinished
-from pipeline.replay.progress import BatchLine
+from pipeline.runs.load import LoadSummary, load_batches, unfinished
+from pipeline.runs.progress import BatchLine
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import stored_digests, view_digests

@@ -14,7 +14,7 @@ from pipeline.market.sandbox.clock import SandboxClock
 from pipeline.market.sandbox.server import serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket
-from pipeline.replay.load import load_recording
+from pipeline.runs.load import load_recording
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
 from tests.replay.support import Databases, digests

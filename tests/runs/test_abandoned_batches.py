@@ -22,12 +22,12 @@ from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.credits import Bill
 from pipeline.recording.store import Recording, RecordingWriter
-from pipeline.replay.ingest import gold_digests
 from pipeline.replay.run import ReplayOptions, replay
+from pipeline.runs.ingest import gold_digests
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import REPOSITORY, Project
 from tests.replay.support import Databases, digests
-from tests.replay.test_ingest import Live
+from tests.runs.test_ingest import Live
 
 AT = dt.datetime(2026, 1, 4, 17, 7, tzinfo=UTC)
 PLAN = "endpoints: [sports, events, odds, scores]\nsports: [basketball_nba, icehockey_nhl]\nregions: [us]\ncadence: 10m\n"

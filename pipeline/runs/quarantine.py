@@ -19,8 +19,8 @@ from pipeline.bronze.elements import Part
 from pipeline.bronze.held import Selection, find_part, held
 from pipeline.bronze.verdicts import DECISIONS, QUARANTINED, Decision, put_back, retry, waive, withdraw
 from pipeline.clock import Clock
-from pipeline.replay.load import apply_and_count, failure_text
-from pipeline.replay.progress import BatchLine
+from pipeline.runs.load import apply_and_count, failure_text
+from pipeline.runs.progress import BatchLine
 from pipeline.transform.apply import Applied, Transformer, prepare
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Connection, Role, Warehouse

@@ -13,7 +13,7 @@ from pipeline.collect.plan_file import PlanFile
 from pipeline.collect.scheduled import slot
 from pipeline.errors import ApiError
 from pipeline.odds_api.errors import API_UNREACHABLE, OUT_OF_CREDITS
-from pipeline.replay.ingest import SLOT, IngestSummary
+from pipeline.runs.ingest import SLOT, IngestSummary
 
 # What passes with time; a key that is refused does not.
 SKIPPED: Final = ("BUDGET_SPENT", "RESERVE_REACHED", "CREDITS_UNKNOWN", API_UNREACHABLE, OUT_OF_CREDITS)

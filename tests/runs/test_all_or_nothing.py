@@ -19,9 +19,9 @@ import pytest
 from pipeline.bronze import load as bronze_load
 from pipeline.errors import WarehouseError
 from pipeline.recording.model import Batch
-from pipeline.replay import load as replay_load
-from pipeline.replay.load import LoadSummary, load_recording
-from pipeline.replay.progress import BatchLine
+from pipeline.runs import load as runs_load
+from pipeline.runs.load import LoadSummary, load_recording
+from pipeline.runs.progress import BatchLine
 from pipeline.transform import apply, one_transaction
 from pipeline.transform.apply import apply_batches, prepare, rebuild
 from pipeline.warehouse.connect import Role, Warehouse
@@ -103,7 +103,7 @@ def golden(databases: Databases, project: Project, transcript: Transcript) -> di
 @pytest.fixture(autouse=True)
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each batch in a run of its own, so that there are many moments at which a load can be stopped or read."""
-    monkeypatch.setattr(replay_load, "WINDOW", 1)
+    monkeypatch.setattr(runs_load, "WINDOW", 1)
 
 
 def load(
@@ -194,7 +194,7 @@ def dying_at(module: Any, name: str, on_call: int, stop: signal.Signals) -> Call
 HOOKS: dict[str, tuple[Any, str, int]] = {
     "bodies are in": (bronze_load, "_insert_exchanges", 1),
     "verdicts are not yet": (bronze_load, "_insert_verdicts", 1),
-    "sealed, not transformed": (replay_load, "apply_and_count", 1),
+    "sealed, not transformed": (runs_load, "apply_and_count", 1),
     "in the models": (apply, "_outcomes_reconcile", 2),
     "before the ledger": (apply, "_settle", 1),
     "between ledger and state": (apply, "_note_states", 2),
@@ -305,7 +305,7 @@ def test_a_batch_whose_check_fails_is_withheld_and_the_others_go_on(
     transcript: Transcript,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(replay_load, "WINDOW", window)
+    monkeypatch.setattr(runs_load, "WINDOW", window)
     bad = next(batch for batch in BATCHES[2:] if any(e.request.param("markets") and e.failure is None for e in batch.exchanges))
     states: dict[str, str] = {}
     published = [fingerprint(prepared)]

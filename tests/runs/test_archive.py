@@ -22,12 +22,12 @@ from pipeline.errors import SportsMarketError, UsageError, WarehouseError
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity, exchange_id
 from pipeline.recording.store import Recording, content_sha256
-from pipeline.replay import archive as archiving
-from pipeline.replay.archive import archive, restore
 from pipeline.replay.determinism import compare_with_rebuild
 from pipeline.replay.equivalence import compare_full_refresh
-from pipeline.replay.load import load_recording
 from pipeline.replay.verify import verify
+from pipeline.runs import archive as archiving
+from pipeline.runs.archive import archive, restore
+from pipeline.runs.load import load_recording
 from pipeline.transform.apply import apply_batches, rebuild
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server

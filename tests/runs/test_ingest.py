@@ -26,11 +26,11 @@ from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Budget
 from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.store import Recording
-from pipeline.replay import ingest
-from pipeline.replay.ingest import IngestSummary, gold_digests, ingest_once
-from pipeline.replay.load import load_recording
 from pipeline.replay.run import ReplayOptions, replay
 from pipeline.report.credits import credits_spent
+from pipeline.runs import ingest
+from pipeline.runs.ingest import IngestSummary, gold_digests, ingest_once
+from pipeline.runs.load import load_recording
 from pipeline.secret import Secret
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
