@@ -691,10 +691,10 @@ def _dagster_backfill(options: argparse.Namespace, screen: Screen) -> int:
         os.environ.update(make_home(settings.state_dir, server))
         from dagster import DagsterInstance
 
-        from pipeline.orchestration.backfill import backfill
+        from pipeline.orchestration.dagster_backfill import backfill_partitions
 
         with DagsterInstance.get() as instance:
-            summary = backfill(instance, options.batch, screen.note)
+            summary = backfill_partitions(instance, options.batch, screen.note)
     return screen.end(summary)
 
 
@@ -742,7 +742,7 @@ def _ingest(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import Clock, SystemClock
     from pipeline.collect.live import Conduct
     from pipeline.collect.plan_file import load_plan_file, with_period
-    from pipeline.market.sandbox.clock import FollowingClock
+    from pipeline.market.sandbox.sandbox_clock import FollowingClock
     from pipeline.odds_api.client import OddsApiClient, open_session
     from pipeline.odds_api.retry import Pace
     from pipeline.recording.adapters import LiveAdapter
@@ -785,7 +785,7 @@ def _api(options: argparse.Namespace, settings: Settings) -> tuple[str, Secret]:
 
 def _backfill(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
-    from pipeline.collect.backfill import Forecast, Span, parse_moment
+    from pipeline.collect.history_walk import Forecast, Span, parse_moment
     from pipeline.collect.live import Conduct
     from pipeline.collect.plan_file import load_plan_file
     from pipeline.collect.scheduled import spool_of
@@ -815,7 +815,7 @@ def _backfill(options: argparse.Namespace, screen: Screen) -> int:
 
 
 def _credits(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.report.credits import credits_spent
+    from pipeline.report.credits_spent import credits_spent
     from pipeline.warehouse.connect import Role
 
     with _server(options, screen) as server, server.warehouse().connect(Role.READER) as reader:
@@ -826,7 +826,7 @@ def _sandbox(options: argparse.Namespace, screen: Screen) -> int:
     import threading
 
     from pipeline.clock import SystemClock
-    from pipeline.market.sandbox.clock import SandboxClock
+    from pipeline.market.sandbox.sandbox_clock import SandboxClock
     from pipeline.market.sandbox.server import serving
     from pipeline.market.sandbox.service import Sandbox
     from pipeline.market.simulator import SimulatedMarket
@@ -848,15 +848,15 @@ def _sandbox(options: argparse.Namespace, screen: Screen) -> int:
 
 
 def _quarantine_list(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.bronze.held import Selection, held
+    from pipeline.bronze.lookup import Selection, held_back
     from pipeline.warehouse.connect import Role
 
     with _server(options, screen) as server, server.warehouse().connect(Role.INGESTER) as ingester:
-        return screen.end(held(ingester, Selection(options.batch, options.rule, options.all)))
+        return screen.end(held_back(ingester, Selection(options.batch, options.rule, options.all)))
 
 
 def _quarantine_show(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.bronze.held import body, case, find_part
+    from pipeline.bronze.lookup import body, case, find_part
     from pipeline.warehouse.connect import Role
 
     if options.body and options.json:
@@ -871,7 +871,7 @@ def _quarantine_show(options: argparse.Namespace, screen: Screen) -> int:
 
 
 def _quarantine_retry(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.bronze.held import Selection
+    from pipeline.bronze.lookup import Selection
 
     if bool(options.answer) == bool(options.all or options.batch or options.rule):
         raise UsageError("RETRY_OPTIONS", "Wanted are answers, or some of --all, --batch and --rule.", "Say which to retry.")
@@ -1040,7 +1040,7 @@ def _check_shelf(settings: Settings, batch_ids: Sequence[str] | None, screen: Sc
 
 
 def _check_answers(options: argparse.Namespace) -> None:
-    from pipeline.bronze.held import answer_range
+    from pipeline.bronze.lookup import answer_range
 
     given = options.answer if isinstance(options.answer, list) else [options.answer]
     for text in given:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import Clock
 from pipeline.contracts.mutations import answers, tables
 from pipeline.contracts.mutations.score import Score, together

@@ -41,7 +41,7 @@ class TableNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BookPrices:
     """How one book's price of an outcome moved.
 
     Attributes:
@@ -65,7 +65,7 @@ class Movement:
     """
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[BookPrices, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ def _movement(session: Session) -> Movement | None:
         points.setdefault(book, []).append((float(valid_from), float(price)))
     until = max(float(row[3]) for row in rows)
     liveliest = sorted(points, key=lambda book: (-len(points[book]), book))[:LINES]
-    lines = tuple(Line(book, tuple(points[book][-POINTS:]), until) for book in sorted(liveliest))
+    lines = tuple(BookPrices(book, tuple(points[book][-POINTS:]), until) for book in sorted(liveliest))
     return Movement(f"{rows[0][4]}, {market}: {outcome}", lines)
 
 

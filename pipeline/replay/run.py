@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.bronze.load import LoadedBatch, load_batch
+from pipeline.bronze.batch_load import LoadedBatch, load_batch
 from pipeline.clock import Clock
 from pipeline.collect.collector import collect_again
 from pipeline.errors import RecordingError

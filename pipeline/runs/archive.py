@@ -18,8 +18,8 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from pipeline.bronze.load import insert_body
-from pipeline.bronze.stored import read_batch
+from pipeline.bronze.batch_load import insert_body
+from pipeline.bronze.read_back import read_batch
 from pipeline.clock import Clock
 from pipeline.errors import RecordingError, UsageError, WarehouseError
 from pipeline.recording.model import Batch

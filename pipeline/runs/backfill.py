@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.bronze.sources import refuse_calls
 from pipeline.clock import Clock, to_iso
-from pipeline.collect.backfill import Span, Walked, walk
+from pipeline.collect.history_walk import Span, Walked, walk
 from pipeline.collect.live import Conduct
 from pipeline.collect.scheduled import claimed, spool_of
 from pipeline.odds_api.client import OddsApiClient

@@ -12,7 +12,7 @@ from pipeline.collect.chosen import listed
 from pipeline.collect.plan_file import PlanFile
 from pipeline.collect.scheduled import slot
 from pipeline.errors import ApiError
-from pipeline.odds_api.errors import API_UNREACHABLE, OUT_OF_CREDITS
+from pipeline.odds_api.api_errors import API_UNREACHABLE, OUT_OF_CREDITS
 from pipeline.runs.ingest import SLOT, IngestSummary
 
 # What passes with time; a key that is refused does not.

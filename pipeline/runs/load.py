@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.bronze.load import LoadedBatch, load_batch
+from pipeline.bronze.batch_load import LoadedBatch, load_batch
 from pipeline.clock import Clock
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording

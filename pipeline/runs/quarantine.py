@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
 from pipeline.bronze.element_verdicts import put_back_element, retry_element, waive_element, withdraw_element
-from pipeline.bronze.elements import Part
-from pipeline.bronze.held import Selection, find_part, held
+from pipeline.bronze.held_elements import Part
+from pipeline.bronze.lookup import Selection, find_part, held_back
 from pipeline.bronze.verdicts import DECISIONS, QUARANTINED, Decision, put_back, retry, waive, withdraw
 from pipeline.clock import Clock
 from pipeline.runs.load import apply_and_count, failure_text
@@ -167,7 +167,7 @@ def retry_answers(
         report: told of each batch that is applied.
 
     Raises:
-        UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.held.held`.
+        UsageError: as :func:`pipeline.bronze.lookup.find_answer` and :func:`pipeline.bronze.lookup.held`.
         WarehouseError: ``MODELS_CHANGED``.
     """
     return _drive(warehouse, engine, wanted, _retry, clock, report)
@@ -179,7 +179,7 @@ def waive_answer(
     """Admit an answer although the contract refuses it.
 
     Raises:
-        UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.verdicts.waive`.
+        UsageError: as :func:`pipeline.bronze.lookup.find_answer` and :func:`pipeline.bronze.verdicts.waive`.
         WarehouseError: ``MODELS_CHANGED``.
     """
     return _drive(warehouse, engine, [answer], partial(_waive, reason=reason), clock, report)
@@ -191,7 +191,7 @@ def withdraw_answer(
     """Take back an answer that was admitted.
 
     Raises:
-        UsageError: as :func:`pipeline.bronze.held.find_answer` and :func:`pipeline.bronze.verdicts.withdraw`.
+        UsageError: as :func:`pipeline.bronze.lookup.find_answer` and :func:`pipeline.bronze.verdicts.withdraw`.
         WarehouseError: ``MODELS_CHANGED``.
     """
     return _drive(warehouse, engine, [answer], partial(_withdraw, reason=reason), clock, report)
@@ -203,7 +203,7 @@ def _drive(
     """Decide and apply, batch by batch in order of their ids; batches with decisions that were left over are among them."""
     with Transformer(warehouse) as transformer, warehouse.connect(Role.INGESTER, autocommit=True) as ingester:
         if isinstance(wanted, Selection):
-            parts = [each.part for each in held(ingester, wanted).answers]
+            parts = [each.part for each in held_back(ingester, wanted).answers]
             here = _here(ingester, [part.answer for part in parts])
             parts = [part for part in parts if part.answer in here]
         else:

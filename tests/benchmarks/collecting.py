@@ -20,7 +20,7 @@ from pipeline.clock import UTC, ManualClock, SystemClock
 from pipeline.collect.collector import collect
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import ExplicitPlan, Step
-from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
 from pipeline.market.sandbox.server import serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket

@@ -14,7 +14,7 @@ from unittest import mock
 
 import psycopg
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import SystemClock
 from pipeline.collect.collector import collect_again
 from pipeline.recording.model import Batch

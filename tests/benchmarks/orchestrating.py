@@ -77,14 +77,14 @@ def backfill_against_replay(server: Server, recording: Recording, count: int, wo
     with _surroundings(server, work, taken.parent):
         import dagster as dg
 
-        from pipeline.orchestration.backfill import backfill
-        from pipeline.orchestration.resources import project_of, settings
+        from pipeline.orchestration.dagster_backfill import backfill_partitions
+        from pipeline.orchestration.dagster_resources import project_of, settings
 
         project_of(settings()).manifest()
         with dg.DagsterInstance.get() as instance:
             instance.get_dynamic_partitions("batches")  # Dagster's tables are made
             started = cpu()
-            filled = backfill(instance, None, lambda line: None)
+            filled = backfill_partitions(instance, None, lambda line: None)
             filling = cpu() - started
             events = sum(len(instance.all_logs(run_id)) for run_id in filled.runs)
     if filled.exit_code or filled.published != count:

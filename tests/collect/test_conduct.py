@@ -20,7 +20,7 @@ from pipeline.collect.collector import collect, collect_again
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import ExplicitPlan, MarketPlan, Plan, Step
 from pipeline.errors import ApiError
-from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
 from pipeline.market.sandbox.server import serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.clock import SystemClock
-from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
 from pipeline.market.sandbox.server import serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket

@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipeline.contracts.answers import schemas
+from pipeline.contracts.judgement import schemas
 from pipeline.contracts.mutations.answers import good_answers
 from pipeline.contracts.mutations.schema import whole
 from pipeline.contracts.shapes import ENDPOINT_NAMES, ENVELOPES, EVENT_LISTS, ONE_EVENT

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import ManualClock
-from pipeline.contracts.answers import judge
+from pipeline.contracts.judgement import judge
 from pipeline.contracts.mutations import answers
 from pipeline.contracts.mutations.answers import bases, mutants
 from pipeline.contracts.rules import RULES

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.contracts.answers import Judgement, judge
 from pipeline.contracts.finding import finding
+from pipeline.contracts.judgement import Judgement, judge
 from pipeline.contracts.mutations import answers
 from pipeline.contracts.mutations.answers import good_answers, score
 from pipeline.contracts.rules import RULES

@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.contracts.answers import judge
+from pipeline.contracts.judgement import judge
 from pipeline.contracts.mutations.answers import good_answers
 from pipeline.errors import SportsMarketError
 from pipeline.recording.importer import ImportOptions, import_recording

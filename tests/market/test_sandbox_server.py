@@ -23,7 +23,7 @@ import requests
 
 from pipeline.clock import SystemClock, from_iso
 from pipeline.errors import SetupError
-from pipeline.market.sandbox.clock import FollowingClock, SandboxClock
+from pipeline.market.sandbox.sandbox_clock import FollowingClock, SandboxClock
 from pipeline.market.sandbox.server import Application, serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pipeline.clock import UTC, ManualClock
 from pipeline.errors import UsageError
 from pipeline.market.sandbox.account import RateLimit
-from pipeline.market.sandbox.clock import SandboxClock
 from pipeline.market.sandbox.faults import TRANSPORT, Fault, FaultScript, parse_fault
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
 from pipeline.market.sandbox.service import Reply, Sandbox
 from pipeline.market.simulator import SimulatedMarket
+from pipeline.odds_api.api_errors import ERROR_CODES, classify
 from pipeline.odds_api.endpoints import ENDPOINTS, cost, url
-from pipeline.odds_api.errors import ERROR_CODES, classify
 from pipeline.odds_api.redaction import SIMULATED_HEADER
 from pipeline.odds_api.request import ApiRequest
 from pipeline.secret import Secret

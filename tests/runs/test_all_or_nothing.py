@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipeline.bronze import load as bronze_load
+from pipeline.bronze import batch_load as bronze_load
 from pipeline.errors import WarehouseError
 from pipeline.recording.model import Batch
 from pipeline.runs import load as runs_load

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline import cli
-from pipeline.bronze.held import body
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
+from pipeline.bronze.lookup import body
 from pipeline.bronze.verdicts import retry, withdraw
 from pipeline.clock import UTC, to_iso
 from pipeline.errors import SportsMarketError, UsageError, WarehouseError
@@ -203,7 +203,7 @@ def test_two_loads_race_for_a_new_month_and_both_get_in(prepared: Warehouse) -> 
 
 
 def test_a_load_that_fails_leaves_no_partition(prepared: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.bronze.load.record_shape", lambda *_: 1 // 0)
+    monkeypatch.setattr("pipeline.bronze.batch_load.record_shape", lambda *_: 1 // 0)
     with prepared.connect(Role.INGESTER) as ingester, pytest.raises(ZeroDivisionError):
         load_batch(ingester, BATCHES[0], CLOCK)
     assert parts(prepared, "bronze") == []

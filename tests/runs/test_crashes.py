@@ -25,13 +25,13 @@ import psycopg2.extensions
 import pytest
 
 from init_db import bootstrap as bootstrap_database
-from pipeline.bronze.held import Selection
+from pipeline.bronze.lookup import Selection
 from pipeline.clock import UTC, ManualClock
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_file import PlanFile
 from pipeline.errors import SportsMarketError
-from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
 from pipeline.market.sandbox.server import serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket
@@ -277,7 +277,7 @@ class Live:
             ingest_once(file, client, self.spool, warehouse, self.project, ManualClock(at), conduct, lambda line: None)
 
     def fill(self, warehouse: Warehouse) -> None:
-        from pipeline.collect.backfill import Span
+        from pipeline.collect.history_walk import Span
 
         plan = MarketPlan(endpoints=("events", "odds"), sports=("basketball_nba",), regions=("us",), historical=True)
         file = PlanFile("test", plan, dt.timedelta(minutes=10), Budget())

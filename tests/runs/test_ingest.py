@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import UTC, ManualClock
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_file import PlanFile
 from pipeline.collect.scheduled import slot
 from pipeline.errors import ApiError, UsageError
-from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
 from pipeline.market.sandbox.server import serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket
@@ -27,7 +27,7 @@ from pipeline.odds_api.credits import Budget
 from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.store import Recording
 from pipeline.replay.run import ReplayOptions, replay
-from pipeline.report.credits import credits_spent
+from pipeline.report.credits_spent import credits_spent
 from pipeline.runs import ingest
 from pipeline.runs.ingest import IngestSummary, gold_digests, ingest_once
 from pipeline.runs.load import load_recording

@@ -93,7 +93,7 @@ def test_a_spent_budget_is_waited_for_and_a_refused_key_is_not(capsys: pytest.Ca
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_goes_on_until_it_is_stopped(number: int, prepared: Warehouse, own_state: Path, tmp_path: Path) -> None:
     from pipeline.clock import SystemClock
-    from pipeline.market.sandbox.clock import SandboxClock
+    from pipeline.market.sandbox.sandbox_clock import SandboxClock
     from pipeline.market.sandbox.server import serving
     from pipeline.market.sandbox.service import Sandbox
     from pipeline.market.simulator import SimulatedMarket

@@ -14,12 +14,13 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.bronze import elements, verdicts
-from pipeline.bronze import load as bronze_load
-from pipeline.bronze.held import HeldAnswer, Selection, held
+from pipeline.bronze import batch_load as bronze_load
+from pipeline.bronze import held_elements, verdicts
+from pipeline.bronze.lookup import HeldAnswer, Selection, held_back
 from pipeline.clock import Clock
-from pipeline.contracts import answers, strict_json
-from pipeline.contracts.answers import Judgement, contract_version, judge
+from pipeline.contracts import judgement as judging
+from pipeline.contracts import strict_json
+from pipeline.contracts.judgement import Judgement, contract_version, judge
 from pipeline.contracts.rules import RULES
 from pipeline.errors import SportsMarketError, UsageError
 from pipeline.recording.importer import ImportOptions, import_recording
@@ -71,7 +72,7 @@ def withdrawn(warehouse: Warehouse, project: Project, answer: UUID | str) -> Dec
 
 def held_in(warehouse: Warehouse, selection: Selection = Selection()) -> tuple[HeldAnswer, ...]:  # noqa: B008
     with warehouse.connect(Role.INGESTER) as ingester:
-        return held(ingester, selection).answers
+        return held_back(ingester, selection).answers
 
 
 def verdicts_of(warehouse: Warehouse, answer: UUID) -> list[tuple[str, str | None]]:
@@ -96,14 +97,14 @@ def health(warehouse: Warehouse, batch_id: str, *columns: str) -> tuple[Any, ...
 def a_rule(patch: pytest.MonkeyPatch) -> None:
     strict = ("market.overround", "market.outcome_set", "market.placeholder_price")
     rules = {name: replace(rule, severity="quarantine") if name in strict else rule for name, rule in RULES.items()}
-    patch.setattr(answers, "RULES", rules)
+    patch.setattr(judging, "RULES", rules)
 
 
 def a_schema(patch: pytest.MonkeyPatch) -> None:
-    version, documents, registry = answers._load()
+    version, documents, registry = judging._load()
     strict = {**documents, "odds.schema.json": {**documents["odds.schema.json"], "maxItems": 4}}
-    patch.setattr(answers, "_load", lambda: (version, strict, registry))
-    patch.setattr(answers, "_validator", answers._validator.__wrapped__)
+    patch.setattr(judging, "_load", lambda: (version, strict, registry))
+    patch.setattr(judging, "_validator", judging._validator.__wrapped__)
 
 
 def the_parser(patch: pytest.MonkeyPatch) -> None:
@@ -119,7 +120,7 @@ OLD: Final = "0.9.0+00000000"
 def stricter(change: Callable[[pytest.MonkeyPatch], None], version: str = OLD) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         change(patch)
-        for module in (bronze_load, verdicts, elements):
+        for module in (bronze_load, verdicts, held_elements):
             patch.setattr(module, "contract_version", lambda: version)
         yield
 
@@ -519,7 +520,7 @@ def test_the_broken_files_of_real_recordings_are_held_by_the_right_rule(
     with transcript.instead_of_dbt():
         load(prepared, project, tmp_path / "recording")
     with prepared.connect(Role.INGESTER) as ingester:
-        document = json.loads(json.dumps(held(ingester, Selection()).to_json()))
+        document = json.loads(json.dumps(held_back(ingester, Selection()).to_json()))
         found = {
             bytes(row[0]): each["rule"]
             for each in document["answers"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import to_iso
 from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.request import ApiRequest

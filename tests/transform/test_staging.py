@@ -16,9 +16,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from pipeline.bronze.load import is_answer, load_batch
+from pipeline.bronze.batch_load import is_answer, load_batch
 from pipeline.clock import UTC, from_iso
-from pipeline.contracts.answers import judge
+from pipeline.contracts.judgement import judge
 from pipeline.contracts.row_rules import NEWEST_ANSWERS, newest_answers
 from pipeline.contracts.tables import Rule, read_contracts
 from pipeline.recording.model import Batch, Exchange, exchange_id

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pipeline.contracts.answers import Judgement, judge
+from pipeline.contracts.judgement import Judgement, judge
 from pipeline.contracts.mutations import schema
 from pipeline.contracts.mutations.mutators import MUTATORS, furnished
 from pipeline.contracts.mutations.score import Score, Trial

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.contracts.answers import schemas
+from pipeline.contracts.judgement import schemas
 
 _SAMPLES: Mapping[str, Any] = {
     "null": None,

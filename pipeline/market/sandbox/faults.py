@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 from pipeline.errors import UsageError
 from pipeline.market.simulator.answers import Refused
+from pipeline.odds_api.api_errors import ERROR_CODES
 from pipeline.odds_api.endpoints import ENDPOINTS, nearest
-from pipeline.odds_api.errors import ERROR_CODES
 
 NONE: Final = "ok"
 _SHORT: Final = {

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from pipeline.clock import UTC, Timer, to_iso
 from pipeline.market.sandbox.account import Account, RateLimit
-from pipeline.market.sandbox.clock import SandboxClock
 from pipeline.market.sandbox.faults import Fault, FaultScript, parse_fault
 from pipeline.market.sandbox.protocol import Asked, check_key, read
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
 from pipeline.market.simulator import SimulatedMarket
 from pipeline.market.simulator.answers import Refused
 from pipeline.odds_api.endpoints import url

@@ -16,7 +16,7 @@ from pipeline.market.simulator.fixtures import active, block_days, block_of, gam
 from pipeline.market.simulator.history import ADDITIONAL_FROM, FEATURED_FROM, SETTLE, History
 from pipeline.market.simulator.listings import Listing, listings_of, reach
 from pipeline.market.simulator.maths import american_of, cents_of
-from pipeline.market.simulator.options import Options, books, checked_event_id, epoch_of, flag, markets, options
+from pipeline.market.simulator.parameters import Options, books, checked_event_id, epoch_of, flag, markets, options
 from pipeline.market.simulator.play import Play
 from pipeline.market.simulator.props import field_of, outright_quotes, prop_markets, prop_quotes
 from pipeline.market.simulator.quotes import Quote, View

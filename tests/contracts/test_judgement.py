@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from pipeline.clock import from_answer
 from pipeline.contracts import strict_json
-from pipeline.contracts.answers import ENDPOINT_NAMES, Judgement, contract_version, judge
+from pipeline.contracts.judgement import ENDPOINT_NAMES, Judgement, contract_version, judge
 from pipeline.contracts.rules import RULES
 from pipeline.errors import UsageError
 from pipeline.odds_api.endpoints import ENDPOINTS
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Coverage, Exchange, Failure
-from pipeline.recording.sources import Source
+from pipeline.recording.source_files import Source
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.clock import UTC, ManualClock, SystemClock
-from pipeline.collect.backfill import Forecast, Span, Walked, parse_moment, walk
+from pipeline.collect.history_walk import Forecast, Span, Walked, parse_moment, walk
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_file import PlanFile
 from pipeline.errors import UsageError
-from pipeline.market.sandbox.clock import SandboxClock
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
 from pipeline.market.sandbox.server import serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket

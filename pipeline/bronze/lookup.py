@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from pipeline.bronze.elements import Part, element_of
-from pipeline.bronze.stored import read_exchange
+from pipeline.bronze.held_elements import Part, element_of
+from pipeline.bronze.read_back import read_exchange
 from pipeline.bronze.verdicts import DECISIONS, QUARANTINED
 from pipeline.clock import to_iso
 from pipeline.contracts.rules import RULES
@@ -305,7 +305,7 @@ def find_part(connection: Connection, text: str) -> Part:
     return Part(find_answer(connection, digits), slash + pointer)
 
 
-def held(connection: Connection, selection: Selection) -> HeldList:
+def held_back(connection: Connection, selection: Selection) -> HeldList:
     """The answers and elements in quarantine, or all that were ever decided on, in order of batch and place.
 
     Raises:

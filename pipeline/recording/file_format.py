@@ -48,7 +48,7 @@ _ANSWERED: Final = {"oddsFormat": ("american", "decimal"), "dateFormat": ("iso",
 _MAX_DIGITS: Final = 30
 
 
-class Broken(ValueError):
+class BrokenDocument(ValueError):
     """A field that cannot be meant.
 
     Args:
@@ -151,7 +151,7 @@ def parse(data: bytes) -> Any:
     """The document of a file: strict JSON in UTF-8, of texts and numbers that PostgreSQL can hold.
 
     Raises:
-        Broken: it is none.
+        BrokenDocument: it is none.
         ValueError, RecursionError: it is no JSON.
     """
     document = json.loads(
@@ -165,7 +165,7 @@ def head_of(document: Any) -> Head:
     """A `recording.json`.
 
     Raises:
-        Broken: a field cannot be meant.
+        BrokenDocument: a field cannot be meant.
         NewerFormat: it is of a later version.
     """
     whole = _Field(document, "")
@@ -176,7 +176,7 @@ def head_of(document: Any) -> Head:
     _tool(whole)
     days = tuple(day.text(8, _DAY) for day in whole["days"].items()) if version > 1 else ()
     if list(days) != sorted(set(days)):
-        raise Broken("days", "they are not in order, each once")
+        raise BrokenDocument("days", "they are not in order, each once")
     return Head(document, version, name, days)
 
 
@@ -184,19 +184,19 @@ def seals_of(document: Any, day: str) -> dict[str, str]:
     """A list of seals: of each batch of a day its seal.
 
     Raises:
-        Broken: a field cannot be meant.
+        BrokenDocument: a field cannot be meant.
         NewerFormat: it is of a later version.
     """
     whole = _Field(document, "")
     if _format(whole) < 2:
-        raise Broken("format", "there are no lists of seals before format 2")
+        raise BrokenDocument("format", "there are no lists of seals before format 2")
     if whole["day"].text(8, _DAY) != day:
-        raise Broken("day", f"it is the list of another day than {day}")
+        raise BrokenDocument("day", f"it is the list of another day than {day}")
     seals = {}
     for batch_id, seal in whole["seals"].members().items():
         field = _Field(seal, f"seals.{batch_id}")
         if not (_BATCH_ID.fullmatch(batch_id) and batch_id.startswith(f"{day}T")):
-            raise Broken(field.name, "this is no batch of that day")
+            raise BrokenDocument(field.name, "this is no batch of that day")
         seals[batch_id] = field.text(64, _SHA256)
     return seals
 
@@ -205,7 +205,7 @@ def index_of(document: Any) -> Index:
     """An `index.json`.
 
     Raises:
-        Broken: a field cannot be meant.
+        BrokenDocument: a field cannot be meant.
         NewerFormat: it is of a later version.
     """
     whole = _Field(document, "")
@@ -216,22 +216,22 @@ def index_of(document: Any) -> Index:
     try:
         check_identity(batch_id, scheduled_at, plan)
     except ValueError as error:
-        raise Broken("batch_id", str(error)) from error
+        raise BrokenDocument("batch_id", str(error)) from error
     source = whole["source"].text(_MAX_KEY)
     if source not in SOURCES:
-        raise Broken("source", f"{source!r} is none of {', '.join(SOURCES)}")
+        raise BrokenDocument("source", f"{source!r} is none of {', '.join(SOURCES)}")
     if "clock" in whole.members():
         whole["clock"].text(_MAX_KEY)
     _tool(whole)
     entries = tuple(map(_entry, whole["exchanges"].items()))
     if not entries:
-        raise Broken("exchanges", "a batch has at least one")
+        raise BrokenDocument("exchanges", "a batch has at least one")
     keys = [(entry.place, entry.attempt) for entry in entries]
     for before, entry, after in zip(keys, entries[1:], keys[1:], strict=False):
         if before == after:
-            raise Broken(entry.field, f"place {entry.place} and attempt {entry.attempt} are there already")
+            raise BrokenDocument(entry.field, f"place {entry.place} and attempt {entry.attempt} are there already")
         if before > after:
-            raise Broken(entry.field, "the exchanges are not in order of place and attempt")
+            raise BrokenDocument(entry.field, "the exchanges are not in order of place and attempt")
     return Index(document, version, batch_id, scheduled_at, plan, source, entries)
 
 
@@ -239,7 +239,7 @@ def entry_of(document: Any) -> Entry:
     """A line of a journal, which is an exchange as an index has it.
 
     Raises:
-        Broken: a field cannot be meant.
+        BrokenDocument: a field cannot be meant.
     """
     return _entry(_Field(document, ""))
 
@@ -270,7 +270,7 @@ class _Field:
         name = f"{self.name}.{key}" if self.name else key
         members = self.members()
         if key not in members:
-            raise Broken(name, "it is missing")
+            raise BrokenDocument(name, "it is missing")
         return _Field(members[key], name)
 
     def members(self) -> dict[str, Any]:
@@ -302,7 +302,7 @@ class _Field:
     def moment(self) -> dt.datetime:
         try:
             moment = from_iso(self.text(_MAX_KEY))
-        except Broken:
+        except BrokenDocument:
             raise
         except ValueError as error:
             raise self.broken("is no time with an offset") from error
@@ -327,9 +327,9 @@ class _Field:
                 raise self.broken("has a name that is too long")
         return {key: self[key].text(_MAX_TEXT, least=0) for key in self.members()}
 
-    def broken(self, why: str) -> Broken:
+    def broken(self, why: str) -> BrokenDocument:
         shown = ascii(self.value)
-        return Broken(self.name, f"{shown if len(shown) <= 60 else f'{shown[:57]}...'} {why}")
+        return BrokenDocument(self.name, f"{shown if len(shown) <= 60 else f'{shown[:57]}...'} {why}")
 
 
 def _entry(entry: _Field) -> Entry:
@@ -362,7 +362,7 @@ def _request(asked: _Field) -> ApiRequest:
     name = asked["endpoint"].text(_MAX_KEY)
     if name not in ENDPOINTS:
         why = f"{name!r} is no known endpoint; the nearest is {nearest(name, ENDPOINTS)!r}"
-        raise Broken(asked["endpoint"].name, why, "RECORDING_UNKNOWN_ENDPOINT")
+        raise BrokenDocument(asked["endpoint"].name, why, "RECORDING_UNKNOWN_ENDPOINT")
     sport, event_id = (
         None if asked[key].value is None else asked[key].text(_MAX_KEY, least=0) for key in ("sport", "event_id")
     )
@@ -371,9 +371,9 @@ def _request(asked: _Field) -> ApiRequest:
         request = ApiRequest.of(name, sport=sport, event_id=event_id, params=params)
         again = parse_url(url("http://api", request))
     except (UsageError, ValueError) as error:
-        raise Broken(asked.name, getattr(error, "message", str(error))) from error
+        raise BrokenDocument(asked.name, getattr(error, "message", str(error))) from error
     if again != request:
-        raise Broken(asked.name, "it cannot be asked: its URL would say something else")
+        raise BrokenDocument(asked.name, "it cannot be asked: its URL would say something else")
     return request
 
 
@@ -432,7 +432,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for number, name in enumerate(names) if name in names[:number])
-        raise Broken(ascii(twice)[1:-1][:_MAX_KEY], "it is there twice in one object")
+        raise BrokenDocument(ascii(twice)[1:-1][:_MAX_KEY], "it is there twice in one object")
     return found
 
 
@@ -460,7 +460,7 @@ def _check_values(value: Any, name: str, depth: int) -> None:
             raise _Field(value, name).broken("holds a NUL or half a surrogate pair, which no table can")
     elif isinstance(value, dict | list):
         if depth == _MAX_DEPTH:
-            raise Broken(name, f"it is nested more than {_MAX_DEPTH} deep")
+            raise BrokenDocument(name, f"it is nested more than {_MAX_DEPTH} deep")
         if isinstance(value, list):
             for number, item in enumerate(value):
                 _check_values(item, f"{name}[{number}]", depth + 1)

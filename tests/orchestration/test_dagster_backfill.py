@@ -41,11 +41,11 @@ def check_all_told(place: Place, batch_ids: Sequence[str]) -> None:
 def test_the_bundled_recording_gives_the_digests_of_a_replay_and_every_check_is_green(
     count: int, place: Place, recordings: Recordings
 ) -> None:
-    from pipeline.orchestration.backfill import backfill
+    from pipeline.orchestration.dagster_backfill import backfill_partitions
 
     if count < len(BATCH_IDS):
         recordings(count)
-    summary = backfill(place.instance, None, lambda line: None)
+    summary = backfill_partitions(place.instance, None, lambda line: None)
     assert summary.failed == ()
     assert (summary.batches, summary.published, summary.exit_code) == (count, count, 0)
     assert len(summary.runs) == 1  # one process for all of them
@@ -117,8 +117,8 @@ def test_only_what_was_asked_for_is_taken_in(place: Place, recordings: Recording
 def test_two_backfills_at_once_end_the_same(place: Place, recordings: Recordings, tmp_path: Path) -> None:
     folder = recordings(3)
     script = (
-        "import sys, dagster as dg; from pipeline.orchestration.backfill import backfill\n"
-        "with dg.instance_for_test() as instance: sys.exit(backfill(instance, None, print).exit_code)"
+        "import sys, dagster as dg; from pipeline.orchestration.dagster_backfill import backfill_partitions\n"
+        "with dg.instance_for_test() as instance: sys.exit(backfill_partitions(instance, None, print).exit_code)"
     )
     environment = {
         **place.environment,
@@ -218,12 +218,12 @@ def test_gold_that_is_not_what_bronze_gives_is_found(place: Place, recordings: R
 def test_a_batch_that_no_recording_holds_is_named(
     place: Place, recordings: Recordings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.orchestration.backfill import backfill
+    from pipeline.orchestration.dagster_backfill import backfill_partitions
 
     monkeypatch.setenv("SPORTS_MARKET_SIMULATED", "1")
     recordings(1)
     with pytest.raises(UsageError) as caught:
-        backfill(place.instance, ["20200101T000000Z-0123456789ab"], lambda line: None)
+        backfill_partitions(place.instance, ["20200101T000000Z-0123456789ab"], lambda line: None)
     assert caught.value.code == "BATCH_UNKNOWN"
     place.add(["20200101T000000Z-0123456789ab"])
     result = place.run("ingest", "20200101T000000Z-0123456789ab")

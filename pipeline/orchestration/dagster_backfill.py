@@ -10,12 +10,12 @@ import dagster as dg
 
 from pipeline.errors import UsageError
 from pipeline.odds_api.endpoints import nearest
+from pipeline.orchestration.asset_checks import NOT_MADE
 from pipeline.orchestration.assets import STATEMENT_MILLISECONDS
 from pipeline.orchestration.at_hand import shelf_of
-from pipeline.orchestration.checks import NOT_MADE
+from pipeline.orchestration.dagster_resources import settings
 from pipeline.orchestration.definitions import defs
 from pipeline.orchestration.partitions import batches, ranges
-from pipeline.orchestration.resources import settings
 
 RANGE_START: Final = "dagster/asset_partition_range_start"
 RANGE_END: Final = "dagster/asset_partition_range_end"
@@ -73,7 +73,9 @@ class BackfillSummary:
         ]
 
 
-def backfill(instance: dg.DagsterInstance, batch_ids: Iterable[str] | None, say: Callable[[str], None]) -> BackfillSummary:
+def backfill_partitions(
+    instance: dg.DagsterInstance, batch_ids: Iterable[str] | None, say: Callable[[str], None]
+) -> BackfillSummary:
     """Take batches of the recordings at hand in, as the job ``ingest`` does, in as few runs as their order in Dagster allows.
 
     Args:
@@ -86,8 +88,8 @@ def backfill(instance: dg.DagsterInstance, batch_ids: Iterable[str] | None, say:
     """
     # else each event opens two or three connections to Dagster's database
     instance.optimize_for_webserver(statement_timeout=STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=5)
-    held = shelf_of(settings()).batch_ids
-    wanted = held if batch_ids is None else tuple(sorted(set(batch_ids)))
+    recorded = shelf_of(settings()).batch_ids
+    wanted = recorded if batch_ids is None else tuple(sorted(set(batch_ids)))
     if not wanted:
         raise UsageError(
             "NO_RECORDINGS",
@@ -95,10 +97,10 @@ def backfill(instance: dg.DagsterInstance, batch_ids: Iterable[str] | None, say:
             "Name the folder of a recording, or set SPORTS_MARKET_RECORDINGS_DIR.",
         )
     for batch_id in wanted:
-        if batch_id not in held:
+        if batch_id not in recorded:
             raise UsageError(
                 "BATCH_UNKNOWN",
-                f"No recording at hand holds {batch_id}; the nearest is {nearest(batch_id, held) if held else 'none'}.",
+                f"No recording at hand holds {batch_id}; the nearest is {nearest(batch_id, recorded) if recorded else 'none'}.",
                 "Set SPORTS_MARKET_RECORDINGS_DIR to the folder of its recording.",
             )
     known = instance.get_dynamic_partitions(str(batches.name))

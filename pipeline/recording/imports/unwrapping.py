@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from pipeline.printable import printable
 from pipeline.recording.imports.look import MAX_MARKS, NOTHING, Look, look_at, parsed
-from pipeline.recording.sources import SourceFile
+from pipeline.recording.source_files import SourceFile
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _ENCODINGS: Final = {"utf-8-sig": "UTF-8 with a byte order mark"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Unwrapped:
     """What is stored of a file, and how it was got.
 
     Attributes:
@@ -39,7 +39,7 @@ class Missing(LookupError):
     """Nothing stands where a pointer leads; the text says where it ends."""
 
 
-def answer_of(file: SourceFile, body: bytes, pointer: str | None = None) -> Answer:
+def answer_of(file: SourceFile, body: bytes, pointer: str | None = None) -> Unwrapped:
     """The answer that a file holds.
 
     Args:
@@ -65,21 +65,21 @@ def answer_of(file: SourceFile, body: bytes, pointer: str | None = None) -> Answ
         else:
             whole = NOTHING
     if file.line is not None and not isinstance(whole, list | dict):
-        return Answer(body, Look(), whole, tuple(steps), "is a line that is no JSON list or object")
+        return Unwrapped(body, Look(), whole, tuple(steps), "is a line that is no JSON list or object")
     look = look_at(whole)
     if pointer:
         if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_MARKS:
-            return Answer(body, Look(), whole, tuple(steps), "is too large to look for an answer in it")
+            return Unwrapped(body, Look(), whole, tuple(steps), "is too large to look for an answer in it")
         try:
             inner = slice_at(body.decode("utf-8"), pointer).encode("utf-8")
         except (Missing, ValueError, RecursionError) as error:
             if look.shapes or look.error is not None:
-                return Answer(body, look, whole, tuple(steps))
+                return Unwrapped(body, look, whole, tuple(steps))
             why = printable(str(error), most=80) if isinstance(error, Missing) else "it is no JSON"
-            return Answer(body, look, whole, tuple(steps), f"has no answer at {printable(pointer)}: {why}")
+            return Unwrapped(body, look, whole, tuple(steps), f"has no answer at {printable(pointer)}: {why}")
         steps.append(f"a wrapper, at {printable(pointer)}")
-        return Answer(inner, look_at(parsed(inner)), whole, tuple(steps))
-    return Answer(body, look, whole, tuple(steps))
+        return Unwrapped(inner, look_at(parsed(inner)), whole, tuple(steps))
+    return Unwrapped(body, look, whole, tuple(steps))
 
 
 def steps_of(pointer: str) -> list[str]:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.recording.imports.answers import Missing, answer_of, slice_at, value_at
 from pipeline.recording.imports.look import look_at
-from pipeline.recording.sources import SourceFile
+from pipeline.recording.imports.unwrapping import Missing, answer_of, slice_at, value_at
+from pipeline.recording.source_files import SourceFile
 
 EVENT: dict[str, Any] = {"id": "a" * 32, "sport_key": "baseball_mlb", "commence_time": "2026-01-11T18:00:00Z"}
 BOOK: dict[str, Any] = {"key": "fanduel", "markets": [{"key": "h2h", "outcomes": []}]}

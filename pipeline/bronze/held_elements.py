@@ -15,9 +15,9 @@ from typing import Any, Final
 from psycopg.types.json import Jsonb
 
 from pipeline.contracts import strict_json
-from pipeline.contracts.answers import Judgement, contract_version
 from pipeline.contracts.elements import Element, element_at, is_within
 from pipeline.contracts.finding import MAX_TEXT, printable
+from pipeline.contracts.judgement import Judgement, contract_version
 from pipeline.errors import UsageError
 from pipeline.recording.model import Exchange
 from pipeline.warehouse.connect import Connection

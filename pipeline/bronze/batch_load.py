@@ -9,14 +9,14 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from pipeline.bronze.charges import OWN, Charge, record_charges
-from pipeline.bronze.documents import keep_document
-from pipeline.bronze.elements import hold_back
+from pipeline.bronze.held_elements import hold_back
+from pipeline.bronze.late_documents import keep_document
 from pipeline.bronze.sources import refuse_mixed, sources_of, wait_for_others
 from pipeline.clock import Clock
 from pipeline.contracts import strict_json
-from pipeline.contracts.answers import Finding, Judgement, contract_version, judge
 from pipeline.contracts.drift import Shape, shape_of, shape_of_failure, union
 from pipeline.contracts.drift_store import record_shape
+from pipeline.contracts.judgement import Finding, Judgement, contract_version, judge
 from pipeline.errors import ConflictError
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import content_sha256

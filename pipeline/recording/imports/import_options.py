@@ -12,10 +12,10 @@ from typing import Any, Final
 from pipeline.errors import UsageError
 from pipeline.odds_api.catalogue import books_of
 from pipeline.odds_api.endpoints import ENDPOINTS, endpoint, nearest
-from pipeline.recording.imports.answers import steps_of
 from pipeline.recording.imports.asked import FORMATS, Asked, load_asked
 from pipeline.recording.imports.look import KEY
 from pipeline.recording.imports.times import NamePattern, time_of
+from pipeline.recording.imports.unwrapping import steps_of
 
 FOLDERS: Final = {folder: row.name for row in ENDPOINTS.values() for folder in (row.name, *row.folders)}
 TIME_SOURCES: Final = ("name", "folder", "body", "mtime")

@@ -8,7 +8,7 @@ from pipeline.warehouse.connect import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FindingText:
     """What a contract found in an answer that is quarantined.
 
     Attributes:
@@ -58,7 +58,7 @@ class BatchNumbers:
     quarantined: int
     held: int
     outcomes: int
-    findings: tuple[Finding, ...]
+    findings: tuple[FindingText, ...]
     drifts: int
     drift: str | None
 
@@ -124,7 +124,7 @@ def batch_numbers(connection: Connection, batch_id: str, most_findings: int = 10
         quarantined=judged[1],
         held=int(judged[3]),
         outcomes=int(judged[2]),
-        findings=tuple(Finding(*(text or "" for text in row)) for row in found),
+        findings=tuple(FindingText(*(text or "" for text in row)) for row in found),
         drifts=0 if drift is None else drift[0],
         drift=None if drift is None else drift[1],
     )

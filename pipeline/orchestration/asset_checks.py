@@ -11,10 +11,10 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster_shared.record import copy
 
-from pipeline.bronze.numbers import BatchNumbers
+from pipeline.bronze.batch_numbers import BatchNumbers
 from pipeline.errors import SportsMarketError
+from pipeline.orchestration.dagster_resources import WAREHOUSE_POOL, Workshop, said
 from pipeline.orchestration.partitions import batches
-from pipeline.orchestration.resources import WAREHOUSE_POOL, Workshop, said
 from pipeline.orchestration.translator import CONTRACTS, STORED_MODELS, test_specs
 from pipeline.replay.publish import Publication
 from pipeline.replay.verify import verify
