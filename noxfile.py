@@ -127,8 +127,8 @@ def program(session: nox.Session) -> None:
 @nox.session
 def mutation(session: nox.Session) -> None:
     """The mutation score: every rule of the contracts fires on what is broken, and on nothing good."""
-    _install(session, "requirements.txt")
-    session.run("sports-market", "contracts", "score", *session.posargs)
+    _install(session, "requirements-dev.txt")
+    session.run("python", "-m", "tests.contracts.mutations.run", *session.posargs)
 
 
 @nox.session

@@ -358,11 +358,6 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--max-age", metavar="AGE", help="fail where the newest published answer is older: 90m, 25h, 2d")
     _database_url(one)
     _json(one)
-    one = _command(
-        steps, "score", _contracts_score, "break good answers and rows in every way: every rule must fire, everywhere it says"
-    )
-    _database_url(one, "the server on which it makes its own database")
-    _json(one)
     one = _command(steps, "docs", _contracts_docs, "render a page per contract, and Data Docs of the suites")
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder of the pages")
     return top
@@ -951,20 +946,6 @@ def _contracts_run(options: argparse.Namespace, screen: Screen) -> int:
     with _server(options, screen) as server:
         report = run(server.warehouse(), clock=SystemClock(), max_age=max_age)
     return screen.end(report)
-
-
-def _contracts_score(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.clock import SystemClock
-
-    _check_database(options)
-    from pipeline.replay.mutation import mutation_score
-
-    with (
-        _server(options, screen) as server,
-        _database_of_its_own(server, engine := _engine(options, screen), False, screen) as warehouse,
-    ):
-        score = mutation_score(warehouse, engine, SystemClock())
-    return screen.end(score)
 
 
 def _contracts_docs(options: argparse.Namespace, screen: Screen) -> int:

@@ -106,7 +106,7 @@ def test_the_commands() -> None:
         "recording reseal",
     }
     held = {f"quarantine {name}" for name in ("list", "show", "retry", "waive", "withdraw")}
-    promises = {f"contracts {name}" for name in ("check", "run", "docs", "score")}
+    promises = {f"contracts {name}" for name in ("check", "run", "docs")}
     assert set(commands()) == ours | held | promises
 
 

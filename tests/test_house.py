@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,14 @@ def test_every_part_has_its_place() -> None:
     assert parts - {"__init__"} - ROW.keys() == set()
 
 
+def test_modules_have_unique_names() -> None:
+    """A name says which of two alike things a module is about, without its folder."""
+    names = Counter(
+        module.rpartition(".")[2] for module, _ in modules() if not (PACKAGE.parent / Path(*module.split("."))).is_dir()
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
 def test_the_docs_tell_the_same_order() -> None:
     """All but the small modules at the bottom."""
     text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -123,7 +132,7 @@ def test_an_import_upward_or_sideways_is_found(module: str, source: str) -> None
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("pipeline.replay.run", "from pipeline.bronze.load import load_batch\nimport pipeline.clock"),
+        ("pipeline.replay.run", "from pipeline.bronze.batch_load import load_batch\nimport pipeline.clock"),
         ("pipeline.replay.run", "from pipeline.replay.snapshots import Snapshot"),
         ("pipeline.replay.run", "from pipeline.runs.load import failure_text"),
         ("pipeline.recording.store", "import pipeline\nfrom pipeline import errors"),

@@ -1,6 +1,6 @@
 """Every rule for answers: what it promises, whether breaking it quarantines, and every place that enforces it.
 
-This is the one list of rules. The mutation score (``sports-market contracts score``) holds each of them to it: it must
+This is the one list of rules. The mutation score (``nox -s mutation``) holds each of them to it: it must
 fire in every endpoint that it names.
 """
 

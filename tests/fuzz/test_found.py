@@ -11,10 +11,10 @@ import pytest
 
 from pipeline.bronze import batch_load
 from pipeline.contracts.judgement import Judgement
-from pipeline.contracts.mutations.answers import good_answers
 from pipeline.recording.model import Exchange
 from pipeline.warehouse.connect import Warehouse
 from tests.conftest import Project
+from tests.contracts.mutations.answers import good_answers
 from tests.fuzz.mutations import changed, damaged, fewer, mutated, reduced
 from tests.fuzz.path import NOON, Case, Fault, Way, small
 

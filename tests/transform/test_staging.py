@@ -23,7 +23,6 @@ from pipeline.contracts.row_rules import NEWEST_ANSWERS, newest_answers
 from pipeline.contracts.tables import Rule, read_contracts
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import Recording
-from pipeline.replay.mutation import BUNDLED
 from pipeline.resources import resource
 from pipeline.runs.quarantine import retry_answers, withdraw_answer
 from pipeline.transform.apply import apply_batches, transformer_session
@@ -31,6 +30,7 @@ from pipeline.transform.checks import CheckResult, whole_table_checks
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from tests.conftest import Project
+from tests.recordings import BUNDLED
 from tests.replay import wild
 from tests.replay.support import CLOCK, take
 

@@ -18,11 +18,11 @@ from typing import Final
 
 import psycopg
 
-from pipeline.contracts.mutations.score import Score, Trial
 from pipeline.contracts.row_rules import batch_query, broken_rules, count_broken
 from pipeline.contracts.suites import run_suites
 from pipeline.contracts.tables import KEY_IS_UNIQUE, Rule, TableContract, read_contracts
 from pipeline.warehouse.connect import Connection, Role, Warehouse
+from tests.contracts.mutations.score import Score, Trial
 
 SUITE: Final = "suite"
 BATCH: Final = "batch"

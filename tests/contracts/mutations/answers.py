@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pipeline.contracts.judgement import Judgement, judge
-from pipeline.contracts.mutations import schema
-from pipeline.contracts.mutations.mutators import MUTATORS, furnished
-from pipeline.contracts.mutations.score import Score, Trial
 from pipeline.contracts.rules import RULES
 from pipeline.contracts.strict_json import escape
 from pipeline.recording.model import Exchange
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
+from tests.contracts.mutations import schema
+from tests.contracts.mutations.mutators import MUTATORS, furnished
+from tests.contracts.mutations.score import Score, Trial
 
 # Good answers that are broken, of each endpoint; more of them find nothing new.
 BASES: Final = 2
