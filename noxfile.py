@@ -53,7 +53,7 @@ PYTEST = (
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests, slow proofs with few cases; ``-- tests/test_cli.py -k help`` runs some, ``-- --proofs=all`` all cases."""
+    """The tests, slow proofs with few cases; ``-- tests/cli/test_cli.py -k help`` runs some, ``-- --proofs=all`` all cases."""
     _install(session, "requirements-dev.txt")
     session.run(*PYTEST, "--proofs=some", *session.posargs)
 

@@ -24,6 +24,9 @@ import pytest
 
 import pipeline
 from pipeline import cli
+from pipeline.cli.ending import Stop, stopping
+from pipeline.cli.proving import BUNDLED
+from pipeline.cli.screen import Screen
 from pipeline.clock import SystemClock
 from pipeline.errors import SportsMarketError, UsageError
 from pipeline.market.sandbox.sandbox_clock import SandboxClock
@@ -36,7 +39,7 @@ from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 
-REPOSITORY: Final = Path(__file__).resolve().parents[1]
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
 README: Final = REPOSITORY / "README.md"
 SECONDS: Final = 240
 
@@ -249,7 +252,7 @@ ONCE = ("ingest", "--live", "--once", "--spool", "spool")
     ],
 )
 def test_what_cannot_be_meant_is_told_before_heavy_imports(tmp_path: Path, arguments: list[str], code: str) -> None:
-    shutil.copytree(resource(cli.BUNDLED), "good")
+    shutil.copytree(resource(BUNDLED), "good")
     shutil.copytree("good", "broken")
     sorted(Path("broken/batches").glob("*/index.json"))[-1].write_text("{}")
     for folder in ("empty", "other"):
@@ -371,7 +374,7 @@ def failing(error: BaseException, monkeypatch: pytest.MonkeyPatch, *arguments: s
     def fail(*_: Any) -> int:
         raise error
 
-    monkeypatch.setattr(cli, "_rebuild", fail)
+    monkeypatch.setattr("pipeline.cli.standing._run_rebuild", fail)
     return cli.main(["rebuild", *arguments])
 
 
@@ -436,7 +439,7 @@ def test_what_a_library_makes_of_an_interrupt_is_one(
             raise RuntimeError("a library's own words") from None
         return 0
 
-    monkeypatch.setattr(cli, "_rebuild", swallow)
+    monkeypatch.setattr("pipeline.cli.standing._run_rebuild", swallow)
     assert cli.main(["rebuild"]) == 130
     assert capsys.readouterr().err.startswith("error INTERRUPTED: ")
 
@@ -464,7 +467,7 @@ def test_a_progress_bar_on_a_terminal_leaves_the_result_alone(
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", terminal)
-    with cli.Screen(json_only=False) as screen:
+    with Screen(json_only=False) as screen:
         screen.progress("file")(1, 2)
         screen.tell("a result")
         screen.progress("file")(2, 2)
@@ -473,8 +476,8 @@ def test_a_progress_bar_on_a_terminal_leaves_the_result_alone(
 
 
 def test_an_interrupt_that_was_lost_is_heeded_after_the_batch() -> None:
-    stop = cli._Stop()
-    with cli.Screen(json_only=False, stop=stop) as screen:
+    stop = Stop()
+    with Screen(json_only=False, stop=stop) as screen:
         screen.progress("batch")(1, 3)
         stop.asked = True
         with pytest.raises(KeyboardInterrupt):
@@ -491,7 +494,7 @@ def test_an_interrupt_that_is_lost_is_not_printed_and_other_accidents_are(monkey
 
     told: list[BaseException | None] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda lost: told.append(lost.exc_value))
-    with cli._stopping() as stop:
+    with stopping() as stop:
         Garbage(lambda: os.kill(os.getpid(), signal.SIGINT))
         assert stop.asked and told == []
         Garbage(lambda: 1 / 0)
@@ -575,14 +578,14 @@ def test_results_import(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_simulate_makes_the_bundled_recording(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["simulate", "--out", "recording"]) == 0
-    made, bundled = Recording.open("recording"), Recording.open(resource(cli.BUNDLED))
+    made, bundled = Recording.open("recording"), Recording.open(resource(BUNDLED))
     assert {batch.batch_id: content_sha256(batch) for batch in made.batches()} == {
         batch.batch_id: content_sha256(batch) for batch in bundled.batches()
     }
 
 
 def test_drift_of_recordings_and_batches(capsys: pytest.CaptureFixture[str]) -> None:
-    bundled = str(resource(cli.BUNDLED))
+    bundled = str(resource(BUNDLED))
     assert cli.main(["drift", bundled, bundled]) == 0
     assert capsys.readouterr().out == f"{bundled} → {bundled}: no differences in shape\n"
     first, second = (f"{bundled}/batches/{batch_id}" for batch_id in Recording.open(bundled).batch_ids[:2])
@@ -636,7 +639,7 @@ def place(server: Server, template: Warehouse, own_state: Path) -> Place:
 @pytest.fixture
 def two_batches(tmp_path: Path) -> Path:
     """The first two batches of the bundled recording, without snapshots."""
-    source, target = resource(cli.BUNDLED), tmp_path / "two"
+    source, target = resource(BUNDLED), tmp_path / "two"
     (target / "batches").mkdir(parents=True)
     shutil.copy(source / "recording.json", target)
     for batch_id in Recording.open(source).batch_ids[:2]:
@@ -763,7 +766,7 @@ def test_a_live_run(standing: Warehouse, monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_quarantine(standing: Warehouse, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """An answer that breaks the schema: listed, shown, still refused, waived and withdrawn."""
-    batch = Recording.open(resource(cli.BUNDLED)).read(Recording.open(resource(cli.BUNDLED)).batch_ids[0])
+    batch = Recording.open(resource(BUNDLED)).read(Recording.open(resource(BUNDLED)).batch_ids[0])
     place = next(e.place for e in batch.exchanges if e.request.endpoint == "odds" and b'"price"' in (e.body or b""))
     body = json.dumps(json.loads(batch.exchanges[place].body or b"")).replace('"id": "', '"id": "other ').encode()
     sealing = RecordingWriter(tmp_path / "broken", durable=False).begin(
