@@ -167,7 +167,7 @@ def retry_answers(
         report: told of each batch that is applied.
 
     Raises:
-        UsageError: as :func:`pipeline.bronze.lookup.find_answer` and :func:`pipeline.bronze.lookup.held`.
+        UsageError: as :func:`pipeline.bronze.lookup.find_answer` and :func:`pipeline.bronze.lookup.held_back`.
         WarehouseError: ``MODELS_CHANGED``.
     """
     return _drive(warehouse, engine, wanted, _retry, clock, report)
