@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli.arguments import Commands, at_least, command, database_option, group, json_option, mix_sources_option
-from pipeline.cli.opening import check_database, check_spool, engine_of, server_of, settings_of
+from pipeline.cli.opening import check_database, check_spool, context_of, engine_of, server_of, settings_of
 from pipeline.cli.screen import Screen
 from pipeline.errors import UsageError
 from pipeline.settings import Settings
@@ -88,6 +88,7 @@ def _run_ingest(options: argparse.Namespace, screen: Screen) -> int:
     api_url, api_key = _api(options, settings)
     check_spool(options, screen)
     check_database(options)
+    from pipeline.runs.context import RunContext
     from pipeline.runs.ingest import IngestSummary, gold_digests, ingest_once
     from pipeline.runs.ingest_on import LoopSummary, ingest_on
 
@@ -97,11 +98,10 @@ def _run_ingest(options: argparse.Namespace, screen: Screen) -> int:
         bootstrap(warehouse)
         client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(system))
         conduct = Conduct(timer=system, workers=options.workers)
-        engine = engine_of(options, screen)
+        context = RunContext(warehouse, engine_of(options, screen), clock, screen.batch)
 
         def once(at: datetime | None = None) -> IngestSummary:
-            given = (file, client, options.spool, warehouse, engine, clock, conduct, screen.batch, at)
-            return ingest_once(*given, mix_sources=options.mix_sources)
+            return ingest_once(file, client, options.spool, context, conduct, at, mix_sources=options.mix_sources)
 
         summary: IngestSummary | LoopSummary = once() if options.once else ingest_on(once, file, clock, system, screen.note)
         if options.json:
@@ -163,9 +163,9 @@ def _run_backfill(options: argparse.Namespace, screen: Screen) -> int:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(clock))
-        conduct, engine = Conduct(timer=clock, workers=options.workers), engine_of(options, screen)
-        given = (span, client, options.spool, warehouse, engine, clock, conduct, screen.note, screen.batch)
-        summary = backfill(*given, mix_sources=options.mix_sources)
+        conduct = Conduct(timer=clock, workers=options.workers)
+        context = context_of(warehouse, engine_of(options, screen), screen)
+        summary = backfill(span, client, options.spool, context, conduct, screen.note, mix_sources=options.mix_sources)
     return screen.end(summary)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.cli.arguments import Commands, Run, command, database_option, group, json_option
-from pipeline.cli.opening import check_database, engine_of, server_of
+from pipeline.cli.opening import check_database, context_of, engine_of, server_of
 from pipeline.cli.screen import Screen, Summary
 from pipeline.errors import UsageError
 
@@ -110,8 +110,6 @@ def _check_answers(options: argparse.Namespace) -> None:
 
 
 def _decide(options: argparse.Namespace, screen: Screen, decide: Callable[..., Summary], *wanted: Any) -> int:
-    from pipeline.clock import SystemClock
-
     with server_of(options, screen) as server:
-        summary = decide(server.warehouse(), engine_of(options, screen), *wanted, SystemClock(), screen.batch)
+        summary = decide(context_of(server.warehouse(), engine_of(options, screen), screen), *wanted)
     return screen.end(summary)

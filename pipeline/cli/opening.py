@@ -21,6 +21,7 @@ from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.recording.store import Recording
+    from pipeline.runs.context import RunContext
     from pipeline.transform.engine import Engine
     from pipeline.transform.project import DbtProject
     from pipeline.warehouse.connect import Warehouse
@@ -115,6 +116,14 @@ def project_of(options: argparse.Namespace, screen: Screen) -> DbtProject:
     from pipeline.transform.project import DbtProject
 
     return DbtProject(settings_of(options).state_dir.absolute() / "dbt", screen.note)
+
+
+def context_of(warehouse: Warehouse, engine: Engine, screen: Screen) -> RunContext:
+    """What a run works with: its batches are told on the screen, and its clock is the machine's."""
+    from pipeline.clock import SystemClock
+    from pipeline.runs.context import RunContext
+
+    return RunContext(warehouse, engine, SystemClock(), screen.batch)
 
 
 @contextlib.contextmanager

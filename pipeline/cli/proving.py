@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.cli.arguments import Commands, at_least, command, database_option, engine_option, json_option
-from pipeline.cli.opening import database_of_its_own, engine_of, recording_at, scratch_folder, server_of
+from pipeline.cli.opening import context_of, database_of_its_own, engine_of, recording_at, scratch_folder, server_of
 from pipeline.cli.screen import Screen
 
 BUNDLED: Final = "fixtures/recordings/simulated"
@@ -30,7 +30,6 @@ def add_replay(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.clock import SystemClock
     from pipeline.replay.options import ReplayOptions
     from pipeline.resources import resource
 
@@ -54,5 +53,5 @@ def _run(options: argparse.Namespace, screen: Screen) -> int:
         scratch_folder(options) as scratch,
     ):
         screen.progress("batch")(0, min(len(found), options.batches or len(found)))
-        summary = replay(found, warehouse, engine, SystemClock(), wanted, scratch, screen.batch)
+        summary = replay(found, context_of(warehouse, engine, screen), wanted, scratch)
     return screen.end(summary)

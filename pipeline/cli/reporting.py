@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 
 from pipeline.cli.arguments import Commands, at_least, command, database_option
-from pipeline.cli.opening import check_database, database_of_its_own, engine_of, recording_at, scratch_folder, server_of
+from pipeline.cli.opening import (
+    check_database,
+    context_of,
+    database_of_its_own,
+    engine_of,
+    recording_at,
+    scratch_folder,
+    server_of,
+)
 from pipeline.cli.screen import Screen
 
 
@@ -29,7 +37,6 @@ def add_report(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.clock import SystemClock
     from pipeline.replay.options import ReplayOptions
     from pipeline.report.out import check_out
 
@@ -53,7 +60,7 @@ def _run(options: argparse.Namespace, screen: Screen) -> int:
     ):
         screen.progress("batch")(0, len(found))
         how = ReplayOptions(step=options.step)
-        summary = replay(found, warehouse, engine, SystemClock(), how, scratch, screen.batch)
+        summary = replay(found, context_of(warehouse, engine, screen), how, scratch)
         screen.end_progress()
         written = write_report(warehouse, wanted, options.out, summary)
     screen.tell(f"{options.out}: {written}")

@@ -15,7 +15,7 @@ from pipeline.cli.arguments import (
     json_option,
     mix_sources_option,
 )
-from pipeline.cli.opening import check_database, engine_of, recording_at, server_of
+from pipeline.cli.opening import check_database, context_of, engine_of, recording_at, server_of
 from pipeline.cli.screen import Screen
 from pipeline.errors import UsageError
 
@@ -50,7 +50,6 @@ def add_load(commands: Commands) -> None:
 
 
 def _run_load(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.clock import SystemClock
     from pipeline.warehouse.database import bootstrap
 
     found = recording_at(options.recording, options, screen)
@@ -60,10 +59,8 @@ def _run_load(options: argparse.Namespace, screen: Screen) -> int:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         screen.progress("batch")(0, min(len(found), options.batches or len(found)))
-        engine, mix = engine_of(options, screen), options.mix_sources
-        summary = load_recording(
-            found, warehouse, engine, SystemClock(), screen.batch, batches=options.batches, mix_sources=mix
-        )
+        context = context_of(warehouse, engine_of(options, screen), screen)
+        summary = load_recording(found, context, batches=options.batches, mix_sources=options.mix_sources)
     return screen.end(summary)
 
 

@@ -23,6 +23,7 @@ from pipeline.orchestration.translator import SOURCES, STANDING, STORED_MODELS
 from pipeline.replay.equivalence import compare_full_refresh
 from pipeline.replay.publish import Publication, publish, refuse
 from pipeline.report.movement import movement_markdown
+from pipeline.runs.context import RunContext
 from pipeline.transform.apply import prepare
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.digest import TABLES
@@ -153,7 +154,8 @@ def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any
                     )
                     asset_checks.tell(context, *found)
                 if publishes:
-                    one = publish(opened.warehouse, workshop.engine, batch_id, shelf.recording_of(batch_id), workshop.clock)
+                    run = RunContext(opened.warehouse, workshop.engine, workshop.clock)
+                    one = publish(run, batch_id, shelf.recording_of(batch_id))
                     done[batch_id] = one
                     for key in sorted(context.selected_asset_keys) if one.published else ():
                         if tuple(key.path) not in BRONZE:

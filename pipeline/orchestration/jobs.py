@@ -20,6 +20,7 @@ from pipeline.orchestration.up import docs_folder
 from pipeline.replay.publish import publish
 from pipeline.replay.run import ReplayOptions, replay
 from pipeline.resources import resource
+from pipeline.runs.context import RunContext
 from pipeline.runs.quarantine import retry_answers
 from pipeline.transform.apply import prepare, rebuild, transformer_session
 from pipeline.transform.docs import write_dbt_docs
@@ -72,7 +73,7 @@ def replay_recording(context: dg.OpExecutionContext, config: ReplayConfig, works
         try:
             bootstrap(warehouse)
             options = ReplayOptions(order=config.order, step=config.step)
-            summary = replay(folder, warehouse, workshop.engine, workshop.clock, options, Path(scratch), lambda line: None)
+            summary = replay(folder, RunContext(warehouse, workshop.engine, workshop.clock), options, Path(scratch))
         finally:
             server.drop_database(warehouse)
         _tell(context, summary.to_json())
@@ -110,13 +111,13 @@ def retry_quarantine(context: dg.OpExecutionContext, workshop: Workshop) -> None
     The checks of these batches' partitions are told anew.
     """
     with said():
-        opened, engine, clock = workshop.warehouse, workshop.engine, workshop.clock
-        prepare(opened, engine)
-        summary = retry_answers(opened, engine, Selection(), clock, lambda line: None)
+        run = RunContext(workshop.warehouse, workshop.engine, workshop.clock)
+        prepare(run.warehouse, run.engine)
+        summary = retry_answers(run, Selection())
         _tell(context, summary.to_json())
         for batch_id in sorted({each.batch_id for each in summary.answers if each.outcome == "released"}):
-            one = publish(opened, engine, batch_id, workshop.shelf.recording_of(batch_id), clock)
-            with opened.connect(Role.INGESTER) as ingester:
+            one = publish(run, batch_id, workshop.shelf.recording_of(batch_id))
+            with run.warehouse.connect(Role.INGESTER) as ingester:
                 numbers = batch_numbers(ingester, batch_id)
             asset_checks.tell(context, asset_checks.quarantine(batch_id, numbers), *asset_checks.published(batch_id, one))
         if summary.failures or summary.withheld:

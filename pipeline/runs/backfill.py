@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.bronze.sources import refuse_calls
-from pipeline.clock import Clock, to_iso
+from pipeline.clock import to_iso
 from pipeline.collect.history_walk import Span, Walked, walk
 from pipeline.collect.live import Conduct
 from pipeline.collect.scheduled import claimed, spool_of
 from pipeline.odds_api.client import OddsApiClient
 from pipeline.recording.store import Recording
+from pipeline.runs.context import RunContext
 from pipeline.runs.load import LoadSummary, load_batches, unfinished
-from pipeline.runs.progress import BatchLine
-from pipeline.transform.engine import Engine
-from pipeline.warehouse.connect import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +73,9 @@ def backfill(
     span: Span,
     client: OddsApiClient,
     spool: Path,
-    warehouse: Warehouse,
-    engine: Engine,
-    clock: Clock,
+    context: RunContext,
     conduct: Conduct,
     tell: Callable[[str], None],
-    report: Callable[[BatchLine], None],
     *,
     mix_sources: bool = False,
 ) -> BackfillSummary:
@@ -90,12 +85,9 @@ def backfill(
         span: what is wanted, and what it may cost.
         client: sends the requests.
         spool: the recording that it collects into.
-        warehouse: bootstrapped.
-        engine: what runs the project's SQL.
-        clock: dates verdicts and states.
+        context: what it works with.
         conduct: how to deal with the server.
         tell: told of each snapshot that is collected.
-        report: told of each batch that is loaded.
         mix_sources: take them even where the warehouse holds another source.
 
     Raises:
@@ -103,16 +95,12 @@ def backfill(
         SportsMarketError: as ``walk`` and ``load_batches`` do.
     """
     if not mix_sources:
-        refuse_calls(warehouse, client.base_url)
+        refuse_calls(context.warehouse, client.base_url)
     with claimed(spool) as ours:
         if not ours:
             return BackfillSummary(spool, None, None)
         writer = spool_of(spool)
         walked = walk(span, client, writer, conduct, tell)
-        left = unfinished(warehouse, writer.batch_ids)
-        load = (
-            load_batches(Recording.open(spool), left, warehouse, engine, clock, report, mix_sources=mix_sources)
-            if left
-            else None
-        )
+        left = unfinished(context.warehouse, writer.batch_ids)
+        load = load_batches(Recording.open(spool), left, context, mix_sources=mix_sources) if left else None
     return BackfillSummary(spool, walked, load)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pipeline.bronze.sources import refuse_calls
-from pipeline.clock import Clock, to_iso
+from pipeline.clock import to_iso
 from pipeline.collect.abandoned import seal_abandoned
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan_file import PlanFile
@@ -20,9 +19,8 @@ from pipeline.odds_api.client import OddsApiClient
 from pipeline.odds_api.credits import Bill
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
+from pipeline.runs.context import RunContext
 from pipeline.runs.load import LoadSummary, load_batches, unfinished
-from pipeline.runs.progress import BatchLine
-from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import stored_digests, view_digests
 
@@ -114,11 +112,8 @@ def ingest_once(
     file: PlanFile,
     client: OddsApiClient,
     spool: Path,
-    warehouse: Warehouse,
-    engine: Engine,
-    clock: Clock,
+    context: RunContext,
     conduct: Conduct,
-    report: Callable[[BatchLine], None],
     scheduled_at: dt.datetime | None = None,
     *,
     mix_sources: bool = False,
@@ -132,11 +127,8 @@ def ingest_once(
         file: what to ask, how often (the slots), and what it may cost.
         client: sends the requests.
         spool: the recording that all runs of this place collect into.
-        warehouse: bootstrapped.
-        engine: what runs the project's SQL.
-        clock: tells the slot, and dates verdicts and states.
+        context: what it works with; its clock tells the slot.
         conduct: how to deal with the server; the budget is the file's.
-        report: told of each batch that is loaded.
         scheduled_at: the batch's time; None = the beginning of this moment's slot.
         mix_sources: take it even where the warehouse holds another source.
 
@@ -148,22 +140,22 @@ def ingest_once(
     """
     check_cost(file)
     if not mix_sources:
-        refuse_calls(warehouse, client.base_url)
+        refuse_calls(context.warehouse, client.base_url)
     with claimed(spool) as ours:
         if not ours:
             return IngestSummary(spool, None, None)
         writer = spool_of(spool)
-        at = scheduled_at or slot(clock.now(), file.every or SLOT)
+        at = scheduled_at or slot(context.clock.now(), file.every or SLOT)
         abandoned = seal_abandoned(file, at, client, writer, conduct, "live")
 
         def load(*collected: str) -> LoadSummary:
-            left = {*collected, *unfinished(warehouse, writer.batch_ids)}
-            return load_batches(Recording.open(spool), sorted(left), warehouse, engine, clock, report, mix_sources=mix_sources)
+            left = {*collected, *unfinished(context.warehouse, writer.batch_ids)}
+            return load_batches(Recording.open(spool), sorted(left), context, mix_sources=mix_sources)
 
         try:
             batch = collect_slot(file, at, client, writer, conduct, "live")
         except ApiError:
-            if unfinished(warehouse, writer.batch_ids):
+            if unfinished(context.warehouse, writer.batch_ids):
                 load()
             raise
         return IngestSummary(spool, batch, load(batch.batch_id), abandoned)

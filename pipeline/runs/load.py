@@ -12,6 +12,7 @@ from pipeline.bronze.batch_load import LoadedBatch, load_batch
 from pipeline.clock import Clock
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
+from pipeline.runs.context import RunContext
 from pipeline.runs.progress import BatchLine
 from pipeline.transform.apply import Applied, Session, Transformer, apply_batches, count_changes, prepare
 from pipeline.transform.engine import Engine
@@ -75,10 +76,7 @@ class LoadSummary:
 
 def load_recording(
     recording: Path | Recording,
-    warehouse: Warehouse,
-    engine: Engine,
-    clock: Clock,
-    report: Callable[[BatchLine], None],
+    context: RunContext,
     *,
     batches: int | None = None,
     mix_sources: bool = False,
@@ -90,10 +88,7 @@ def load_recording(
 
     Args:
         recording: it, or its folder.
-        warehouse: bootstrapped.
-        engine: what runs the project's SQL.
-        clock: dates verdicts and states.
-        report: told of each batch.
+        context: what it works with.
         batches: only the first so many.
         mix_sources: take it even where the warehouse holds another source.
 
@@ -103,18 +98,15 @@ def load_recording(
         WarehouseError: ``MODELS_CHANGED``.
     """
     source = recording if isinstance(recording, Recording) else Recording.open(recording)
-    summary = load_batches(source, source.batch_ids[:batches], warehouse, engine, clock, report, mix_sources=mix_sources)
-    with warehouse.connect(Role.TRANSFORMER) as connection:
+    summary = load_batches(source, source.batch_ids[:batches], context, mix_sources=mix_sources)
+    with context.warehouse.connect(Role.TRANSFORMER) as connection:
         return replace(summary, digests=stored_digests(connection))
 
 
 def load_batches(
     source: Recording,
     batch_ids: Sequence[str],
-    warehouse: Warehouse,
-    engine: Engine,
-    clock: Clock,
-    report: Callable[[BatchLine], None],
+    context: RunContext,
     *,
     mix_sources: bool = False,
 ) -> LoadSummary:
@@ -126,19 +118,16 @@ def load_batches(
     Args:
         source: the recording.
         batch_ids: of it, in the order in which they are loaded.
-        warehouse: bootstrapped.
-        engine: what runs the project's SQL.
-        clock: dates verdicts and states.
-        report: told of each batch.
+        context: what it works with.
         mix_sources: take them even where the warehouse holds another source.
 
     Raises:
         SportsMarketError: as :func:`load_recording` does.
     """
     source.check(batch_ids)
-    with Transformer(warehouse) as transformer, warehouse.connect(Role.INGESTER) as ingester:
-        prepare(transformer, engine)
-        run = _Run(transformer, ingester, engine, clock, report, len(batch_ids), mix_sources)
+    with Transformer(context.warehouse) as transformer, context.warehouse.connect(Role.INGESTER) as ingester:
+        prepare(transformer, context.engine)
+        run = _Run(context, transformer, ingester, len(batch_ids), mix_sources)
         for batch in map(source.read, batch_ids):
             run.take(batch)
         return run.finish()
@@ -148,11 +137,9 @@ def load_batches(
 class _Run:
     """The state of one load."""
 
+    context: RunContext
     transformer: Transformer
     ingester: Connection
-    engine: Engine
-    clock: Clock
-    report: Callable[[BatchLine], None]
     total: int
     mix_sources: bool
     waiting: list[LoadedBatch] = field(default_factory=list)
@@ -163,11 +150,11 @@ class _Run:
     failed_checks: int = 0
 
     def __post_init__(self) -> None:
-        self.since = self.clock.now()
+        self.since = self.context.clock.now()
 
     def take(self, batch: Batch) -> None:
         """Load a batch; publish it with those that wait, where these are enough."""
-        loaded = load_batch(self.ingester, batch, self.clock, mix_sources=self.mix_sources)
+        loaded = load_batch(self.ingester, batch, self.context.clock, mix_sources=self.mix_sources)
         self.quarantined += loaded.quarantined
         self.held += loaded.held
         if _state(self.ingester, batch.batch_id) == "published" and not _unsettled(self.ingester, batch.batch_id):
@@ -197,7 +184,8 @@ class _Run:
 
     def _apply(self, window: tuple[LoadedBatch, ...]) -> None:
         """Publish some batches together; where that fails, each half by itself: the others are none the worse for it."""
-        applied, changes = apply_and_count(self.transformer, self.engine, tuple(each.batch_id for each in window), self.clock)
+        batch_ids = tuple(each.batch_id for each in window)
+        applied, changes = apply_and_count(self.transformer, self.context.engine, batch_ids, self.context.clock)
         if not applied.published and len(window) > 1:
             middle = len(window) // 2
             self._apply(window[:middle])
@@ -208,11 +196,11 @@ class _Run:
 
     def _tell(self, window: tuple[LoadedBatch, ...], state: str, changes: int, detail: str | None) -> None:
         self.states[state] += len(window)
-        now = self.clock.now()
+        now = self.context.clock.now()
         seconds, self.since = (now - self.since).total_seconds() / len(window), now
         for loaded in window:
             self.done += 1
-            self.report(
+            self.context.report(
                 BatchLine(
                     self.done,
                     self.total,

@@ -9,24 +9,22 @@ first of several that make a batch fail.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 from pipeline.bronze.element_verdicts import put_back_element, retry_element, waive_element, withdraw_element
 from pipeline.bronze.held_elements import Part
 from pipeline.bronze.lookup import Selection, find_part, held_back
 from pipeline.bronze.verdicts import DECISIONS, QUARANTINED, Decision, put_back, retry, waive, withdraw
 from pipeline.clock import Clock
+from pipeline.runs.context import RunContext
 from pipeline.runs.load import apply_and_count, failure_text
 from pipeline.runs.progress import BatchLine
 from pipeline.transform.apply import Applied, Transformer, prepare
-from pipeline.transform.engine import Engine
-from pipeline.warehouse.connect import Connection, Role, Warehouse
+from pipeline.warehouse.connect import Connection, Role
 from pipeline.warehouse.digest import stored_digests
-
-Report: TypeAlias = Callable[[BatchLine], None]
 
 
 class Decide(Protocol):
@@ -153,54 +151,44 @@ class DecisionSummary:
         ]
 
 
-def retry_answers(
-    warehouse: Warehouse, engine: Engine, wanted: Sequence[str] | Selection, clock: Clock, report: Report
-) -> DecisionSummary:
+def retry_answers(context: RunContext, wanted: Sequence[str] | Selection) -> DecisionSummary:
     """Judge answers again by the contract of this code, and apply what it takes now.
 
     Args:
-        warehouse: bootstrapped.
-        engine: what runs the project's SQL.
+        context: what it works with.
         wanted: exchange ids or beginnings of them, of an element with its JSON pointer after it; or which of the answers
             and elements in quarantine, those withdrawn and those of archived months not among them.
-        clock: dates verdicts and states; nothing in silver or gold depends on it.
-        report: told of each batch that is applied.
 
     Raises:
         UsageError: as :func:`pipeline.bronze.lookup.find_answer` and :func:`pipeline.bronze.lookup.held_back`.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    return _drive(warehouse, engine, wanted, _retry, clock, report)
+    return _drive(context, wanted, _retry)
 
 
-def waive_answer(
-    warehouse: Warehouse, engine: Engine, answer: str, reason: str, clock: Clock, report: Report
-) -> DecisionSummary:
+def waive_answer(context: RunContext, answer: str, reason: str) -> DecisionSummary:
     """Admit an answer although the contract refuses it.
 
     Raises:
         UsageError: as :func:`pipeline.bronze.lookup.find_answer` and :func:`pipeline.bronze.verdicts.waive`.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    return _drive(warehouse, engine, [answer], partial(_waive, reason=reason), clock, report)
+    return _drive(context, [answer], partial(_waive, reason=reason))
 
 
-def withdraw_answer(
-    warehouse: Warehouse, engine: Engine, answer: str, reason: str, clock: Clock, report: Report
-) -> DecisionSummary:
+def withdraw_answer(context: RunContext, answer: str, reason: str) -> DecisionSummary:
     """Take back an answer that was admitted.
 
     Raises:
         UsageError: as :func:`pipeline.bronze.lookup.find_answer` and :func:`pipeline.bronze.verdicts.withdraw`.
         WarehouseError: ``MODELS_CHANGED``.
     """
-    return _drive(warehouse, engine, [answer], partial(_withdraw, reason=reason), clock, report)
+    return _drive(context, [answer], partial(_withdraw, reason=reason))
 
 
-def _drive(
-    warehouse: Warehouse, engine: Engine, wanted: Sequence[str] | Selection, decide: Decide, clock: Clock, report: Report
-) -> DecisionSummary:
+def _drive(context: RunContext, wanted: Sequence[str] | Selection, decide: Decide) -> DecisionSummary:
     """Decide and apply, batch by batch in order of their ids; batches with decisions that were left over are among them."""
+    warehouse = context.warehouse
     with Transformer(warehouse) as transformer, warehouse.connect(Role.INGESTER, autocommit=True) as ingester:
         if isinstance(wanted, Selection):
             parts = [each.part for each in held_back(ingester, wanted).answers]
@@ -208,11 +196,11 @@ def _drive(
             parts = [part for part in parts if part.answer in here]
         else:
             parts = [find_part(ingester, text) for text in wanted]
-        prepare(transformer, engine)
+        prepare(transformer, context.engine)
         chosen = _by_batch(ingester, parts)
         for batch_id in _left_over(ingester):
             chosen.setdefault(batch_id, [])
-        run = _Run(transformer, engine, ingester, decide, clock, report, len(chosen))
+        run = _Run(context, transformer, ingester, decide, len(chosen))
         for batch_id in sorted(chosen):
             run.take(batch_id, chosen[batch_id])
     with warehouse.connect(Role.TRANSFORMER) as connection:
@@ -224,12 +212,10 @@ def _drive(
 class _Run:
     """The state of one command."""
 
+    context: RunContext
     transformer: Transformer
-    engine: Engine
     ingester: Connection
     decide: Decide
-    clock: Clock
-    report: Report
     total: int
     done: int = 0
     batches: int = 0
@@ -239,9 +225,9 @@ class _Run:
 
     def take(self, batch_id: str, parts: list[Part]) -> None:
         """Decide on answers and elements of one batch, and apply it where there is something to apply."""
-        started = self.clock.now()
+        started = self.context.clock.now()
         self.done += 1
-        decisions = {part: self.decide(self.ingester, part, clock=self.clock) for part in parts}
+        decisions = {part: self.decide(self.ingester, part, clock=self.context.clock) for part in parts}
         at_hand = _not_applied(self.ingester, batch_id)
         outcomes = at_hand | {part: _outcome(each, part in at_hand) for part, each in decisions.items()}
         is_decided = any(each.verdict in DECISIONS for each in decisions.values())
@@ -252,18 +238,18 @@ class _Run:
             if detail is not None:
                 self.failures.append(f"{batch_id}: {detail}")
                 reason = f"undone, as its batch failed: {detail}"
-                undone = {part: _put_back(self.ingester, part, reason, self.clock) for part in at_hand}
+                undone = {part: _put_back(self.ingester, part, reason, self.context.clock) for part in at_hand}
                 if undone:
                     decisions |= undone
                     outcomes |= dict.fromkeys(undone, "undone")
                     applied, changes = self._apply(batch_id)
                 state = "undone" if applied.published else "withheld"
                 self.withheld += not applied.published
-            self._report(batch_id, state, changes, (self.clock.now() - started).total_seconds(), detail)
+            self._report(batch_id, state, changes, (self.context.clock.now() - started).total_seconds(), detail)
         self.told += [_told(part, batch_id, outcome, decisions.get(part)) for part, outcome in outcomes.items()]
 
     def _apply(self, batch_id: str) -> tuple[Applied, int]:
-        return apply_and_count(self.transformer, self.engine, (batch_id,), self.clock)
+        return apply_and_count(self.transformer, self.context.engine, (batch_id,), self.context.clock)
 
     def _report(self, batch_id: str, state: str, changes: int, seconds: float, detail: str | None) -> None:
         row = self.ingester.execute(
@@ -272,7 +258,9 @@ class _Run:
             [batch_id],
         ).fetchone()
         assert row is not None
-        self.report(BatchLine(self.done, self.total, batch_id, state, int(row[0]), changes, int(row[1]), seconds, detail))
+        self.context.report(
+            BatchLine(self.done, self.total, batch_id, state, int(row[0]), changes, int(row[1]), seconds, detail)
+        )
 
 
 def _outcome(decision: Decision, is_at_hand: bool) -> str:

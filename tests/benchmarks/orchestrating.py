@@ -16,6 +16,7 @@ from unittest import mock
 from pipeline.clock import SystemClock
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.run import ReplayOptions, replay
+from pipeline.runs.context import RunContext
 from pipeline.transform.program import load_program
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.database import Server, bootstrap
@@ -63,12 +64,12 @@ def backfill_against_replay(server: Server, recording: Recording, count: int, wo
     warehouse = server.create_database(f"bench_{os.getpid()}_replayed")
     bootstrap(warehouse)
     # both compare each state with its snapshot
-    replay(taken, warehouse, project, clock, ReplayOptions(update=True), work / "first", lambda line: None)
+    replay(taken, RunContext(warehouse, project, clock), ReplayOptions(update=True), work / "first")
     server.drop_database(warehouse)
     warehouse = server.create_database(f"bench_{os.getpid()}_replayed")
     bootstrap(warehouse)
     started = cpu()
-    summary = replay(taken, warehouse, project, clock, ReplayOptions(), work / "second", lambda line: None)
+    summary = replay(taken, RunContext(warehouse, project, clock), ReplayOptions(), work / "second")
     replaying = cpu() - started
     server.drop_database(warehouse)
     if summary.exit_code:

@@ -19,7 +19,7 @@ from pipeline.contracts.judgement import judge
 from pipeline.errors import UsageError
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.replay.verify import verify
-from pipeline.runs.progress import BatchLine
+from pipeline.runs.context import RunContext
 from pipeline.runs.quarantine import DecisionSummary, retry_answers, waive_answer, withdraw_answer
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import view_digests
@@ -121,13 +121,11 @@ def told_by(warehouse: Warehouse, statement: str) -> list[Any]:
 
 
 def decide(kind: str, warehouse: Warehouse, project: Project, *wanted: str) -> DecisionSummary:
-    def ignore(line: BatchLine) -> None:
-        return None
-
+    context = RunContext(warehouse, project, CLOCK)
     if kind == "retry":
-        return retry_answers(warehouse, project, wanted or Selection(), CLOCK, ignore)
+        return retry_answers(context, wanted or Selection())
     run = {"waive": waive_answer, "withdraw": withdraw_answer}[kind]
-    return run(warehouse, project, wanted[0], "because", CLOCK, ignore)
+    return run(context, wanted[0], "because")
 
 
 GOOD = [

@@ -23,6 +23,7 @@ from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.credits import Bill
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.run import ReplayOptions, replay
+from pipeline.runs.context import RunContext
 from pipeline.runs.ingest import gold_digests
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import REPOSITORY, Project
@@ -85,7 +86,7 @@ def test_a_run_that_is_killed_and_the_next_slot(
         row = reader.execute("select sum(coalesce(reported, computed)), sum(doubtful) from ops.credits").fetchone()
     assert row == (bill.charged, bill.doubtful)
     with databases() as fresh:
-        again = replay(spool, fresh, project, ManualClock(AT), ReplayOptions(), tmp_path / "scratch", lambda line: None)
+        again = replay(spool, RunContext(fresh, project, ManualClock(AT)), ReplayOptions(), tmp_path / "scratch")
     assert again.digests == gold_digests(prepared) == told["digests"]
 
 
@@ -109,5 +110,5 @@ def test_what_was_abandoned_is_loaded_though_the_next_run_stops_too(
         assert states(warehouse) == dict.fromkeys((first, *done.abandoned, done.batch.batch_id), "published")
         standing = digests(warehouse)
     with databases() as fresh:
-        replay(live.spool, fresh, project, ManualClock(AT), ReplayOptions(), tmp_path / "scratch", lambda line: None)
+        replay(live.spool, RunContext(fresh, project, ManualClock(AT)), ReplayOptions(), tmp_path / "scratch")
         assert digests(fresh) == standing

@@ -20,6 +20,7 @@ from pipeline.bronze import batch_load as bronze_load
 from pipeline.errors import WarehouseError
 from pipeline.recording.model import Batch
 from pipeline.runs import load as runs_load
+from pipeline.runs.context import RunContext
 from pipeline.runs.load import LoadSummary, load_recording
 from pipeline.runs.progress import BatchLine
 from pipeline.transform import apply, one_transaction
@@ -109,7 +110,7 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def load(
     recording: Path, warehouse: Warehouse, project: Project, report: Callable[[BatchLine], None] = lambda line: None
 ) -> LoadSummary:
-    return load_recording(recording, warehouse, project, CLOCK, report)
+    return load_recording(recording, RunContext(warehouse, project, CLOCK, report))
 
 
 # --- readers --------------------------------------------------------------------------------------------------------------

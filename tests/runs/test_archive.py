@@ -27,6 +27,7 @@ from pipeline.replay.equivalence import compare_full_refresh
 from pipeline.replay.verify import verify
 from pipeline.runs import archive as archiving
 from pipeline.runs.archive import archive, restore
+from pipeline.runs.context import RunContext
 from pipeline.runs.load import load_recording
 from pipeline.transform.apply import apply_batches, rebuild
 from pipeline.warehouse.connect import Role, Warehouse
@@ -232,7 +233,7 @@ def test_months_go_out_and_the_recordings_make_the_same_warehouse_elsewhere(
 
     with databases() as other:
         for name in ("2025-09", "2025-10"):
-            load_recording(tmp_path / name, other, project, CLOCK, lambda line: None)
+            load_recording(tmp_path / name, RunContext(other, project, CLOCK))
         take(other, project, BATCHES[7:])
         assert digests(other) == before
 

@@ -14,6 +14,7 @@ from pipeline.market.sandbox.sandbox_clock import SandboxClock
 from pipeline.market.sandbox.server import serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket
+from pipeline.runs.context import RunContext
 from pipeline.runs.load import load_recording
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
@@ -59,5 +60,5 @@ def test_a_back_fill(
         assert {row["day"] for row in ledger["rows"]} == {"2026-01-20"}  # when it was spent, not what it is about
         assert ledger["total"]["reported"] == ledger["total"]["computed"] == sandbox.account.used
     with databases() as fresh:
-        load_recording(spool, fresh, project, ManualClock(NOW), lambda line: None)
+        load_recording(spool, RunContext(fresh, project, ManualClock(NOW)))
         assert digests(fresh) == digests(prepared)

@@ -42,6 +42,7 @@ from pipeline.recording.store import Recording
 from pipeline.replay.verify import verify
 from pipeline.runs.archive import archive, restore
 from pipeline.runs.backfill import backfill
+from pipeline.runs.context import RunContext
 from pipeline.runs.ingest import ingest_once
 from pipeline.runs.load import load_recording
 from pipeline.runs.quarantine import retry_answers
@@ -75,7 +76,7 @@ def golden(databases: Databases, project: Project) -> dict[str, str]:
 
 
 def load(recording: Path, warehouse: Warehouse, project: Project) -> None:
-    load_recording(recording, warehouse, project, CLOCK, lambda line: None)
+    load_recording(recording, RunContext(warehouse, project, CLOCK))
 
 
 def in_a_process(work: Callable[[], object], delay: float | None = None) -> int:
@@ -226,7 +227,7 @@ def test_quarantine_retry(databases: Databases, project: Project, golden: dict[s
         assert digests(warehouse) != golden
 
         def work(where: Warehouse = warehouse) -> None:
-            retry_answers(where, project, Selection(), CLOCK, lambda line: None)
+            retry_answers(RunContext(where, project, CLOCK), Selection())
 
         spent = duration(lambda: work(other))
         killed_often("retry", work, spent, lambda: None)
@@ -274,7 +275,7 @@ class Live:
         file = PlanFile("test", plan, dt.timedelta(minutes=10), Budget())
         conduct = Conduct(timer=ManualClock(at), workers=2)
         with self.client() as client:
-            ingest_once(file, client, self.spool, warehouse, self.project, ManualClock(at), conduct, lambda line: None)
+            ingest_once(file, client, self.spool, RunContext(warehouse, self.project, ManualClock(at)), conduct)
 
     def fill(self, warehouse: Warehouse) -> None:
         from pipeline.collect.history_walk import Span
@@ -284,9 +285,7 @@ class Live:
         conduct = Conduct(timer=ManualClock(AT), workers=2)
         span = Span(file, AT - dt.timedelta(days=3), AT - dt.timedelta(days=3) + dt.timedelta(minutes=40), 500)
         with self.client() as client:
-            backfill(
-                span, client, self.spool, warehouse, self.project, self.clock, conduct, lambda line: None, lambda line: None
-            )
+            backfill(span, client, self.spool, RunContext(warehouse, self.project, self.clock), conduct, lambda line: None)
 
 
 @contextmanager
@@ -360,7 +359,7 @@ def test_a_server_that_dies(recording: Path, golden: dict[str, str], project: Pr
             os.kill(pid, signal.SIGKILL)
 
     with pytest.raises((psycopg.Error, psycopg2.Error, SportsMarketError)):
-        load_recording(recording, warehouse, project, CLOCK, kill)
+        load_recording(recording, RunContext(warehouse, project, CLOCK, kill))
     server.close()
     deadline = time.monotonic() + 60
     while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/status").read_text().find("Z (zombie)") < 0:
@@ -437,7 +436,7 @@ class Backwards:
 
 def test_a_clock_that_goes_back(recording: Path, golden: dict[str, str], databases: Databases, project: Project) -> None:
     with databases() as warehouse:
-        load_recording(recording, warehouse, project, Backwards(), lambda line: None)
+        load_recording(recording, RunContext(warehouse, project, Backwards()))
         check(warehouse, project, golden)
-        load_recording(recording, warehouse, project, Backwards(), lambda line: None)
+        load_recording(recording, RunContext(warehouse, project, Backwards()))
         check(warehouse, project, golden)

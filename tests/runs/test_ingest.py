@@ -29,6 +29,7 @@ from pipeline.recording.store import Recording
 from pipeline.replay.run import ReplayOptions, replay
 from pipeline.report.credits_spent import credits_spent
 from pipeline.runs import ingest
+from pipeline.runs.context import RunContext
 from pipeline.runs.ingest import IngestSummary, gold_digests, ingest_once
 from pipeline.runs.load import load_recording
 from pipeline.secret import Secret
@@ -58,7 +59,7 @@ class Live:
             client = OddsApiClient(session, clock=self.clock, base_url=url, api_key=Secret(KEY), timeout=(1.0, 0.3))
             conduct = Conduct(timer=ManualClock(AT), workers=2)
             file = PlanFile("test", self.plan, EVERY, budget or Budget())
-            return ingest_once(file, client, self.spool, warehouse, self.project, self.clock, conduct, lambda line: None)
+            return ingest_once(file, client, self.spool, RunContext(warehouse, self.project, self.clock), conduct)
 
 
 def test_a_plan_may_ask_for_unix_dates(tmp_path: Path, databases: Databases, project: Project) -> None:
@@ -111,11 +112,11 @@ def test_a_live_run_through_faults_and_its_replay_end_alike(tmp_path: Path, data
             ("2026-01-04", sport) for sport in PLAN.sports
         }
     with databases() as fresh:
-        load_recording(live.spool, fresh, project, ManualClock(AT), lambda line: None)
+        load_recording(live.spool, RunContext(fresh, project, ManualClock(AT)))
         assert digests(fresh) == standing
     with databases() as fresh:
         options = ReplayOptions()
-        replayed = replay(live.spool, fresh, project, ManualClock(AT), options, tmp_path / "scratch", lambda line: None)
+        replayed = replay(live.spool, RunContext(fresh, project, ManualClock(AT)), options, tmp_path / "scratch")
         assert replayed.digests == told and list(replayed.digests) == list(told)
 
 

@@ -29,6 +29,7 @@ from pipeline.recording.store import Recording
 from pipeline.replay.verify import verify
 from pipeline.resources import resource
 from pipeline.runs import quarantine
+from pipeline.runs.context import RunContext
 from pipeline.runs.load import load_recording
 from pipeline.runs.quarantine import DecisionSummary, retry_answers, waive_answer, withdraw_answer
 from pipeline.transform.apply import rebuild
@@ -55,19 +56,19 @@ class Ticking(Clock):
 
 
 def load(warehouse: Warehouse, project: Project, recording: Path = BUNDLED) -> None:
-    assert load_recording(recording, warehouse, project, Ticking(), lambda line: None).withheld == 0
+    assert load_recording(recording, RunContext(warehouse, project, Ticking())).withheld == 0
 
 
 def retried(warehouse: Warehouse, project: Project, *wanted: str) -> DecisionSummary:
-    return retry_answers(warehouse, project, wanted or Selection(), Ticking(), lambda line: None)
+    return retry_answers(RunContext(warehouse, project, Ticking()), wanted or Selection())
 
 
 def waived(warehouse: Warehouse, project: Project, answer: UUID | str) -> DecisionSummary:
-    return waive_answer(warehouse, project, str(answer), REASON, Ticking(), lambda line: None)
+    return waive_answer(RunContext(warehouse, project, Ticking()), str(answer), REASON)
 
 
 def withdrawn(warehouse: Warehouse, project: Project, answer: UUID | str) -> DecisionSummary:
-    return withdraw_answer(warehouse, project, str(answer), REASON, Ticking(), lambda line: None)
+    return withdraw_answer(RunContext(warehouse, project, Ticking()), str(answer), REASON)
 
 
 def held_in(warehouse: Warehouse, selection: Selection = Selection()) -> tuple[HeldAnswer, ...]:  # noqa: B008
@@ -211,17 +212,17 @@ def test_a_retry_is_of_what_was_asked_for(holding: Warehouse, project: Project, 
     with transcript.instead_of_dbt():
         first, second, third = held_in(holding)
         assert len({each.batch_id for each in (first, second, third)}) == 3
-        by_batch = retry_answers(holding, project, Selection(batch_id=first.batch_id), Ticking(), lambda line: None)
+        by_batch = retry_answers(RunContext(holding, project, Ticking()), Selection(batch_id=first.batch_id))
         assert [each.part.answer for each in by_batch.answers] == [first.answer]
         assert second.rule is not None
         mates = [each.answer for each in (second, third) if each.rule == second.rule]
-        by_rule = retry_answers(holding, project, Selection(rule=second.rule), Ticking(), lambda line: None)
+        by_rule = retry_answers(RunContext(holding, project, Ticking()), Selection(rule=second.rule))
         assert [each.part.answer for each in by_rule.answers] == mates
         for wrong, code in ((Selection(batch_id="never"), "BATCH_UNKNOWN"), (Selection(rule="no.rule"), "RULE_UNKNOWN")):
             with pytest.raises(UsageError) as raised:
-                retry_answers(holding, project, wrong, Ticking(), lambda line: None)
+                retry_answers(RunContext(holding, project, Ticking()), wrong)
             assert raised.value.code == code
-        assert retry_answers(holding, project, Selection(batch_id=first.batch_id), Ticking(), lambda line: None).answers == ()
+        assert retry_answers(RunContext(holding, project, Ticking()), Selection(batch_id=first.batch_id)).answers == ()
 
 
 # --- withdrawn ------------------------------------------------------------------------------------------------------------
@@ -397,7 +398,7 @@ def test_there_is_a_reason_and_something_to_decide(holding: Warehouse, project: 
             "ANSWER_UNKNOWN": lambda: withdrawn(holding, project, str(UUID(int=7))),
             "ANSWER_ID_INVALID": lambda: retried(holding, project, "latest"),
             "ANSWER_AMBIGUOUS": lambda: retried(holding, project, held_back[0], admitted[0], "0", "f"),
-            "REASON_MISSING": lambda: withdraw_answer(holding, project, admitted, " \t", Ticking(), lambda line: None),
+            "REASON_MISSING": lambda: withdraw_answer(RunContext(holding, project, Ticking()), admitted, " \t"),
         }
         for code, command in wrong.items():
             with pytest.raises(UsageError) as raised:

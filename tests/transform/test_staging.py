@@ -24,6 +24,7 @@ from pipeline.contracts.tables import Rule, read_contracts
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
+from pipeline.runs.context import RunContext
 from pipeline.runs.quarantine import retry_answers, withdraw_answer
 from pipeline.transform.apply import apply_batches, transformer_session
 from pipeline.transform.checks import CheckResult, whole_table_checks
@@ -272,13 +273,13 @@ def test_what_is_sealed_withheld_or_withdrawn_is_not_shown(prepared: Warehouse, 
 
         whole = rows()
         assert whole and whole[0]
-        withdraw_answer(prepared, project, f"{answer}/0/bookmakers/0", "because", CLOCK, lambda line: None)
+        withdraw_answer(RunContext(prepared, project, CLOCK), f"{answer}/0/bookmakers/0", "because")
         assert 0 < rows()[0] < whole[0]
-        withdraw_answer(prepared, project, str(answer), "because", CLOCK, lambda line: None)
+        withdraw_answer(RunContext(prepared, project, CLOCK), str(answer), "because")
         assert rows() == (0, 0)
-        retry_answers(prepared, project, [str(answer)], CLOCK, lambda line: None)
+        retry_answers(RunContext(prepared, project, CLOCK), [str(answer)])
         assert 0 < rows()[0] < whole[0]  # the element is still withdrawn
-        retry_answers(prepared, project, [f"{answer}/0/bookmakers/0"], CLOCK, lambda line: None)
+        retry_answers(RunContext(prepared, project, CLOCK), [f"{answer}/0/bookmakers/0"])
         assert rows() == whole
     assert_shows(prepared, batches)
 
