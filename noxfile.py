@@ -53,7 +53,7 @@ PYTEST = (
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests, slow proofs with few cases; ``-- tests/test_cli.py -k help`` runs some, ``-- --proofs=all`` all cases."""
+    """The tests, slow proofs with few cases; ``-- tests/cli/test_cli.py -k help`` runs some, ``-- --proofs=all`` all cases."""
     _install(session, "requirements-dev.txt")
     session.run(*PYTEST, "--proofs=some", *session.posargs)
 
@@ -127,8 +127,8 @@ def program(session: nox.Session) -> None:
 @nox.session
 def mutation(session: nox.Session) -> None:
     """The mutation score: every rule of the contracts fires on what is broken, and on nothing good."""
-    _install(session, "requirements.txt")
-    session.run("sports-market", "contracts", "score", *session.posargs)
+    _install(session, "requirements-dev.txt")
+    session.run("python", "-m", "tests.contracts.mutations.run", *session.posargs)
 
 
 @nox.session

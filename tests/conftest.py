@@ -67,7 +67,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _leave_out_proofs(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the cases of proofs beyond the first ones; pytest's summary counts them."""
     seen: Counter[str] = Counter()
-    kept, left_out = [], []
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         proof = item.get_closest_marker("proof")
         test = item.nodeid.partition("[")[0]
@@ -268,7 +269,7 @@ def short_folder() -> Iterator[Path]:
 def bundled(server: Server, prepared_template: Warehouse, clone_names: Iterator[str], project: Project) -> Iterator[Warehouse]:
     """A database that holds the bundled recording, for tests that only read."""
     from pipeline.clock import SystemClock
-    from pipeline.replay.mutation import fill
+    from tests.recordings import fill
 
     made = server.clone_database(prepared_template, next(clone_names))
     try:

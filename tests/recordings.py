@@ -1,12 +1,21 @@
-"""Recordings that tests and benchmarks make."""
+"""Recordings that tests and benchmarks make, and the bundled one in a database."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
+from pipeline.bronze.batch_load import load_batch
+from pipeline.clock import Clock
 from pipeline.recording.model import Batch
-from pipeline.recording.store import RecordingWriter
+from pipeline.recording.store import Recording, RecordingWriter
+from pipeline.resources import resource
+from pipeline.transform.apply import apply_batches, prepare
+from pipeline.transform.engine import Engine
+from pipeline.warehouse.connect import Role, Warehouse
+
+BUNDLED: Final = "fixtures/recordings/simulated"
 
 
 def written(folder: Path, batches: Iterable[Batch]) -> Path:
@@ -18,3 +27,14 @@ def written(folder: Path, batches: Iterable[Batch]) -> Path:
             sealing.add(exchange)
         sealing.seal()
     return folder
+
+
+def fill(warehouse: Warehouse, engine: Engine, clock: Clock) -> None:
+    """Load the bundled recording, all batches at once."""
+    recording = Recording.open(resource(BUNDLED))
+    prepare(warehouse, engine)
+    with warehouse.connect(Role.INGESTER) as ingester:
+        for batch in recording.batches():
+            load_batch(ingester, batch, clock)
+    applied = apply_batches(warehouse, engine, recording.batch_ids, clock)
+    assert applied.published, applied.failed

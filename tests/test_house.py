@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +19,13 @@ HOUSE = (
     ("orchestration",),
     ("report",),
     ("replay",),
+    ("runs",),
     ("transform",),
     ("bronze",),
     ("collect",),
     ("contracts",),
     ("recording",),
+    ("market",),
     ("odds_api",),
     ("warehouse",),
     ("settings",),
@@ -79,6 +83,22 @@ def test_every_part_has_its_place() -> None:
     assert parts - {"__init__"} - ROW.keys() == set()
 
 
+def test_modules_have_unique_names() -> None:
+    """A name says which of two alike things a module is about, without its folder."""
+    names = Counter(
+        module.rpartition(".")[2] for module, _ in modules() if not (PACKAGE.parent / Path(*module.split("."))).is_dir()
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_the_docs_tell_the_same_order() -> None:
+    """All but the small modules at the bottom."""
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = re.findall(r"`(\w+)`", text.partition("`tests/test_house.py` says so:")[2].partition(".")[0])
+    order = [part for parts in HOUSE for part in parts]
+    assert told == order[: order.index("settings") + 1]
+
+
 def test_nothing_imports_what_stands_beside_or_above_it() -> None:
     found = [fault for module, source in modules() if module != "pipeline" for fault in faults(module, source)]
     assert found == []
@@ -97,9 +117,11 @@ def test_the_bootstrap_stands_on_connections_and_settings_only() -> None:
     [
         ("pipeline.warehouse.connect", "from pipeline.replay.run import replay"),
         ("pipeline.recording.store", "import pipeline.collect.plan"),
+        ("pipeline.runs.load", "from pipeline.replay.determinism import compare_with_rebuild"),
         ("pipeline.collect.plan", "def f():\n    from pipeline.bronze import load"),
         ("pipeline.settings", "from pipeline import resources, warehouse"),
         ("pipeline.clock", "from pipeline.errors import UsageError"),
+        ("pipeline.odds_api.client", "from pipeline.market.simulator import SimulatedMarket"),
         ("pipeline.recording.store", "import init_db"),
     ],
 )
@@ -110,8 +132,9 @@ def test_an_import_upward_or_sideways_is_found(module: str, source: str) -> None
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("pipeline.replay.run", "from pipeline.bronze.load import load_batch\nimport pipeline.clock"),
-        ("pipeline.replay.run", "from pipeline.replay.load import failure_text"),
+        ("pipeline.replay.run", "from pipeline.bronze.batch_load import load_batch\nimport pipeline.clock"),
+        ("pipeline.replay.run", "from pipeline.replay.snapshots import Snapshot"),
+        ("pipeline.replay.run", "from pipeline.runs.load import failure_text"),
         ("pipeline.recording.store", "import pipeline\nfrom pipeline import errors"),
         ("pipeline.warehouse.database", "import init_db"),
         ("pipeline.errors", "import json"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.bronze.elements import (
+from pipeline.bronze.held_elements import (
     HOLDING,
     ElementVerdict,
     Part,
@@ -15,11 +15,11 @@ from pipeline.bronze.elements import (
     last_verdicts,
     set_held,
 )
-from pipeline.bronze.stored import read_exchange
+from pipeline.bronze.read_back import read_exchange
 from pipeline.bronze.verdicts import QUARANTINED, Decision, reason_of, standing_of
 from pipeline.clock import Clock
-from pipeline.contracts.answers import contract_version, judge
 from pipeline.contracts.elements import Element, is_within
+from pipeline.contracts.judgement import contract_version, judge
 from pipeline.errors import UsageError
 from pipeline.recording.model import Exchange
 from pipeline.warehouse.connect import Connection

@@ -49,9 +49,9 @@ def refuse_mixed(connection: Connection, given: Collection[str], what: str) -> b
     """
     if all(_holds(connection, source) for source in given):
         return False
-    held = [source for source in (REAL, SIMULATED) if _holds(connection, source)]
-    if held or len(given) > 1:
-        there = f"this warehouse holds {' and '.join(held)}" if held else "a warehouse holds one source"
+    present = [source for source in (REAL, SIMULATED) if _holds(connection, source)]
+    if present or len(given) > 1:
+        there = f"this warehouse holds {' and '.join(present)}" if present else "a warehouse holds one source"
         raise ConflictError(
             "SOURCES_MIXED",
             f"{what} is of {' and '.join(sorted(given))}, and {there}.",

@@ -14,12 +14,12 @@ from typing import Any, Final
 import psycopg
 from psycopg.types.json import Jsonb
 
-from pipeline.bronze.documents import keep_document
-from pipeline.bronze.elements import hold_back
-from pipeline.bronze.stored import read_exchange
+from pipeline.bronze.held_elements import hold_back
+from pipeline.bronze.late_documents import keep_document
+from pipeline.bronze.read_back import read_exchange
 from pipeline.clock import Clock
-from pipeline.contracts.answers import Judgement, contract_version, judge
 from pipeline.contracts.finding import finding, printable
+from pipeline.contracts.judgement import Judgement, contract_version, judge
 from pipeline.contracts.shapes import ENVELOPES, EVENT_LISTS, ONE_EVENT
 from pipeline.errors import UsageError
 from pipeline.recording.model import Exchange

@@ -13,9 +13,9 @@ from typing import Final
 from pipeline.clock import SystemClock, Timer
 from pipeline.collect.plan import Step
 from pipeline.errors import ApiError, SetupError
+from pipeline.odds_api.api_errors import ABANDONED, NOT_ASKED, OUT_OF_CREDITS, Failure, unreachable
 from pipeline.odds_api.credits import Account, Bill, Budget, credits_back_at
 from pipeline.odds_api.endpoints import cost
-from pipeline.odds_api.errors import ABANDONED, NOT_ASKED, OUT_OF_CREDITS, Failure, unreachable
 from pipeline.odds_api.request import ApiRequest
 from pipeline.odds_api.retry import RetryPolicy, retry_after
 from pipeline.recording.model import Exchange

@@ -19,10 +19,10 @@ from pipeline.collect.live import Conduct
 from pipeline.collect.plan_cost import PlanCost
 from pipeline.collect.plan_file import PlanFile
 from pipeline.errors import ApiError, SetupError, SportsMarketError, UsageError
+from pipeline.odds_api.api_errors import NOT_ASKED, OUT_OF_CREDITS, unreachable
 from pipeline.odds_api.client import OddsApiClient
 from pipeline.odds_api.credits import Account, credits_back_at
 from pipeline.odds_api.endpoints import cost
-from pipeline.odds_api.errors import NOT_ASKED, OUT_OF_CREDITS, unreachable
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, batch_time
 from pipeline.recording.store import RecordingWriter

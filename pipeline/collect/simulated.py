@@ -8,8 +8,8 @@ from pathlib import Path
 from pipeline.clock import ManualClock
 from pipeline.collect.collector import collect
 from pipeline.collect.plan import ExplicitPlan, Step
+from pipeline.market.simulator import SimulatedMarket, SimulatorAdapter, bundled
 from pipeline.odds_api.client import OddsApiClient, open_session
-from pipeline.odds_api.simulator import SimulatedMarket, SimulatorAdapter, bundled
 from pipeline.recording.model import PlanIdentity
 from pipeline.recording.store import RecordingWriter
 

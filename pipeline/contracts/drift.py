@@ -19,7 +19,7 @@ from types import NoneType
 from typing import Any, Final, NamedTuple
 
 from pipeline.contracts import strict_json
-from pipeline.odds_api.errors import ERROR_CODES
+from pipeline.odds_api.api_errors import ERROR_CODES
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Exchange
 

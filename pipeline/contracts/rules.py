@@ -1,6 +1,6 @@
 """Every rule for answers: what it promises, whether breaking it quarantines, and every place that enforces it.
 
-This is the one list of rules. The mutation score (``sports-market contracts score``) holds each of them to it: it must
+This is the one list of rules. The mutation score (``nox -s mutation``) holds each of them to it: it must
 fire in every endpoint that it names.
 """
 
@@ -16,7 +16,7 @@ from pipeline.contracts.shapes import ENDPOINT_NAMES, ENVELOPES, EVENT_LISTS, ON
 Severity = Literal["quarantine", "hold", "finding"]
 
 _PARSER: Final = "pipeline/contracts/strict_json.py"
-_JUDGE: Final = "pipeline/contracts/answers.py"
+_JUDGE: Final = "pipeline/contracts/judgement.py"
 _SEMANTICS: Final = "pipeline/contracts/semantics.py"
 
 
@@ -67,7 +67,7 @@ RULES: Final[Mapping[str, Rule]] = _table(
             "json.postgres",
             "quarantine",
             "PostgreSQL takes the body as jsonb.",
-            "pipeline/bronze/load.py",
+            "pipeline/bronze/batch_load.py",
             backstop=True,
         ),
         Rule("schema", "hold", "The answer keeps its endpoint's schema.", "contracts/odds_api/{endpoint}.schema.json"),

@@ -1,1 +1,1 @@
-"""The Odds API v4: endpoints as a table, requests, client, errors, credits, redaction, and the simulated market."""
+"""The Odds API v4: endpoints as a table, requests, client, errors, credits, redaction."""

@@ -16,8 +16,8 @@ from requests.auth import AuthBase
 import pipeline
 from pipeline.clock import Clock
 from pipeline.errors import UsageError
+from pipeline.odds_api.api_errors import Failure, classify, classify_transport
 from pipeline.odds_api.endpoints import url
-from pipeline.odds_api.errors import Failure, classify, classify_transport
 from pipeline.odds_api.redaction import redact, redact_bytes
 from pipeline.odds_api.request import ApiRequest
 from pipeline.odds_api.retry import Pace

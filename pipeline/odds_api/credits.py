@@ -14,8 +14,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
 
 from pipeline.errors import ApiError
+from pipeline.odds_api.api_errors import NOT_ASKED, Failure
 from pipeline.odds_api.endpoints import cost
-from pipeline.odds_api.errors import NOT_ASKED, Failure
 from pipeline.odds_api.request import ApiRequest
 
 # With these no request has reached the API.

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from pipeline.clock import UTC, Timer
-from pipeline.odds_api.errors import Failure
+from pipeline.odds_api.api_errors import Failure
 
 CALLS_PER_SECOND: Final = 30
 # A call may reach the server a little sooner after the one before it than it left.

@@ -9,20 +9,21 @@ from typing import Any, Final
 
 import dagster as dg
 
-from pipeline.bronze.load import load_batch
-from pipeline.bronze.numbers import BatchNumbers, batch_numbers
+from pipeline.bronze.batch_load import load_batch
+from pipeline.bronze.batch_numbers import BatchNumbers, batch_numbers
 from pipeline.bronze.sources import refuse_calls
 from pipeline.collect.live import Conduct
 from pipeline.collect.scheduled import collect_scheduled
 from pipeline.errors import ConflictError, RecordingError
-from pipeline.orchestration import checks
+from pipeline.orchestration import asset_checks
 from pipeline.orchestration.at_hand import BUNDLED_SAYS, is_bundled, live_folder
+from pipeline.orchestration.dagster_resources import API_POOL, WAREHOUSE_POOL, Api, Workshop, said
 from pipeline.orchestration.partitions import batches
-from pipeline.orchestration.resources import API_POOL, WAREHOUSE_POOL, Api, Workshop, said
 from pipeline.orchestration.translator import SOURCES, STANDING, STORED_MODELS
 from pipeline.replay.equivalence import compare_full_refresh
 from pipeline.replay.publish import Publication, publish, refuse
 from pipeline.report.movement import movement_markdown
+from pipeline.runs.context import RunContext
 from pipeline.transform.apply import prepare
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.digest import TABLES
@@ -53,7 +54,7 @@ EXTERNAL: Final = (
         ANSWER_CONTRACTS, group_name="sources", kinds={"json"}, description="What answers promise: JSON Schema.", owners=OWNERS
     ),
     dg.AssetSpec(
-        checks.TABLE_CONTRACTS,
+        asset_checks.TABLE_CONTRACTS,
         group_name="sources",
         kinds={"yaml"},
         description="What tables promise: ODCS documents.",
@@ -82,14 +83,14 @@ def recording(context: dg.AssetExecutionContext, workshop: Workshop, api: Api) -
     """Find each batch among the recordings at hand; ask the live plan for what is in none."""
     shelf, folder, clock = workshop.shelf, live_folder(workshop.settings), workshop.clock
     for batch_id in sorted(context.partition_keys):
-        held = shelf.recording_of(batch_id)
-        if held is None:
+        known = shelf.recording_of(batch_id)
+        if known is None:
             with said(), api.client(clock) as client:
                 if api.source == "live":
                     refuse_calls(workshop.warehouse, client.base_url)
                 collect_scheduled(api.file, batch_id, client, folder, Conduct(), api.source)
-        path = folder if held is None else held.path
-        told = {"path": dg.MetadataValue.path(str(path)), "collected": held is None}
+        path = folder if known is None else known.path
+        told = {"path": dg.MetadataValue.path(str(path)), "collected": known is None}
         marked = {"simulated": BUNDLED_SAYS} if is_bundled(path) else {}
         context.add_asset_metadata({**told, **marked}, RECORDING, partition_key=batch_id)
     yield dg.MaterializeResult()
@@ -115,7 +116,7 @@ def recording(context: dg.AssetExecutionContext, workshop: Workshop, api: Api) -
         ),
         *STORED_MODELS,
     ],
-    check_specs=[*checks.BRONZE, *checks.STORED],
+    check_specs=[*asset_checks.BRONZE, *asset_checks.STORED],
     backfill_policy=dg.BackfillPolicy.single_run(),
     pool=WAREHOUSE_POOL,
     retry_policy=RETRIES,
@@ -146,19 +147,26 @@ def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any
                     numbers_of = _bronze_metadata(numbers)
                     for path in BRONZE:
                         _materialized(context, dg.AssetKey([*path]), batch_id, numbers_of.get(path, {}))
-                    found = (checks.loaded(batch_id), checks.quarantine(batch_id, numbers), checks.drift(batch_id, numbers))
-                    checks.tell(context, *found)
+                    found = (
+                        asset_checks.loaded(batch_id),
+                        asset_checks.quarantine(batch_id, numbers),
+                        asset_checks.drift(batch_id, numbers),
+                    )
+                    asset_checks.tell(context, *found)
                 if publishes:
-                    one = publish(opened.warehouse, workshop.engine, batch_id, shelf.recording_of(batch_id), workshop.clock)
+                    run = RunContext(opened.warehouse, workshop.engine, workshop.clock)
+                    one = publish(run, batch_id, shelf.recording_of(batch_id))
                     done[batch_id] = one
                     for key in sorted(context.selected_asset_keys) if one.published else ():
                         if tuple(key.path) not in BRONZE:
                             _materialized(context, key, batch_id, _stored_metadata(key, one))
-                    checks.tell(context, *checks.published(batch_id, one))
+                    asset_checks.tell(context, *asset_checks.published(batch_id, one))
                     context.log.info(f"{batch_id}: {one.failure() or 'published and proven'} ({one.seconds:.2f} s)")
             except (RecordingError, ConflictError) as error:
-                left = (spec.key for spec in (*checks.BRONZE, *checks.STORED) if spec.name != "loaded")
-                checks.tell(context, checks.loaded(batch_id, error), *checks.not_made(batch_id, left, "it is not loaded"))
+                left = (spec.key for spec in (*asset_checks.BRONZE, *asset_checks.STORED) if spec.name != "loaded")
+                asset_checks.tell(
+                    context, asset_checks.loaded(batch_id, error), *asset_checks.not_made(batch_id, left, "it is not loaded")
+                )
                 broken[batch_id] = f"{error.code}: {error.message}"
         refuse(done, broken)
     yield from ()
@@ -217,9 +225,9 @@ def _bronze_metadata(numbers: BatchNumbers) -> dict[tuple[str, str], dict[str, A
 def _stored_metadata(key: dg.AssetKey, one: Publication) -> dict[str, Any]:
     numbers = one.tables[".".join(key.path)]
     found: dict[str, Any] = {"rows": numbers.rows, "changes": numbers.changes}
-    if key == checks.QUOTES:
+    if key == asset_checks.QUOTES:
         found |= {"price_age_seconds": one.quotes.price_age_seconds, "hold": one.quotes.hold}
-    if key == checks.PRICES:
+    if key == asset_checks.PRICES:
         found |= {"seconds": one.seconds}
         if one.movement is not None:
             found["line_movement"] = dg.MetadataValue.md(movement_markdown(one.movement))

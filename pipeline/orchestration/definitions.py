@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dagster as dg
 
-from pipeline.orchestration import assets, checks, jobs, resources, sensors
+from pipeline.orchestration import asset_checks, assets, dagster_resources, jobs, sensors
 
 defs = dg.Definitions(
     assets=assets.ALL,
-    asset_checks=checks.NIGHTLY,
+    asset_checks=asset_checks.NIGHTLY,
     jobs=jobs.ALL,
     schedules=jobs.SCHEDULES,
     sensors=sensors.ALL,
-    resources=resources.ALL,
+    resources=dagster_resources.ALL,
     # the steps of a run share one process, and so one parsed dbt project
     executor=dg.in_process_executor,
 )

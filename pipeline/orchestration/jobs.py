@@ -7,20 +7,21 @@ from typing import Any, Final
 
 import dagster as dg
 
-from pipeline.bronze.held import Selection
-from pipeline.bronze.numbers import batch_numbers
+from pipeline.bronze.batch_numbers import batch_numbers
+from pipeline.bronze.lookup import Selection
 from pipeline.clock import UTC, SystemClock, to_iso
 from pipeline.collect.scheduled import forbidden, nothing_due, slot
 from pipeline.errors import CheckFailed, SportsMarketError
-from pipeline.orchestration import assets, checks
+from pipeline.orchestration import asset_checks, assets
 from pipeline.orchestration.at_hand import live_folder
+from pipeline.orchestration.dagster_resources import WAREHOUSE_POOL, Api, Workshop, said, settings
 from pipeline.orchestration.partitions import batches, newest
-from pipeline.orchestration.resources import WAREHOUSE_POOL, Api, Workshop, said, settings
 from pipeline.orchestration.up import docs_folder
 from pipeline.replay.publish import publish
-from pipeline.replay.quarantine import retry_answers
 from pipeline.replay.run import ReplayOptions, replay
 from pipeline.resources import resource
+from pipeline.runs.context import RunContext
+from pipeline.runs.quarantine import retry_answers
 from pipeline.transform.apply import prepare, rebuild, transformer_session
 from pipeline.transform.docs import write_dbt_docs
 from pipeline.warehouse.connect import Role
@@ -37,13 +38,13 @@ KEEP_RUNS_DAYS: Final = 60
 ingest = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets(assets.recording, assets.batch).without_checks()
-    | dg.AssetSelection.checks(*(spec.key for spec in (*checks.BRONZE, *checks.STORED))),
+    | dg.AssetSelection.checks(*(spec.key for spec in (*asset_checks.BRONZE, *asset_checks.STORED))),
     description="Ingest and prove: take batches in from their recordings (or collect them), publish them, prove each.",
 )
 
 nightly = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.assets(assets.full_refresh) | dg.AssetSelection.checks(*checks.NIGHTLY),
+    selection=dg.AssetSelection.assets(assets.full_refresh) | dg.AssetSelection.checks(*asset_checks.NIGHTLY),
     description="Every test of whole tables, every contract on all rows, and the equivalence with a full refresh.",
 )
 
@@ -72,7 +73,7 @@ def replay_recording(context: dg.OpExecutionContext, config: ReplayConfig, works
         try:
             bootstrap(warehouse)
             options = ReplayOptions(order=config.order, step=config.step)
-            summary = replay(folder, warehouse, workshop.engine, workshop.clock, options, Path(scratch), lambda line: None)
+            summary = replay(folder, RunContext(warehouse, workshop.engine, workshop.clock), options, Path(scratch))
         finally:
             server.drop_database(warehouse)
         _tell(context, summary.to_json())
@@ -110,15 +111,15 @@ def retry_quarantine(context: dg.OpExecutionContext, workshop: Workshop) -> None
     The checks of these batches' partitions are told anew.
     """
     with said():
-        opened, engine, clock = workshop.warehouse, workshop.engine, workshop.clock
-        prepare(opened, engine)
-        summary = retry_answers(opened, engine, Selection(), clock, lambda line: None)
+        run = RunContext(workshop.warehouse, workshop.engine, workshop.clock)
+        prepare(run.warehouse, run.engine)
+        summary = retry_answers(run, Selection())
         _tell(context, summary.to_json())
         for batch_id in sorted({each.batch_id for each in summary.answers if each.outcome == "released"}):
-            one = publish(opened, engine, batch_id, workshop.shelf.recording_of(batch_id), clock)
-            with opened.connect(Role.INGESTER) as ingester:
+            one = publish(run, batch_id, workshop.shelf.recording_of(batch_id))
+            with run.warehouse.connect(Role.INGESTER) as ingester:
                 numbers = batch_numbers(ingester, batch_id)
-            checks.tell(context, checks.quarantine(batch_id, numbers), *checks.published(batch_id, one))
+            asset_checks.tell(context, asset_checks.quarantine(batch_id, numbers), *asset_checks.published(batch_id, one))
         if summary.failures or summary.withheld:
             raise CheckFailed("QUARANTINE_RETRY_FAILED", "; ".join(summary.lines()[:6]), "Mend what is named, and try again.")
 

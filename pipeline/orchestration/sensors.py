@@ -6,8 +6,8 @@ import dagster as dg
 import requests
 
 from pipeline.orchestration.at_hand import BUNDLED_SAYS, offers_bundled, shelf_of
+from pipeline.orchestration.dagster_resources import settings
 from pipeline.orchestration.partitions import batches, newest
-from pipeline.orchestration.resources import settings
 
 SECONDS: Final = 30
 WEBHOOK_TIMEOUT: Final = (5.0, 10.0)

@@ -15,8 +15,8 @@ from dagster._core.definitions.metadata.source_code import CodeReferencesMetadat
 from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
 
 from pipeline.contracts.tables import TableContract, read_contracts
+from pipeline.orchestration.dagster_resources import project_of, settings
 from pipeline.orchestration.partitions import batches
-from pipeline.orchestration.resources import project_of, settings
 from pipeline.orchestration.up import docs_folder
 from pipeline.resources import resource
 from pipeline.transform.docs import FILE as DBT_DOCS

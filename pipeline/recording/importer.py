@@ -15,11 +15,11 @@ from pipeline.clock import to_iso
 from pipeline.errors import ConflictError, RecordingError, UsageError
 from pipeline.printable import printable
 from pipeline.recording.imports.copying import Progress, copy_bodies
-from pipeline.recording.imports.options import ImportOptions
+from pipeline.recording.imports.import_options import ImportOptions
 from pipeline.recording.imports.planning import Copy, Plan, PlannedBatch, Survey
 from pipeline.recording.imports.report import Counts, ImportReport, Refused
 from pipeline.recording.model import Batch, Exchange
-from pipeline.recording.sources import Source
+from pipeline.recording.source_files import Source
 from pipeline.recording.store import RecordingWriter
 
 __all__ = ["Counts", "ImportOptions", "ImportReport", "Progress", "Refused", "import_recording"]

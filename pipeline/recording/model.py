@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeline.clock import UTC, compact, from_iso, to_iso
-from pipeline.odds_api.errors import Failure
+from pipeline.odds_api.api_errors import Failure
 from pipeline.odds_api.request import ApiRequest
 
 __all__ = [

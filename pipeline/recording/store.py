@@ -29,10 +29,10 @@ import pipeline
 from pipeline.clock import is_datable, to_iso
 from pipeline.errors import ConflictError, RecordingError, SetupError, UsageError
 from pipeline.odds_api.endpoints import nearest
-from pipeline.recording.documents import (
+from pipeline.recording.file_format import (
     PLAIN_NAME,
     BodyFile,
-    Broken,
+    BrokenDocument,
     Entry,
     Head,
     Index,
@@ -541,7 +541,7 @@ def _check_readable(batch_id: str, text: bytes) -> None:
     """See that what is written can be read: the same rules hold for both."""
     try:
         entry_of(parse(text))
-    except Broken as error:
+    except BrokenDocument as error:
         raise RecordingError(
             "EXCHANGE_INVALID",
             f"Batch {batch_id}: an exchange cannot be recorded: {error}.",
@@ -769,7 +769,7 @@ def _read_index(folder: Path, batch_id: str, listed: str | None, *, must_seal: b
         data = file.read_bytes()
         index = index_of(parse(data))
         if index.batch_id != batch_id:
-            raise Broken("batch_id", f"it is the index of batch {index.batch_id!r}")
+            raise BrokenDocument("batch_id", f"it is the index of batch {index.batch_id!r}")
     if not checked:
         return index
     if must_seal and index.format < FORMAT_VERSION:
@@ -853,7 +853,7 @@ def _parsing(file: Path) -> Iterator[None]:
             f"{file} has format {error.version}; this version of sports-market reads up to {FORMAT_VERSION}.",
             "Upgrade sports-market.",
         ) from error
-    except Broken as error:
+    except BrokenDocument as error:
         raise _broken(file, str(error), error.code) from error
     except (ValueError, RecursionError, OSError) as error:
         raise _broken(file, str(error)) from error

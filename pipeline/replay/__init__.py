@@ -1,1 +1,1 @@
-"""The harness: run batches, compare with snapshots, explain a difference, load into a standing warehouse, verify it."""
+"""The harness: replay a recording, compare with snapshots and rebuilds, explain a difference, verify a warehouse."""

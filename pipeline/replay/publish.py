@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.clock import Clock
 from pipeline.errors import CheckFailed, RecordingError
 from pipeline.recording.store import Recording
 from pipeline.replay.determinism import Comparison, compare_with_rebuild, compare_with_snapshot
-from pipeline.replay.load import failure_text
+from pipeline.runs.context import RunContext
+from pipeline.runs.load import failure_text
 from pipeline.transform.apply import Applied, Session, apply_batches
-from pipeline.transform.engine import Engine
-from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.connect import Role
 from pipeline.warehouse.digest import TABLES
 
 # Of a picture: so many lines, and of each so many points.
@@ -41,7 +40,7 @@ class TableNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BookPrices:
     """How one book's price of an outcome moved.
 
     Attributes:
@@ -65,7 +64,7 @@ class Movement:
     """
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[BookPrices, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +115,21 @@ class Publication:
         return failure_text(self.applied)
 
 
-def publish(warehouse: Warehouse, engine: Engine, batch_id: str, recording: Recording | None, clock: Clock) -> Publication:
+def publish(context: RunContext, batch_id: str, recording: Recording | None) -> Publication:
     """Apply one loaded batch, and prove the state after it.
 
     A state of the batch's recording that has a snapshot is compared with it, before it is committed but without a say in it;
     any other batch's events are computed anew from bronze afterwards.
 
     Args:
-        warehouse: bootstrapped and prepared.
-        engine: what runs the project's SQL.
+        context: what it works with; the warehouse is prepared.
         batch_id: a loaded batch.
         recording: that holds the batch, if there is one.
-        clock: dates states and checks.
 
     Raises:
         RecordingError: ``BATCH_NOT_LOADED``: bronze does not have it.
     """
+    warehouse, engine, clock = context.warehouse, context.engine, context.clock
     started = clock.now()
     seen: dict[str, Any] = {}
 
@@ -247,7 +245,7 @@ def _movement(session: Session) -> Movement | None:
         points.setdefault(book, []).append((float(valid_from), float(price)))
     until = max(float(row[3]) for row in rows)
     liveliest = sorted(points, key=lambda book: (-len(points[book]), book))[:LINES]
-    lines = tuple(Line(book, tuple(points[book][-POINTS:]), until) for book in sorted(liveliest))
+    lines = tuple(BookPrices(book, tuple(points[book][-POINTS:]), until) for book in sorted(liveliest))
     return Movement(f"{rows[0][4]}, {market}: {outcome}", lines)
 
 

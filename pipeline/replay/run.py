@@ -10,25 +10,24 @@ import datetime as dt
 import hashlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.bronze.load import LoadedBatch, load_batch
-from pipeline.clock import Clock
+from pipeline.bronze.batch_load import LoadedBatch, load_batch
 from pipeline.collect.collector import collect_again
 from pipeline.errors import RecordingError
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.explain import Difference, explain
-from pipeline.replay.load import apply_and_count, failure_text
 from pipeline.replay.options import ReplayOptions
-from pipeline.replay.progress import BatchLine
 from pipeline.replay.snapshots import Snapshot, SnapshotStore, TableChanges, changes_at_hand, parse, render
 from pipeline.replay.verify import VerifyReport, verify
+from pipeline.runs.context import RunContext
+from pipeline.runs.load import apply_and_count, failure_text
+from pipeline.runs.progress import BatchLine
 from pipeline.transform.apply import Session, Transformer, prepare
-from pipeline.transform.engine import Engine
-from pipeline.warehouse.connect import Connection, Role, Warehouse
+from pipeline.warehouse.connect import Connection, Role
 from pipeline.warehouse.digest import stored_digests
 
 __all__ = ["ReplayOptions", "ReplaySummary", "replay"]
@@ -106,23 +105,17 @@ class ReplaySummary:
 
 def replay(
     recording: Path | Recording,
-    warehouse: Warehouse,
-    engine: Engine,
-    clock: Clock,
+    context: RunContext,
     options: ReplayOptions,
     scratch: Path,
-    report: Callable[[BatchLine], None],
 ) -> ReplaySummary:
     """Replay a recording into a warehouse made for it.
 
     Args:
         recording: it, or its folder.
-        warehouse: bootstrapped, without batches.
-        engine: what runs the project's SQL.
-        clock: dates verdicts and states; nothing in silver or gold depends on it.
+        context: what it works with; the warehouse has no batches.
         options: how.
         scratch: an empty folder for the batches as they are collected again.
-        report: told of each batch.
 
     Raises:
         UsageError: ``REPLAY_OPTIONS``.
@@ -132,9 +125,9 @@ def replay(
     source = recording if isinstance(recording, Recording) else Recording.open(recording)
     chosen = source.batch_ids[: options.batches]
     source.check(chosen)
-    with Transformer(warehouse) as transformer, warehouse.connect(Role.INGESTER) as ingester:
-        prepare(transformer, engine)
-        run = _Run(source, chosen, ingester, transformer, engine, clock, options, scratch, report)
+    with Transformer(context.warehouse) as transformer, context.warehouse.connect(Role.INGESTER) as ingester:
+        prepare(transformer, context.engine)
+        run = _Run(source, chosen, context, ingester, transformer, options, scratch)
         for chunk in _chunks(_ordered(chosen, options), options.step or len(chosen)):
             run.take(chunk)
     return run.finish()
@@ -162,13 +155,11 @@ class _Run:
 
     source: Recording
     chosen: tuple[str, ...]
+    context: RunContext
     ingester: Connection
     transformer: Transformer
-    engine: Engine
-    clock: Clock
     options: ReplayOptions
     scratch: Path
-    report: Callable[[BatchLine], None]
     applied: set[str] = field(default_factory=set)
     compared: dict[int, str] = field(default_factory=dict)
     withheld: set[str] = field(default_factory=set)
@@ -188,14 +179,15 @@ class _Run:
 
     def take(self, chunk: tuple[str, ...]) -> None:
         """Collect, load and apply some batches; where they fail together, one at a time."""
-        started = self.clock.now()
+        started = self.context.clock.now()
         loaded = [self._load(batch_id) for batch_id in chunk]
         self._apply(loaded, started)
 
     def _load(self, batch_id: str) -> LoadedBatch:
         collected = self.scratch / "collected"  # what was collected is what is loaded; it has served once bronze has it
         batch = collect_again(self.source.read(batch_id), RecordingWriter(collected, durable=False))
-        loaded = load_batch(self.ingester, batch, self.clock, mix_sources=True)  # nobody takes this database for a warehouse
+        # nobody takes this database for a warehouse
+        loaded = load_batch(self.ingester, batch, self.context.clock, mix_sources=True)
         shutil.rmtree(collected)
         self.quarantined += loaded.quarantined
         self.held += loaded.held
@@ -212,11 +204,13 @@ class _Run:
             if prefix is not None:
                 state, detail = self._compare(session, prefix)
 
-        applied, changes = apply_and_count(self.transformer, self.engine, batch_ids, self.clock, before_commit=look)
+        applied, changes = apply_and_count(
+            self.transformer, self.context.engine, batch_ids, self.context.clock, before_commit=look
+        )
         if not applied.published and len(loaded) > 1:
             for batch in loaded:  # find the one that fails; the others are none the worse for it
                 self._apply((batch,), started)
-                started = self.clock.now()
+                started = self.context.clock.now()
             return
         if applied.published:
             self.applied.update(batch_ids)
@@ -229,11 +223,11 @@ class _Run:
             self.failures += [
                 f"{batch_ids[0]} {check.name}: {check.message or f'{check.failures} rows'}" for check in applied.failed
             ]
-        seconds = (self.clock.now() - started).total_seconds() / len(loaded)
+        seconds = (self.context.clock.now() - started).total_seconds() / len(loaded)
         for batch in loaded:
             self.done += 1
             shown = state if batch is loaded[-1] else "applied"
-            self.report(
+            self.context.report(
                 BatchLine(
                     self.done,
                     len(self.chosen),
@@ -296,7 +290,7 @@ class _Run:
 
     def finish(self) -> ReplaySummary:
         """Verify the whole, compare the views, write what --update asks for, and sum up."""
-        report = verify(self.transformer.warehouse, self.engine)
+        report = verify(self.transformer.warehouse, self.context.engine)
         self.failed_checks += len(report.failed)
         self.failures += [f"at the end, {check.name}: {check.message or f'{check.failures} rows'}" for check in report.failed]
         if self.outcomes != report.outcomes_in_silver and not self.withheld:

@@ -159,10 +159,10 @@ def _proof(facts: Facts, replayed: ReplaySummary | None) -> Section:
         )
         notes += [f"Failed: {shown(failure)}" for failure in replayed.failures]
     digests = facts.digests if replayed is None else tuple(replayed.digests.items())
-    held = [batch for batch in facts.batches if batch.state == "withheld" or batch.quarantined or batch.failures]
+    notable = [batch for batch in facts.batches if batch.state == "withheld" or batch.quarantined or batch.failures]
     blocks = [
         _table(
-            f"Batches withheld, or with answers that failed or are quarantined ({len(held)})",
+            f"Batches withheld, or with answers that failed or are quarantined ({len(notable)})",
             (
                 "batch",
                 "state",
@@ -186,7 +186,7 @@ def _proof(facts: Facts, replayed: ReplaySummary | None) -> Section:
                     batch.failed_checks,
                     _cut(batch.detail),
                 )
-                for batch in held
+                for batch in notable
             ),
         ),
         _table(

@@ -20,13 +20,13 @@ from pipeline.clock import UTC, ManualClock, SystemClock
 from pipeline.collect.collector import collect
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import ExplicitPlan, Step
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
+from pipeline.market.sandbox.server import serving
+from pipeline.market.sandbox.service import Sandbox
+from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.endpoints import url
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.sandbox.clock import SandboxClock
-from pipeline.odds_api.sandbox.server import serving
-from pipeline.odds_api.sandbox.service import Sandbox
-from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.model import PlanIdentity
 from pipeline.recording.store import RecordingWriter

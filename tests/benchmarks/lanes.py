@@ -14,13 +14,13 @@ from unittest import mock
 
 import psycopg
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import SystemClock
 from pipeline.collect.collector import collect_again
 from pipeline.recording.model import Batch
 from pipeline.recording.store import RecordingWriter
-from pipeline.replay.load import WINDOW
 from pipeline.replay.template import prepared_copy
+from pipeline.runs.load import WINDOW
 from pipeline.transform.apply import Transformer, apply_batches
 from pipeline.transform.checks import CheckResult, batch_checks
 from pipeline.transform.program import load_program

@@ -16,6 +16,7 @@ from unittest import mock
 from pipeline.clock import SystemClock
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.run import ReplayOptions, replay
+from pipeline.runs.context import RunContext
 from pipeline.transform.program import load_program
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.database import Server, bootstrap
@@ -63,12 +64,12 @@ def backfill_against_replay(server: Server, recording: Recording, count: int, wo
     warehouse = server.create_database(f"bench_{os.getpid()}_replayed")
     bootstrap(warehouse)
     # both compare each state with its snapshot
-    replay(taken, warehouse, project, clock, ReplayOptions(update=True), work / "first", lambda line: None)
+    replay(taken, RunContext(warehouse, project, clock), ReplayOptions(update=True), work / "first")
     server.drop_database(warehouse)
     warehouse = server.create_database(f"bench_{os.getpid()}_replayed")
     bootstrap(warehouse)
     started = cpu()
-    summary = replay(taken, warehouse, project, clock, ReplayOptions(), work / "second", lambda line: None)
+    summary = replay(taken, RunContext(warehouse, project, clock), ReplayOptions(), work / "second")
     replaying = cpu() - started
     server.drop_database(warehouse)
     if summary.exit_code:
@@ -77,14 +78,14 @@ def backfill_against_replay(server: Server, recording: Recording, count: int, wo
     with _surroundings(server, work, taken.parent):
         import dagster as dg
 
-        from pipeline.orchestration.backfill import backfill
-        from pipeline.orchestration.resources import project_of, settings
+        from pipeline.orchestration.dagster_backfill import backfill_partitions
+        from pipeline.orchestration.dagster_resources import project_of, settings
 
         project_of(settings()).manifest()
         with dg.DagsterInstance.get() as instance:
             instance.get_dynamic_partitions("batches")  # Dagster's tables are made
             started = cpu()
-            filled = backfill(instance, None, lambda line: None)
+            filled = backfill_partitions(instance, None, lambda line: None)
             filling = cpu() - started
             events = sum(len(instance.all_logs(run_id)) for run_id in filled.runs)
     if filled.exit_code or filled.published != count:

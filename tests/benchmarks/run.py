@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
-from pipeline.bronze.load import load_batch
-from pipeline.contracts.answers import judge
+from pipeline.bronze.batch_load import load_batch
+from pipeline.contracts.judgement import judge
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
-from pipeline.replay.load import WINDOW
+from pipeline.runs.load import WINDOW
 from pipeline.settings import Settings
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import resolve_server
@@ -88,7 +88,7 @@ def bronze_against_copy(bench: Bench, batches: list[Batch]) -> Figure:
         warehouse = bench.database()
         with (
             warehouse.connect(Role.INGESTER) as ingester,
-            mock.patch("pipeline.bronze.load.judge", lambda exchange: judgements[exchange.sha256]),
+            mock.patch("pipeline.bronze.batch_load.judge", lambda exchange: judgements[exchange.sha256]),
         ):
             started = bench.cpu()
             for batch in batches:

@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.recording.store import Recording
-from pipeline.replay.load import load_batches
-from pipeline.replay.progress import BatchLine
 from pipeline.replay.verify import verify
+from pipeline.runs.context import RunContext
+from pipeline.runs.load import load_batches
+from pipeline.runs.progress import BatchLine
 from pipeline.settings import Settings
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import resolve_server
@@ -97,7 +98,7 @@ class Season:
         lines: list[BatchLine] = []
         started, cpu = time.perf_counter(), self.bench.cpu()
         summary = load_batches(
-            recording, recording.batch_ids, self.warehouse, self.bench.project, self.bench.clock, lines.append
+            recording, recording.batch_ids, RunContext(self.warehouse, self.bench.project, self.bench.clock, lines.append)
         )
         cpu, seconds = self.bench.cpu() - cpu, time.perf_counter() - started
         if summary.published != len(recording):

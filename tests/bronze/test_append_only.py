@@ -11,11 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipeline.bronze import load as bronze_load
-from pipeline.bronze.load import load_batch
-from pipeline.contracts.answers import Judgement, judge
+from pipeline.bronze import batch_load as bronze_load
+from pipeline.bronze.batch_load import load_batch
+from pipeline.contracts.judgement import Judgement, judge
 from pipeline.errors import ConflictError
-from pipeline.odds_api.errors import Failure
+from pipeline.odds_api.api_errors import Failure
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import Recording, RecordingWriter, content_sha256
 from pipeline.transform.apply import apply_batches

@@ -8,9 +8,9 @@ import json
 import pytest
 
 from pipeline import cli
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import UTC, ManualClock
-from pipeline.odds_api.errors import Failure
+from pipeline.odds_api.api_errors import Failure
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 from pipeline.warehouse.connect import Role, Warehouse

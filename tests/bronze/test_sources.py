@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.bronze.sources import refuse_calls
 from pipeline.bronze.verdicts import withdraw
 from pipeline.clock import UTC, to_iso
 from pipeline.errors import ConflictError
+from pipeline.odds_api.api_errors import Failure
 from pipeline.odds_api.client import BASE_URL
-from pipeline.odds_api.errors import Failure
 from pipeline.odds_api.redaction import KEPT_HEADERS, SIMULATED_HEADER
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity, exchange_id

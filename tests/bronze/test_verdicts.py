@@ -11,14 +11,14 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from pipeline.bronze import load as bronze_load
+from pipeline.bronze import batch_load as bronze_load
 from pipeline.bronze import verdicts
-from pipeline.bronze.elements import Part
-from pipeline.bronze.held import Selection, body, case, find_answer, held
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
+from pipeline.bronze.held_elements import Part
+from pipeline.bronze.lookup import Selection, body, case, find_answer, held_back
 from pipeline.bronze.verdicts import put_back, retry, waive, withdraw
 from pipeline.clock import UTC
-from pipeline.contracts.answers import Judgement, judge
+from pipeline.contracts.judgement import Judgement, judge
 from pipeline.contracts.rules import RULES
 from pipeline.errors import UsageError
 from pipeline.recording.model import Batch, Exchange, exchange_id
@@ -138,10 +138,10 @@ def test_a_withdrawal_that_is_put_back_leaves_the_verdict_before_it(warehouse: W
 def test_what_is_put_back_is_what_readers_see(ingester: Connection) -> None:
     """Here nothing was ever applied, so the admitting verdicts are passed over."""
     loaded(ingester, b'{"message": "no"}')
-    first = held(ingester, Selection()).answers[0]
+    first = held_back(ingester, Selection()).answers[0]
     assert first.answer == FIRST
     assert put_back(ingester, FIRST, "it did not work", CLOCK).verdict == "quarantined"
-    (now,) = held(ingester, Selection()).answers
+    (now,) = held_back(ingester, Selection()).answers
     assert now == replace(first, reason="it did not work")
 
 
@@ -177,9 +177,9 @@ def test_the_beginning_of_two_ids_names_both(ingester: Connection) -> None:
 
 
 def test_a_list_tells_the_rule_and_the_place(ingester: Connection) -> None:
-    assert held(ingester, Selection()).lines() == ["Nothing is held back."]
+    assert held_back(ingester, Selection()).lines() == ["Nothing is held back."]
     loaded(ingester, b"<html>", b'{"id": 7}')
-    found = held(ingester, Selection())
+    found = held_back(ingester, Selection())
     syntax, schema = found.answers
     assert (syntax.rule, syntax.pointer, syntax.value, syntax.findings) == ("json.syntax", "", "<html>", 1)
     assert schema.rule == "schema" and schema.findings > 1
@@ -189,13 +189,13 @@ def test_a_list_tells_the_rule_and_the_place(ingester: Connection) -> None:
     head, one, two = found.lines()
     assert head.split()[:3] == ["answer", "kind", "batch"]
     assert FIRST.hex[:12] in one and "json.syntax" in one and " schema " in two
-    assert [each.answer for each in held(ingester, Selection(rule="schema")).answers] == [schema.answer]
-    assert held(ingester, Selection(rule="json.nul")).answers == ()
+    assert [each.answer for each in held_back(ingester, Selection(rule="schema")).answers] == [schema.answer]
+    assert held_back(ingester, Selection(rule="json.nul")).answers == ()
     load_batch(ingester, LATER, CLOCK)
     place = next(exchange.place for exchange in LATER.exchanges if bronze_load.is_answer(exchange))
     withdraw(ingester, exchange_id(LATER.batch_id, place, 1), "wrong", CLOCK)
-    assert held(ingester, Selection()) == found
-    everything = held(ingester, Selection(everything=True))
+    assert held_back(ingester, Selection()) == found
+    everything = held_back(ingester, Selection(everything=True))
     assert [each.verdict for each in everything.answers] == ["quarantined", "quarantined", "withdrawn"]
     assert "withdrawn" in everything.lines()[-1]
 

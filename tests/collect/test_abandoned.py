@@ -16,9 +16,9 @@ from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_file import PlanFile
 from pipeline.collect.scheduled import nothing_due
 from pipeline.errors import ApiError
+from pipeline.market.simulator import SimulatorAdapter
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Bill, Budget
-from pipeline.odds_api.simulator import SimulatorAdapter
 from pipeline.recording.model import Batch
 from pipeline.recording.store import BatchWriter, Recording, RecordingWriter
 from tests.collect import test_conduct

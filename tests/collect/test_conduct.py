@@ -20,14 +20,14 @@ from pipeline.collect.collector import collect, collect_again
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import ExplicitPlan, MarketPlan, Plan, Step
 from pipeline.errors import ApiError
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
+from pipeline.market.sandbox.server import serving
+from pipeline.market.sandbox.service import Sandbox
+from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Bill, Budget
 from pipeline.odds_api.endpoints import ENDPOINTS
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.sandbox.clock import SandboxClock
-from pipeline.odds_api.sandbox.server import serving
-from pipeline.odds_api.sandbox.service import Sandbox
-from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.adapters import LiveAdapter, ReplayAdapter
 from pipeline.recording.model import Batch, PlanIdentity
 from pipeline.recording.store import Recording, RecordingWriter

@@ -22,9 +22,9 @@ from pipeline.collect.plan import ExplicitPlan, MarketPlan, Step
 from pipeline.collect.plan_file import PlanFile
 from pipeline.collect.scheduled import forbidden
 from pipeline.errors import ApiError
+from pipeline.odds_api.api_errors import Failure
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Budget
-from pipeline.odds_api.errors import Failure
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.model import Batch, Exchange, PlanIdentity

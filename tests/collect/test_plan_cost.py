@@ -11,9 +11,9 @@ from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_cost import EndpointCost, PlanCost
 from pipeline.collect.plan_file import PlanFile, load_plan_file
 from pipeline.errors import UsageError
+from pipeline.market.simulator import SimulatedMarket, SimulatorAdapter
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Bill, Budget
-from pipeline.odds_api.simulator import SimulatedMarket, SimulatorAdapter
 from pipeline.recording.store import RecordingWriter
 
 NBA, NFL = "basketball_nba", "americanfootball_nfl"

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.collect.simulated import record_simulated
 from pipeline.errors import ConflictError
-from pipeline.odds_api.simulator import bundled
+from pipeline.market.simulator import bundled
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
 

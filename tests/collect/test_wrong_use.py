@@ -10,10 +10,10 @@ import pytest
 
 from pipeline import cli
 from pipeline.clock import SystemClock
-from pipeline.odds_api.sandbox.clock import SandboxClock
-from pipeline.odds_api.sandbox.server import serving
-from pipeline.odds_api.sandbox.service import Sandbox
-from pipeline.odds_api.simulator import SimulatedMarket
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
+from pipeline.market.sandbox.server import serving
+from pipeline.market.sandbox.service import Sandbox
+from pipeline.market.simulator import SimulatedMarket
 
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 PLAN = "endpoints: [events, odds]\nsports: [basketball_nba]\nregions: [us]\n"

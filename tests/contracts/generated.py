@@ -11,12 +11,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipeline.contracts.answers import schemas
-from pipeline.contracts.mutations.answers import good_answers
-from pipeline.contracts.mutations.schema import whole
+from pipeline.contracts.judgement import schemas
 from pipeline.contracts.shapes import ENDPOINT_NAMES, ENVELOPES, EVENT_LISTS, ONE_EVENT
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Coverage, Exchange
+from tests.contracts.mutations.answers import good_answers
+from tests.contracts.mutations.schema import whole
 
 NOON = dt.datetime(2024, 10, 27, 12, tzinfo=dt.UTC)
 SPORT = "soccer_epl"

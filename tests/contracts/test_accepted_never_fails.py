@@ -15,11 +15,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import ManualClock
-from pipeline.contracts.answers import judge
-from pipeline.contracts.mutations import answers
-from pipeline.contracts.mutations.answers import bases, mutants
+from pipeline.contracts.judgement import judge
 from pipeline.contracts.rules import RULES
 from pipeline.contracts.shapes import PRICED
 from pipeline.recording.model import Batch, Exchange, PlanIdentity, exchange_id
@@ -27,6 +25,8 @@ from pipeline.transform.apply import apply_batches
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
 from tests.contracts.generated import GOOD, NOON, from_schemas, mutated
+from tests.contracts.mutations import answers
+from tests.contracts.mutations.answers import bases, mutants
 
 # each one is a batch of answers, and one apply
 EXAMPLES = int(os.environ.get("SPORTS_MARKET_EXAMPLES") or 5)

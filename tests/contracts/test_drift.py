@@ -15,17 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contracts import drift
-from pipeline.contracts.answers import schemas
 from pipeline.contracts.drift import Drift, Mark, Shape, compare, lines_of, profile, shape_of, shape_of_failure, union
 from pipeline.contracts.drift_store import from_json, to_json
-from pipeline.contracts.mutations.answers import good_answers
-from pipeline.contracts.mutations.schema import places
-from pipeline.odds_api.errors import Failure
+from pipeline.contracts.judgement import schemas
+from pipeline.odds_api.api_errors import Failure
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Exchange
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from tests.contracts.generated import from_schemas, mutated
+from tests.contracts.mutations.answers import good_answers
+from tests.contracts.mutations.schema import places
 
 GOOD = good_answers()
 NEW, OLD = "20300101T000000Z-new", "20250101T000000Z-old"

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.contracts.drift import Drift, Shape, compare, profile, union
 from pipeline.contracts.drift_report import drift_between, drift_in, newest_drift
 from pipeline.contracts.drift_store import drift_of, drift_since, record_shape, shape_in
 from pipeline.errors import UsageError
-from pipeline.odds_api.errors import Failure
+from pipeline.odds_api.api_errors import Failure
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Exchange, PlanIdentity
 from pipeline.recording.store import Recording

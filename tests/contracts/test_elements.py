@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.contracts.answers import judge
 from pipeline.contracts.elements import element_at, original, without
+from pipeline.contracts.judgement import judge
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Coverage, Exchange
 from tests.contracts.generated import from_schemas, mutated

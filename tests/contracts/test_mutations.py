@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.contracts.answers import Judgement, judge
 from pipeline.contracts.finding import finding
-from pipeline.contracts.mutations import answers
-from pipeline.contracts.mutations.answers import good_answers, score
+from pipeline.contracts.judgement import Judgement, judge
 from pipeline.contracts.rules import RULES
 from pipeline.contracts.shapes import ENDPOINT_NAMES
 from pipeline.recording.model import Exchange
+from tests.contracts.mutations import answers
+from tests.contracts.mutations.answers import good_answers, score
 
 SCORES = [each for each in good_answers() if each.request.endpoint in ("scores", "sports")]
 

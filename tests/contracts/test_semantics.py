@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from pipeline.contracts.answers import Judgement, judge
 from pipeline.contracts.finding import MAX_FINDINGS, Findings
+from pipeline.contracts.judgement import Judgement, judge
 from pipeline.contracts.rules import RULES
 from pipeline.contracts.shapes import ENDPOINT_NAMES, ENVELOPES
 from pipeline.odds_api.request import ApiRequest

@@ -15,12 +15,12 @@ import yaml
 
 from pipeline.contracts.commands import check
 from pipeline.contracts.compatibility import classify, committed_contracts, unannounced
-from pipeline.contracts.mutations.tables import MUTANTS, mutants_of
 from pipeline.contracts.pages import write_pages
 from pipeline.contracts.tables import FOLDER, Rule, TableContract, in_step, parse_contract, read_contracts, readers
 from pipeline.errors import SetupError, UsageError
 from pipeline.resources import resource
 from tests.conftest import Project
+from tests.contracts.mutations.tables import MUTANTS, mutants_of
 
 NAME: Final = "gold.price_history.odcs.yaml"
 

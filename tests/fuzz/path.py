@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import ManualClock
 from pipeline.collect.collector import collect_again
 from pipeline.errors import SportsMarketError, WarehouseError

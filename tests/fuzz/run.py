@@ -25,8 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.contracts.answers import judge
-from pipeline.contracts.mutations.answers import good_answers
+from pipeline.contracts.judgement import judge
 from pipeline.errors import SportsMarketError
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch, Exchange
@@ -38,6 +37,7 @@ from pipeline.transform.program import Program, load_program
 from pipeline.warehouse.connect import Warehouse
 from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.embedded import EmbeddedServer
+from tests.contracts.mutations.answers import good_answers
 from tests.fuzz.mutations import fewer, mutated, reduced
 from tests.fuzz.path import NOON, PLAN, Case, Way, small
 

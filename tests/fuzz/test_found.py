@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bronze import load
-from pipeline.contracts.answers import Judgement
-from pipeline.contracts.mutations.answers import good_answers
+from pipeline.bronze import batch_load
+from pipeline.contracts.judgement import Judgement
 from pipeline.recording.model import Exchange
 from pipeline.warehouse.connect import Warehouse
 from tests.conftest import Project
+from tests.contracts.mutations.answers import good_answers
 from tests.fuzz.mutations import changed, damaged, fewer, mutated, reduced
 from tests.fuzz.path import NOON, Case, Fault, Way, small
 
@@ -41,7 +41,7 @@ def test_an_admitted_answer_that_sql_refuses_is_a_fault(
     path = Way(prepared, project)
     path.answers([broken])  # let in without its market
     assert path.admitted == 1
-    monkeypatch.setattr(load, "judge", lambda exchange: Judgement("accepted", (), 0, (exchange.body or b"").decode(), {}))
+    monkeypatch.setattr(batch_load, "judge", lambda exchange: Judgement("accepted", (), 0, (exchange.body or b"").decode(), {}))
     with pytest.raises(Exception) as caught:
         path.answers([broken])
     assert isinstance(caught.value, Fault) or "much" in str(caught.value)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import ReadTimeoutError
 
-from pipeline.odds_api.errors import ERROR_CODES, MESSAGE_LIMIT, Failure, classify, classify_transport
+from pipeline.odds_api.api_errors import ERROR_CODES, MESSAGE_LIMIT, Failure, classify, classify_transport
 
 
 def body(code: object, message: object = "why") -> bytes:

@@ -7,8 +7,8 @@ from requests.adapters import BaseAdapter
 
 from pipeline.clock import ManualClock
 from pipeline.errors import UsageError
+from pipeline.odds_api.api_errors import Failure
 from pipeline.odds_api.client import OddsApiClient, open_session
-from pipeline.odds_api.errors import Failure
 from pipeline.odds_api.request import ApiRequest
 from pipeline.secret import Secret
 

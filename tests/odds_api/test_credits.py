@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from pipeline.clock import UTC, ManualClock
 from pipeline.errors import ApiError
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
+from pipeline.market.sandbox.service import Sandbox
+from pipeline.market.simulator import SimulatedMarket
+from pipeline.odds_api.api_errors import Failure, classify
 from pipeline.odds_api.client import Answer
 from pipeline.odds_api.credits import Account, Bill, Budget, Report, computed, credits_back_at
 from pipeline.odds_api.endpoints import url
-from pipeline.odds_api.errors import Failure, classify
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.sandbox.clock import SandboxClock
-from pipeline.odds_api.sandbox.service import Sandbox
-from pipeline.odds_api.simulator import SimulatedMarket
 
 AT = dt.datetime(2026, 1, 4, 17, tzinfo=UTC)
 KEY = "0" * 32

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.clock import ManualClock
-from pipeline.odds_api.errors import ERROR_CODES, Failure
+from pipeline.odds_api.api_errors import ERROR_CODES, Failure
 from pipeline.odds_api.retry import Pace, RetryPolicy, retry_after
 
 NOW = dt.datetime(2026, 1, 31, 23, 59, 50, tzinfo=dt.UTC)

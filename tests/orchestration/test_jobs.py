@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 import dagster as dg
 import pytest
 
-from pipeline.bronze import load as bronze_load
+from pipeline.bronze import batch_load as bronze_load
 from pipeline.bronze import verdicts
-from pipeline.contracts.answers import Judgement, judge
+from pipeline.contracts.judgement import Judgement, judge
 from pipeline.recording.model import Exchange
 from pipeline.replay.equivalence import COPIED
 from pipeline.warehouse.connect import Role, Warehouse

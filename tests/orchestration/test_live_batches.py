@@ -15,12 +15,12 @@ from pipeline.clock import ManualClock, SystemClock
 from pipeline.collect.live import Conduct
 from pipeline.collect.scheduled import claimed, collect_scheduled
 from pipeline.errors import SetupError, UsageError
+from pipeline.market.sandbox.sandbox_clock import SandboxClock
+from pipeline.market.sandbox.server import serving
+from pipeline.market.sandbox.service import Sandbox
+from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.credits import Bill
-from pipeline.odds_api.sandbox.clock import SandboxClock
-from pipeline.odds_api.sandbox.server import serving
-from pipeline.odds_api.sandbox.service import Sandbox
-from pipeline.odds_api.simulator import SimulatedMarket
-from pipeline.orchestration.resources import Api
+from pipeline.orchestration.dagster_resources import Api
 from pipeline.orchestration.sensors import failure_text
 from pipeline.recording.store import Recording
 from pipeline.warehouse.row_text import digest_text

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 
 from pipeline.errors import RecordingError
 from pipeline.printable import printable
-from pipeline.recording import archives, sources
+from pipeline.recording import archives, source_files
 from pipeline.recording.importer import ImportOptions, import_recording
-from pipeline.recording.sources import Source, SourceFile
+from pipeline.recording.source_files import Source, SourceFile
 
 MEGABYTE = 1024 * 1024
 NAME = "odds/20260110T180000Z.json"
@@ -322,7 +322,7 @@ def test_a_body_saved_as_it_came_over_the_wire_is_decompressed(tmp_path: Path) -
 
 
 def test_lines_come_one_at_a_time_and_long_ones_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_FILE_BYTES", MEGABYTE)
+    monkeypatch.setattr(source_files, "MAX_FILE_BYTES", MEGABYTE)
     content = b"\xef\xbb\xbf[1]\n" + b"x" * (MEGABYTE + 1) + b"\n[3]"
     assert [(each.line, each.body, each.problem) for each in read(tmp_path, "a.jsonl", content)] == [
         (1, b"[1]", None), (2, None, "is larger than 1 MiB"), (3, b"[3]", None),

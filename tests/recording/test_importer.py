@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from pipeline.errors import ConflictError, RecordingError, SportsMarketError, UsageError
 from pipeline.odds_api.catalogue import books_of
 from pipeline.odds_api.endpoints import ENDPOINTS, parse_url, url
-from pipeline.recording import sources
+from pipeline.recording import source_files
 from pipeline.recording.importer import Counts, ImportOptions, ImportReport, import_recording
 from pipeline.recording.imports import copying
 from pipeline.recording.model import Batch, Coverage, Exchange
-from pipeline.recording.sources import Source
+from pipeline.recording.source_files import Source
 from pipeline.recording.store import Recording, RecordingWriter
 
 NFL = "americanfootball_nfl"
@@ -649,7 +649,7 @@ def test_a_path_that_an_archive_holds_twice_is_two_files(tmp_path: Path) -> None
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 1024 * 1024)
+    monkeypatch.setattr(source_files, "MAX_FILE_BYTES", 1024 * 1024)
     body = b" " * (1024 * 1024 + 1)
     report, _ = run(put(tmp_path / "in", {"odds/20251009T000000Z.json": body}), tmp_path / "out")
     assert [refused.reason for refused in report.refused] == ["is larger than 1 MiB"]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.contracts.answers import judge
+from pipeline.contracts.judgement import judge
 from pipeline.errors import ConflictError, RecordingError, UsageError
 from pipeline.recording.results import OPTIONAL, REQUIRED, import_results
 from pipeline.recording.store import Recording, content_sha256

@@ -10,9 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from pipeline.bronze import load as bronze_load
+from pipeline.bronze import batch_load as bronze_load
 from pipeline.bronze.verdicts import Decision, withdraw
-from pipeline.contracts.answers import Finding, Judgement, judge
+from pipeline.contracts.judgement import Finding, Judgement, judge
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.transform.apply import Applied, Transformer, apply_batches
 from pipeline.transform.engine import Engine

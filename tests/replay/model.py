@@ -21,9 +21,9 @@ from functools import cache
 from statistics import median
 from typing import Any
 
-from pipeline.bronze.load import is_answer
-from pipeline.contracts.answers import judge
+from pipeline.bronze.batch_load import is_answer
 from pipeline.contracts.elements import Element
+from pipeline.contracts.judgement import judge
 from pipeline.recording.model import Batch, Coverage, Exchange, exchange_id
 from pipeline.resources import resource
 from tests.replay import model_lines

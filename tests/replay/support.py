@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import UTC, Clock, ManualClock
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch

@@ -14,8 +14,8 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from pipeline.clock import UTC, to_iso
+from pipeline.odds_api.api_errors import Failure
 from pipeline.odds_api.catalogue import books_of
-from pipeline.odds_api.errors import Failure
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.coverage import coverage_of
 from pipeline.recording.model import Batch, Exchange, PlanIdentity

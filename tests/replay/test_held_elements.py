@@ -10,17 +10,17 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from pipeline.bronze.elements import Part
-from pipeline.bronze.held import Selection, case, held
-from pipeline.bronze.load import is_answer
-from pipeline.contracts import answers
-from pipeline.contracts.answers import judge
+from pipeline.bronze.batch_load import is_answer
+from pipeline.bronze.held_elements import Part
+from pipeline.bronze.lookup import Selection, case, held_back
+from pipeline.contracts import judgement as judging
 from pipeline.contracts.elements import Element, element_at
+from pipeline.contracts.judgement import judge
 from pipeline.errors import UsageError
 from pipeline.recording.model import Batch, Exchange, exchange_id
-from pipeline.replay.progress import BatchLine
-from pipeline.replay.quarantine import DecisionSummary, retry_answers, waive_answer, withdraw_answer
 from pipeline.replay.verify import verify
+from pipeline.runs.context import RunContext
+from pipeline.runs.quarantine import DecisionSummary, retry_answers, waive_answer, withdraw_answer
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import view_digests
 from tests.conftest import Project
@@ -121,13 +121,11 @@ def told_by(warehouse: Warehouse, statement: str) -> list[Any]:
 
 
 def decide(kind: str, warehouse: Warehouse, project: Project, *wanted: str) -> DecisionSummary:
-    def ignore(line: BatchLine) -> None:
-        return None
-
+    context = RunContext(warehouse, project, CLOCK)
     if kind == "retry":
-        return retry_answers(warehouse, project, wanted or Selection(), CLOCK, ignore)
+        return retry_answers(context, wanted or Selection())
     run = {"waive": waive_answer, "withdraw": withdraw_answer}[kind]
-    return run(warehouse, project, wanted[0], "because", CLOCK, ignore)
+    return run(context, wanted[0], "because")
 
 
 GOOD = [
@@ -169,8 +167,8 @@ def test_elements_are_listed_shown_withdrawn_and_given_back(
             assert digests(warehouse) != whole and digests(warehouse) != golden(databases, project, gone)
             assert decide("withdraw", warehouse, project, f"{answer}{pointer}").answers[0].outcome == "standing"
             with warehouse.connect(Role.INGESTER) as ingester:
-                assert held(ingester, Selection()).answers == ()
-                (listed,) = held(ingester, Selection(everything=True)).answers
+                assert held_back(ingester, Selection()).answers == ()
+                (listed,) = held_back(ingester, Selection(everything=True)).answers
                 assert (listed.element, listed.kind, listed.verdict) == (pointer, "bookmaker", "withdrawn")
                 shown = case(ingester, Part(answer, pointer))
                 assert (shown.is_admitted, shown.is_applied) == (False, False)
@@ -202,7 +200,7 @@ def withdrawn(exchange: Exchange, batch: Batch, pointer: str) -> list[Element]:
 def test_what_a_mended_contract_takes_is_as_if_it_had_never_been_held(
     databases: Databases, project: Project, transcript: Transcript
 ) -> None:
-    version, documents, _ = answers._load()
+    version, documents, _ = judging._load()
     common = json.loads(json.dumps(documents["common.schema.json"]))
     common["$defs"]["outcome"]["properties"]["price"] = {"type": "number", "maximum": 1.905}
     strict_registry = jsonschema_rs.Registry(
@@ -212,11 +210,11 @@ def test_what_a_mended_contract_takes_is_as_if_it_had_never_been_held(
         whole = golden(databases, project, GOOD)
         with databases() as warehouse:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(answers, "_load", lambda: (version, documents, strict_registry))
-                patch.setattr(answers, "_validator", answers._validator.__wrapped__)
+                patch.setattr(judging, "_load", lambda: (version, documents, strict_registry))
+                patch.setattr(judging, "_validator", judging._validator.__wrapped__)
                 take(warehouse, project, GOOD)
                 with warehouse.connect(Role.INGESTER) as ingester:
-                    listed = held(ingester, Selection(rule="schema"))
+                    listed = held_back(ingester, Selection(rule="schema"))
                 # pinnacle's 2.0 in each, and what fanduel has from the second on
                 assert listed.to_json()["elements"] == 7 and listed.to_json()["quarantined"] == 0
                 assert digests(warehouse) != whole

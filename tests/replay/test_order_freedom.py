@@ -11,7 +11,7 @@ from collections.abc import Callable
 import psycopg2
 import pytest
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.bronze.verdicts import retry, withdraw
 from pipeline.recording.model import Batch
 from pipeline.transform.apply import apply_batches, prepare, rebuild

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bronze.load import is_answer
-from pipeline.contracts.answers import judge
+from pipeline.bronze.batch_load import is_answer
+from pipeline.contracts.judgement import judge
 from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.store import Recording
 from pipeline.warehouse.connect import Role

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline import cli
+from pipeline.cli.ending import WRONG_USE
 from pipeline.clock import UTC
 from pipeline.errors import SportsMarketError, UsageError, WarehouseError
 from pipeline.replay.run import ReplaySummary
@@ -156,7 +157,7 @@ def test_a_page_that_cannot_be_written_is_told_before_any_work(out: str, tmp_pat
 
 
 def test_the_command_tells_it_in_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["report", "--out", str(tmp_path / "nowhere" / "report.html")]) == cli.WRONG_USE
+    assert cli.main(["report", "--out", str(tmp_path / "nowhere" / "report.html")]) == WRONG_USE
     told = capsys.readouterr()
     assert told.out == "" and told.err.startswith("error REPORT_OUT: There is no folder") and told.err.count("\n") == 2
 

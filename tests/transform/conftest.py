@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import ManualClock, to_iso
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import to_iso
+from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.results import import_results
 from pipeline.recording.store import Recording
 from pipeline.warehouse.connect import Role

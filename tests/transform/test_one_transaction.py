@@ -16,7 +16,7 @@ from dbt.adapters.base.connections import BaseConnectionManager
 from dbt.adapters.postgres.connections import PostgresConnectionManager
 from dbt.adapters.sql.connections import SQLConnectionManager
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.errors import WarehouseError
 from pipeline.transform import apply
 from pipeline.transform.apply import apply_batches, prepare, take_transform_lock, transformer_session

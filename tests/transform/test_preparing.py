@@ -10,7 +10,7 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.errors import WarehouseError
 from pipeline.transform.apply import Session, Transformer, apply_batches
 from pipeline.transform.preparing import PreparingSession, send

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.bronze.verdicts import retry
 from pipeline.recording.model import Batch
 from pipeline.replay.determinism import compare_with_rebuild

@@ -16,21 +16,22 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from pipeline.bronze.load import is_answer, load_batch
+from pipeline.bronze.batch_load import is_answer, load_batch
 from pipeline.clock import UTC, from_iso
-from pipeline.contracts.answers import judge
+from pipeline.contracts.judgement import judge
 from pipeline.contracts.row_rules import NEWEST_ANSWERS, newest_answers
 from pipeline.contracts.tables import Rule, read_contracts
 from pipeline.recording.model import Batch, Exchange, exchange_id
 from pipeline.recording.store import Recording
-from pipeline.replay.mutation import BUNDLED
-from pipeline.replay.quarantine import retry_answers, withdraw_answer
 from pipeline.resources import resource
+from pipeline.runs.context import RunContext
+from pipeline.runs.quarantine import retry_answers, withdraw_answer
 from pipeline.transform.apply import apply_batches, transformer_session
 from pipeline.transform.checks import CheckResult, whole_table_checks
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from tests.conftest import Project
+from tests.recordings import BUNDLED
 from tests.replay import wild
 from tests.replay.support import CLOCK, take
 
@@ -272,13 +273,13 @@ def test_what_is_sealed_withheld_or_withdrawn_is_not_shown(prepared: Warehouse, 
 
         whole = rows()
         assert whole and whole[0]
-        withdraw_answer(prepared, project, f"{answer}/0/bookmakers/0", "because", CLOCK, lambda line: None)
+        withdraw_answer(RunContext(prepared, project, CLOCK), f"{answer}/0/bookmakers/0", "because")
         assert 0 < rows()[0] < whole[0]
-        withdraw_answer(prepared, project, str(answer), "because", CLOCK, lambda line: None)
+        withdraw_answer(RunContext(prepared, project, CLOCK), str(answer), "because")
         assert rows() == (0, 0)
-        retry_answers(prepared, project, [str(answer)], CLOCK, lambda line: None)
+        retry_answers(RunContext(prepared, project, CLOCK), [str(answer)])
         assert 0 < rows()[0] < whole[0]  # the element is still withdrawn
-        retry_answers(prepared, project, [f"{answer}/0/bookmakers/0"], CLOCK, lambda line: None)
+        retry_answers(RunContext(prepared, project, CLOCK), [f"{answer}/0/bookmakers/0"])
         assert rows() == whole
     assert_shows(prepared, batches)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.bronze.load import load_batch
+from pipeline.bronze.batch_load import load_batch
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from pipeline.transform import upkeep

@@ -20,8 +20,8 @@ import pytest
 
 from pipeline import cli
 from pipeline.clock import UTC, compact
+from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.request import ApiRequest
-from pipeline.odds_api.simulator import SimulatedMarket
 from pipeline.recording.store import Recording, content_sha256
 from pipeline.transform.apply import transformer_session
 from pipeline.transform.fingerprints import fingerprints, stored_fingerprints

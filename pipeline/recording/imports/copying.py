@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.errors import RecordingError, SetupError
-from pipeline.recording.imports.answers import answer_of
 from pipeline.recording.imports.planning import Copy, Plan, PlannedBatch
+from pipeline.recording.imports.unwrapping import answer_of
 from pipeline.recording.model import PlanIdentity
-from pipeline.recording.sources import Source
+from pipeline.recording.source_files import Source
 from pipeline.recording.store import RecordingWriter
 
 _MAX_SPOOL_BYTES = 64 * 1024 * 1024

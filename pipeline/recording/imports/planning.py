@@ -14,15 +14,15 @@ from pipeline.clock import to_iso
 from pipeline.odds_api.catalogue import LAY_MARKETS, books_of
 from pipeline.odds_api.endpoints import ENDPOINTS, Endpoint
 from pipeline.odds_api.request import ApiRequest
-from pipeline.recording.imports.answers import Answer, Missing, answer_of, value_at
 from pipeline.recording.imports.asked import UPCOMING, Asked, path_matches
 from pipeline.recording.imports.families import Families, Shown, own_format
+from pipeline.recording.imports.import_options import FOLDERS, ImportOptions
 from pipeline.recording.imports.look import EVENT_ID, NOTHING
-from pipeline.recording.imports.options import FOLDERS, ImportOptions
 from pipeline.recording.imports.report import Counts, Family, GuessedCoverage, ImportReport, Note, Refused
 from pipeline.recording.imports.times import Time, time_in, time_in_folders, time_of, without_times
+from pipeline.recording.imports.unwrapping import Missing, Unwrapped, answer_of, value_at
 from pipeline.recording.model import Coverage, Exchange, PlanIdentity
-from pipeline.recording.sources import SourceFile
+from pipeline.recording.source_files import SourceFile
 
 _UNKNOWN_ENDPOINT: Final = "unknown"
 _TEXTS: Final = (".md", ".txt")
@@ -151,7 +151,7 @@ class Survey:
         else:
             self._take(file, answer_of(file, file.body, self._options.answer_at), name, is_declared)
 
-    def _take(self, file: SourceFile, answer: Answer, name: str | None, is_declared: bool) -> None:
+    def _take(self, file: SourceFile, answer: Unwrapped, name: str | None, is_declared: bool) -> None:
         look = answer.look
         if name in ("odds", "events", "event_odds") and look.is_envelope:
             name = f"historical_{name}"
@@ -178,7 +178,7 @@ class Survey:
         else:
             self._keep(file, answer, name or "", found)
 
-    def _keep(self, file: SourceFile, answer: Answer, name: str, found: tuple[str, Time]) -> None:
+    def _keep(self, file: SourceFile, answer: Unwrapped, name: str, found: tuple[str, Time]) -> None:
         origin, time = found
         look = answer.look
         self._times[origin] += 1
@@ -218,7 +218,7 @@ class Survey:
             return self._options.endpoint, True
         return FOLDERS.get((self._folder or "").lower()), False
 
-    def _time(self, file: SourceFile, answer: Answer, name: str | None) -> tuple[str, Time] | None:
+    def _time(self, file: SourceFile, answer: Unwrapped, name: str | None) -> tuple[str, Time] | None:
         """Where the capture time stands, and the time."""
         look, options = answer.look, self._options
         if look.envelope_at is not None and (name is None or ENDPOINTS[name].is_historical):

@@ -1,0 +1,151 @@
+"""A standing warehouse: ``db bootstrap``, ``load``, ``verify``, ``rebuild`` and ``archive``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pipeline.cli.arguments import (
+    Commands,
+    at_least,
+    command,
+    database_option,
+    engine_option,
+    group,
+    json_option,
+    mix_sources_option,
+)
+from pipeline.cli.opening import check_database, context_of, engine_of, recording_at, server_of
+from pipeline.cli.screen import Screen
+from pipeline.errors import UsageError
+
+
+def add_db(commands: Commands) -> None:
+    """``db bootstrap``, and what it accepts."""
+    steps = group(commands, "db", "the database itself")
+    one = command(steps, "bootstrap", _run_bootstrap, "make schemas, roles, tables and rights, as far as they are missing")
+    database_option(one)
+
+
+def _run_bootstrap(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.warehouse.database import bootstrap
+
+    with server_of(options, screen) as server:
+        warehouse = server.warehouse()
+        outcome = bootstrap(warehouse)
+    for line in outcome.lines():
+        screen.tell(line)
+    return 0
+
+
+def add_load(commands: Commands) -> None:
+    """``load``, and what it accepts."""
+    one = command(commands, "load", _run_load, "load a recording into a standing warehouse")
+    one.add_argument("recording", metavar="DIR", type=Path, help="the recording's folder")
+    one.add_argument("--batches", metavar="N", type=at_least(1), help="only the first N batches")
+    mix_sources_option(one)
+    database_option(one)
+    json_option(one)
+    engine_option(one)
+
+
+def _run_load(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.warehouse.database import bootstrap
+
+    found = recording_at(options.recording, options, screen)
+    from pipeline.runs.load import load_recording
+
+    with server_of(options, screen) as server:
+        warehouse = server.warehouse()
+        bootstrap(warehouse)
+        screen.progress("batch")(0, min(len(found), options.batches or len(found)))
+        context = context_of(warehouse, engine_of(options, screen), screen)
+        summary = load_recording(found, context, batches=options.batches, mix_sources=options.mix_sources)
+    return screen.end(summary)
+
+
+def add_verify(commands: Commands) -> None:
+    """``verify``, and what it accepts."""
+    one = command(commands, "verify", _run_verify, "recompute digests and reconciliation of a standing warehouse")
+    database_option(one)
+    json_option(one)
+
+
+def _run_verify(options: argparse.Namespace, screen: Screen) -> int:
+    check_database(options)
+    from pipeline.replay.verify import verify
+
+    with server_of(options, screen) as server:
+        report = verify(server.warehouse(), engine_of(options, screen))
+    return screen.end(report)
+
+
+def add_rebuild(commands: Commands) -> None:
+    """``rebuild``, and what it accepts."""
+    one = command(commands, "rebuild", _run_rebuild, "build silver and gold of a standing warehouse anew from bronze")
+    database_option(one)
+
+
+def _run_rebuild(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.warehouse.database import bootstrap
+
+    check_database(options)
+    from pipeline.transform.apply import rebuild
+
+    with server_of(options, screen) as server:
+        warehouse = server.warehouse()
+        bootstrap(warehouse)
+        rebuild(warehouse, engine_of(options, screen))
+    screen.tell(f"Silver and gold of {warehouse.place} were built anew from bronze.")
+    return 0
+
+
+def add_archive(commands: Commands) -> None:
+    """``archive``, and what it accepts."""
+    one = command(commands, "archive", _run_archive, "take old months out of a standing warehouse, into recordings, and back")
+    one.description = (
+        "Write the batches of old months as recordings, read these back and hold them against bronze, and only then detach the"
+        " months' partitions of bronze and silver. Gold stays. --restore brings months back."
+    )
+    which = one.add_mutually_exclusive_group(required=True)
+    which.add_argument("--before", metavar="YYYY-MM", help="archive the months before this one")
+    which.add_argument("--restore", action="store_true", help="bring archived months back")
+    one.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="the archive: a recording per month (default: archive; to restore: where it was written)",
+    )
+    one.add_argument("--since", metavar="YYYY-MM", help="with --restore: only this month and the later ones")
+    one.add_argument("--drop", action="store_true", help="drop what is detached, instead of keeping it in the schema detached")
+    one.add_argument("--dry-run", action="store_true", help="only tell what would be archived, and what must stay")
+    database_option(one)
+    json_option(one)
+
+
+def _run_archive(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
+    from pipeline.warehouse.database import bootstrap
+    from pipeline.warehouse.months import month_from
+
+    if options.restore and (options.drop or options.dry_run):
+        raise UsageError("USAGE", "--drop and --dry-run do not go with --restore.", "See `sports-market archive --help`.")
+    if options.since is not None and not options.restore:
+        raise UsageError("USAGE", "--since goes with --restore.", "See `sports-market archive --help`.")
+    since = None if options.since is None else month_from(options.since)
+    before = None if options.before is None else month_from(options.before)
+    out = options.out or Path("archive")
+    if (options.restore and options.out is not None and not out.is_dir()) or (out.exists() and not out.is_dir()):
+        raise UsageError("ARCHIVE_OUT", f"{out} is no folder.", "Name the folder of the archive, with a recording per month.")
+    check_database(options)
+    from pipeline.runs.archive import archive, restore
+
+    with server_of(options, screen) as server:
+        warehouse = server.warehouse()
+        bootstrap(warehouse)
+        show = screen.progress("batch")
+        if before is None:
+            return screen.end(restore(warehouse, engine_of(options, screen), since, options.out, show))
+        return screen.end(
+            archive(warehouse, before, out, SystemClock(), drop=options.drop, dry_run=options.dry_run, progress=show)
+        )
