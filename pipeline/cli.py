@@ -351,7 +351,7 @@ def parser() -> argparse.ArgumentParser:
     )
     steps = contracts.add_subparsers(title="commands", metavar="COMMAND", dest="step_name", required=True)
     one = _command(
-        steps, "check", _contracts_check, "check the documents, that dbt is in step, and that nothing breaks unannounced"
+        steps, "check", _contracts_check, "check the promises, that dbt is in step, and that nothing breaks unannounced"
     )
     one.add_argument("--base", metavar="REV", default="HEAD", help="git revision to compare with (default: HEAD)")
     one = _command(steps, "run", _contracts_run, "run the suite of every contract on all rows of a standing warehouse")
@@ -365,6 +365,8 @@ def parser() -> argparse.ArgumentParser:
     _json(one)
     one = _command(steps, "docs", _contracts_docs, "render a page per contract, and Data Docs of the suites")
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder of the pages")
+    one = _command(steps, "export", _contracts_export, "write the full contract of each table (Open Data Contract Standard)")
+    one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder of the documents")
     return top
 
 
@@ -935,10 +937,8 @@ def _drift(options: argparse.Namespace, screen: Screen) -> int:
 def _contracts_check(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.contracts.commands import check
     from pipeline.contracts.compatibility import committed_contracts
-    from pipeline.contracts.tables import FOLDER
-    from pipeline.resources import resource
 
-    committed_contracts(resource(FOLDER), options.base)  # a revision that there is not is told before dbt is read
+    committed_contracts(revision=options.base)  # a revision that there is not is told before dbt is read
     return screen.end(check(_project(options, screen).manifest(), options.base))
 
 
@@ -974,6 +974,15 @@ def _contracts_docs(options: argparse.Namespace, screen: Screen) -> int:
 
     index = docs(_project(options, screen).manifest(), options.out)
     screen.tell(f"{index}: the contracts' pages")
+    return 0
+
+
+def _contracts_export(options: argparse.Namespace, screen: Screen) -> int:
+    if options.out.exists() and not options.out.is_dir():
+        raise UsageError("EXPORT_OUT", f"{options.out} is no folder.", "Name a folder, new or of earlier documents.")
+    from pipeline.contracts.commands import export
+
+    screen.tell(f"{options.out}: {len(export(options.out))} documents")
     return 0
 
 

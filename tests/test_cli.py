@@ -106,7 +106,7 @@ def test_the_commands() -> None:
         "recording reseal",
     }
     held = {f"quarantine {name}" for name in ("list", "show", "retry", "waive", "withdraw")}
-    promises = {f"contracts {name}" for name in ("check", "run", "docs", "score")}
+    promises = {f"contracts {name}" for name in ("check", "run", "docs", "export", "score")}
     assert set(commands()) == ours | held | promises
 
 
@@ -244,6 +244,7 @@ ONCE = ("ingest", "--live", "--once", "--spool", "spool")
         (["contracts", "check", "--base", "nope"], "NO_SUCH_REVISION"),
         (["contracts", "run", "--max-age", "x"], "AGE"),
         (["contracts", "docs", "--out", "file"], "DOCS_OUT"),
+        (["contracts", "export", "--out", "file"], "EXPORT_OUT"),
         (["simulate", "--out", "other"], "RECORDING_FOLDER_IN_USE"),
         (["recording", "reseal", "nowhere"], "RECORDING_NOT_FOUND"),
     ],
