@@ -10,12 +10,18 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pipeline.contracts.described import MODELS
 from pipeline.contracts.promises import FOLDER, is_source
 from pipeline.contracts.tables import VERSION, Column, Rule, TableContract, contracts_of
 from pipeline.errors import SetupError, UsageError
 from pipeline.resources import resource
+
+# Facts of a contract of which a change is told, and breaks nobody.
+_TOLD: Final = (
+    "status", "is_view", "is_checked_per_batch", "of_endpoint", "purpose", "description", "grain", "freshness", "owner",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def _differences(old: TableContract, new: TableContract) -> Iterator[tuple[bool,
     yield from _rule_differences(
         {each.name: each for each in old.written_rules}, {each.name: each for each in new.written_rules}
     )
-    for what in ("status", "is_view", "is_checked_per_batch", "of_endpoint", "description", "grain", "freshness", "owner"):
+    for what in _TOLD:
         if getattr(old, what) != getattr(new, what):
             yield False, f"{what} changed"
 

@@ -100,6 +100,7 @@ class TableContract:
         version: of the contract, ``major.minor.patch``.
         status: the standard's, e.g. ``active``.
         is_view: whether it is computed on reading.
+        purpose: what it is there for, in one sentence.
         description: for people.
         grain: what one row is.
         is_checked_per_batch: whether its rules are evaluated on the rows of each batch, which they hold back; else they are
@@ -119,6 +120,7 @@ class TableContract:
     version: str
     status: str
     is_view: bool
+    purpose: str
     description: str
     grain: str
     is_checked_per_batch: bool
@@ -240,6 +242,7 @@ def _contract(document: Any, file_name: str) -> TableContract:
         version=document["version"],
         status=document["status"],
         is_view=table["physicalType"] == "view",
+        purpose=document["description"]["purpose"],
         description=table["description"],
         grain=table["dataGranularityDescription"],
         is_checked_per_batch=_evaluated(table) == PER_BATCH,
