@@ -64,7 +64,7 @@ def _run_drift(options: argparse.Namespace, screen: Screen) -> int:
 def add_contracts(commands: Commands) -> None:
     """The commands of ``contracts``, and what they accept."""
     steps = group(commands, "contracts", "what tables promise")
-    one = command(steps, "check", _run_check, "check the documents, that dbt is in step, and that nothing breaks unannounced")
+    one = command(steps, "check", _run_check, "check the promises, that dbt is in step, and that nothing breaks unannounced")
     one.add_argument("--base", metavar="REV", default="HEAD", help="git revision to compare with (default: HEAD)")
     one = command(steps, "run", _run_run, "run the suite of every contract on all rows of a standing warehouse")
     one.add_argument("--max-age", metavar="AGE", help="fail where the newest published answer is older: 90m, 25h, 2d")
@@ -72,15 +72,15 @@ def add_contracts(commands: Commands) -> None:
     json_option(one)
     one = command(steps, "docs", _run_docs, "render a page per contract, and Data Docs of the suites")
     one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder of the pages")
+    one = command(steps, "export", _run_export, "write the full contract of each table (Open Data Contract Standard)")
+    one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder of the documents")
 
 
 def _run_check(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.contracts.commands import check
     from pipeline.contracts.compatibility import committed_contracts
-    from pipeline.contracts.tables import FOLDER
-    from pipeline.resources import resource
 
-    committed_contracts(resource(FOLDER), options.base)  # a revision that there is not is told before dbt is read
+    committed_contracts(revision=options.base)  # a revision that there is not is told before dbt is read
     return screen.end(check(project_of(options, screen).manifest(), options.base))
 
 
@@ -102,4 +102,13 @@ def _run_docs(options: argparse.Namespace, screen: Screen) -> int:
 
     index = docs(project_of(options, screen).manifest(), options.out)
     screen.tell(f"{index}: the contracts' pages")
+    return 0
+
+
+def _run_export(options: argparse.Namespace, screen: Screen) -> int:
+    if options.out.exists() and not options.out.is_dir():
+        raise UsageError("EXPORT_OUT", f"{options.out} is no folder.", "Name a folder, new or of earlier documents.")
+    from pipeline.contracts.commands import export
+
+    screen.tell(f"{options.out}: {len(export(options.out))} documents")
     return 0

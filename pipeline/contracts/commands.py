@@ -1,4 +1,4 @@
-"""What ``sports-market contracts`` does: check the documents, run the suites, render the pages."""
+"""What ``sports-market contracts`` does: check the promises, run the suites, render the pages, write out the documents."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from pipeline.clock import Clock
 from pipeline.contracts.compatibility import Change, classify, committed_contracts, pairs, unannounced
 from pipeline.contracts.freshness import freshness
 from pipeline.contracts.pages import write_pages
+from pipeline.contracts.promises import documents, project_files
 from pipeline.contracts.suites import SuitesReport, run_suites, write_data_docs
-from pipeline.contracts.tables import FOLDER, TableContract, in_step, read_contracts, readers
-from pipeline.resources import resource
+from pipeline.contracts.tables import SUFFIX, TableContract, contracts_of, in_step, read_contracts, readers
 from pipeline.warehouse.connect import Warehouse
 
 HEAD: Final = "HEAD"
@@ -65,21 +67,20 @@ class CheckReport:
         return lines
 
 
-def check(manifest: Any, base: str = HEAD, folder: Path | None = None) -> CheckReport:
+def check(manifest: Any, base: str = HEAD, root: Path | None = None) -> CheckReport:
     """Check documents, dbt, and compatibility with an earlier version.
 
     Args:
         manifest: dbt's, as parsed.
-        base: the git revision whose documents are the earlier version.
-        folder: of the documents; by default the project's own.
+        base: the git revision whose contracts are the earlier version; they are built from what it holds.
+        root: the folder that holds ``contracts`` and ``dbt``; by default the project's own.
 
     Raises:
         SetupError: ``CONTRACT_INVALID``.
         UsageError: ``NO_SUCH_REVISION``.
     """
-    place = resource(FOLDER) if folder is None else folder
-    contracts = read_contracts(place)
-    earlier = committed_contracts(place, base)
+    contracts = read_contracts(root)
+    earlier = committed_contracts(root, base)
     changes: list[Change] = []
     faults = []
     for old, new in () if earlier is None else pairs(earlier, contracts):
@@ -115,6 +116,27 @@ def run(
     chosen = read_contracts() if contracts is None else contracts
     ages = () if clock is None else freshness(warehouse, clock, chosen, max_age)
     return SuitesReport(run_suites(warehouse, chosen), ages, max_age is not None)
+
+
+def export(folder: Path) -> tuple[Path, ...]:
+    """Write the full document of each table, as the Open Data Contract Standard has it; returns the files, by name.
+
+    Args:
+        folder: made where it is missing; documents of the same names are replaced.
+
+    Raises:
+        SetupError: ``CONTRACT_INVALID``; nothing is written then.
+    """
+    files = project_files()
+    contracts_of(files)  # valid, or nothing is written
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, document in documents(files).items():
+        path = folder / f"{name}{SUFFIX}"
+        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return tuple(written)
 
 
 def docs(manifest: Any, folder: Path) -> Path:

@@ -10,9 +10,18 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from pipeline.contracts.tables import SUFFIX, VERSION, Column, Rule, TableContract, parse_contract
+from pipeline.contracts.described import MODELS
+from pipeline.contracts.promises import FOLDER, is_source
+from pipeline.contracts.tables import VERSION, Column, Rule, TableContract, contracts_of
 from pipeline.errors import SetupError, UsageError
+from pipeline.resources import resource
+
+# Facts of a contract of which a change is told, and breaks nobody.
+_TOLD: Final = (
+    "status", "is_view", "is_checked_per_batch", "of_endpoint", "purpose", "description", "grain", "freshness", "owner",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +64,42 @@ def unannounced(old: TableContract | None, new: TableContract | None) -> str | N
     return None
 
 
-def committed_contracts(folder: Path, revision: str = "HEAD") -> tuple[TableContract, ...] | None:
-    """The contracts of a folder as a git revision has them.
+def committed_contracts(root: Path | None = None, revision: str = "HEAD") -> tuple[TableContract, ...] | None:
+    """The contracts as a git revision has them, built from what that revision holds.
+
+    Args:
+        root: the folder that holds ``contracts`` and ``dbt``; by default the project's own.
+        revision: of git.
 
     Returns:
-        None where there is nothing to compare with: no git, no checkout, or none of these documents in that revision.
+        None where there is nothing to compare with: no git, no checkout, or no contracts in that revision.
 
     Raises:
         UsageError: ``NO_SUCH_REVISION``.
-        SetupError: ``CONTRACT_INVALID``: a document of that revision cannot be read.
+        SetupError: ``CONTRACT_INVALID``: what that revision has cannot be read.
     """
-    inside = _git(folder, "rev-parse", "--show-prefix")
-    if inside is None:
+    top = resource("contracts").parent if root is None else root
+    if _git(top, "rev-parse", "--show-prefix") is None:
         return None
-    if _git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None:
+    if _git(top, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None:
         if revision == "HEAD":  # nothing was committed yet
             return None
         raise UsageError("NO_SUCH_REVISION", f"git knows no revision {revision!r} here.", "Name a commit, a branch or a tag.")
-    # a pathspec of git; relative to the folder
-    listed = (_git(folder, "ls-tree", "--name-only", revision, ".") or "").split()
-    contracts = []
-    for name in sorted(Path(path).name for path in listed if path.endswith(SUFFIX)):
-        text = _git(folder, "show", f"{revision}:{inside.strip()}{name}")
-        if text is None:
-            raise SetupError("CONTRACT_INVALID", f"{name} of {revision} cannot be read.", "Name another revision.")
-        contracts.append(parse_contract(text, name))
-    return tuple(contracts) or None
+    # pathspecs of git, relative to the folder, as are the paths that it tells
+    listed = (_git(top, "ls-tree", "-r", "-z", "--name-only", revision, f"{FOLDER}/", f"{MODELS}/") or "").split("\0")
+    files = {}
+    for path in listed:
+        if is_source(path):
+            text = _git(top, "show", f"{revision}:./{path}")
+            if text is None:
+                raise SetupError("CONTRACT_INVALID", f"{path} of {revision} cannot be read.", "Name another revision.")
+            files[path] = text
+    if not any(path.startswith(f"{FOLDER}/") for path in files):
+        return None
+    try:
+        return contracts_of(files)
+    except SetupError as error:
+        raise SetupError(error.code, f"Of revision {revision}: {error.message}", "Name another revision.") from None
 
 
 def pairs(
@@ -108,7 +127,7 @@ def _differences(old: TableContract, new: TableContract) -> Iterator[tuple[bool,
     yield from _rule_differences(
         {each.name: each for each in old.written_rules}, {each.name: each for each in new.written_rules}
     )
-    for what in ("status", "is_view", "is_checked_per_batch", "of_endpoint", "description", "grain", "freshness", "owner"):
+    for what in _TOLD:
         if getattr(old, what) != getattr(new, what):
             yield False, f"{what} changed"
 

@@ -1,4 +1,6 @@
-"""Contracts of published tables and views: Open Data Contract Standard documents, read, validated, compared with dbt.
+"""Contracts of published tables and views: Open Data Contract Standard documents, validated, compared with dbt.
+
+The documents are built (:mod:`pipeline.contracts.promises`), and what the program knows of a table is what its document says.
 
 A contract says what holds of each row. What its structure says (a column that is required, the values a column may have, the
 key) are checks as much as the rules that are written out, so that nothing is said twice. A check's condition is tested as a
@@ -11,7 +13,7 @@ import datetime as dt
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,10 +21,11 @@ from typing import Any, Final
 
 import yaml
 
+from pipeline.contracts.promises import FOLDER, documents, project_files
+from pipeline.contracts.strict_yaml import FASTEST
 from pipeline.errors import SetupError
-from pipeline.resources import resource
 
-FOLDER: Final = "contracts/warehouse"
+# of a full document: as they are written out, and as they were kept before they were built
 SUFFIX: Final = ".odcs.yaml"
 KEY_IS_UNIQUE: Final = "key_is_unique"
 VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
@@ -38,8 +41,6 @@ SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 # What dbt's files and the catalogue call the same type.
 _TYPE_NAMES: Final[Mapping[str, str]] = {"timestamptz": "timestamp with time zone"}
-# libyaml's reader is ten times faster; not every build of PyYAML has it
-_YAML: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class TableContract:
         version: of the contract, ``major.minor.patch``.
         status: the standard's, e.g. ``active``.
         is_view: whether it is computed on reading.
+        purpose: what it is there for, in one sentence.
         description: for people.
         grain: what one row is.
         is_checked_per_batch: whether its rules are evaluated on the rows of each batch, which they hold back; else they are
@@ -118,6 +120,7 @@ class TableContract:
     version: str
     status: str
     is_view: bool
+    purpose: str
     description: str
     grain: str
     is_checked_per_batch: bool
@@ -163,26 +166,45 @@ class TableContract:
         return (*there, *known, *self.written_rules, Rule(KEY_IS_UNIQUE, text, "uniqueness", "error", ""))
 
 
-def read_contracts(folder: Path | None = None) -> tuple[TableContract, ...]:
-    """All contracts of a folder, in order of their names.
+def read_contracts(root: Path | None = None) -> tuple[TableContract, ...]:
+    """All contracts, in order of their names.
 
     Args:
-        folder: by default the project's own.
+        root: the folder that holds ``contracts`` and ``dbt``; by default the project's own.
 
     Raises:
-        SetupError: ``CONTRACT_INVALID``, with every fault of every document.
+        SetupError: ``CONTRACT_INVALID``, with every fault of every file.
     """
-    found = resource(FOLDER) if folder is None else folder
+    return contracts_of(project_files(root))
+
+
+def contracts_of(files: Mapping[str, str]) -> tuple[TableContract, ...]:
+    """All contracts of a state of the project, in order of their names.
+
+    Args:
+        files: path below the project's root → text, of ``contracts/warehouse`` and ``dbt/models``. Where full documents
+            are among them, as before they were built, those are read.
+
+    Raises:
+        SetupError: ``CONTRACT_INVALID``, with every fault of every file.
+    """
+    kept = sorted(path for path in files if path.startswith(f"{FOLDER}/") and path.endswith(SUFFIX))
+    if kept:
+        return _every(lambda path: parse_contract(files[path], path.rpartition("/")[2]), kept)
+    built = documents(files)
+    return _every(lambda name: _contract(built[name], f"{name}{SUFFIX}"), built)
+
+
+def _every(read: Callable[[str], TableContract], names: Iterable[str]) -> tuple[TableContract, ...]:
+    """What is read under each name, or the faults of all."""
     contracts, faults = [], []
-    for path in sorted(found.glob(f"*{SUFFIX}")):
+    for name in names:
         try:
-            contracts.append(parse_contract(path.read_text(encoding="utf-8"), path.name))
+            contracts.append(read(name))
         except SetupError as error:
             faults.append(error.message)
-    if not contracts and not faults:
-        faults.append(f"there is no document in {found}")
     if faults:
-        raise SetupError("CONTRACT_INVALID", "; ".join(faults), "Mend the document.")
+        raise SetupError("CONTRACT_INVALID", "; ".join(faults), "Mend what is named.")
     return tuple(contracts)
 
 
@@ -197,9 +219,14 @@ def parse_contract(text: str, file_name: str) -> TableContract:
         SetupError: ``CONTRACT_INVALID``: breaks the standard's schema, or what this project asks beyond it.
     """
     try:
-        document = yaml.load(text, Loader=_YAML)
+        document = yaml.load(text, Loader=FASTEST)
     except yaml.YAMLError as error:
         raise _invalid(file_name, [f"is no YAML ({' '.join(str(error).split())})"]) from None
+    return _contract(document, file_name)
+
+
+def _contract(document: Any, file_name: str) -> TableContract:
+    """What a document says, once it keeps the standard and what this project asks beyond it."""
     faults = [f"{_pointer(error)}: {error.message}" for error in _standard().iter_errors(document)]
     if not faults:
         faults = list(_house_faults(document, file_name))
@@ -215,6 +242,7 @@ def parse_contract(text: str, file_name: str) -> TableContract:
         version=document["version"],
         status=document["status"],
         is_view=table["physicalType"] == "view",
+        purpose=document["description"]["purpose"],
         description=table["description"],
         grain=table["dataGranularityDescription"],
         is_checked_per_batch=_evaluated(table) == PER_BATCH,

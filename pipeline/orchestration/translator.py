@@ -64,7 +64,7 @@ class Translator(DagsterDbtTranslator):
             found["dagster/column_lineage"] = _lineage(columns)
         contract = CONTRACTS.get((dbt_resource_props["schema"], dbt_resource_props["name"]))
         if contract is not None:
-            file = resource(f"contracts/warehouse/{contract.name}.odcs.yaml")
+            file = resource(f"contracts/warehouse/{contract.name}.yml")
             # no links: a page that came by HTTP may not open a file
             pages = docs_folder(settings())
             found |= {

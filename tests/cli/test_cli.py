@@ -109,7 +109,7 @@ def test_the_commands() -> None:
         "recording reseal",
     }
     held = {f"quarantine {name}" for name in ("list", "show", "retry", "waive", "withdraw")}
-    promises = {f"contracts {name}" for name in ("check", "run", "docs")}
+    promises = {f"contracts {name}" for name in ("check", "run", "docs", "export")}
     assert set(commands()) == ours | held | promises
 
 
@@ -247,6 +247,7 @@ ONCE = ("ingest", "--live", "--once", "--spool", "spool")
         (["contracts", "check", "--base", "nope"], "NO_SUCH_REVISION"),
         (["contracts", "run", "--max-age", "x"], "AGE"),
         (["contracts", "docs", "--out", "file"], "DOCS_OUT"),
+        (["contracts", "export", "--out", "file"], "EXPORT_OUT"),
         (["simulate", "--out", "other"], "RECORDING_FOLDER_IN_USE"),
         (["recording", "reseal", "nowhere"], "RECORDING_NOT_FOUND"),
     ],

@@ -118,4 +118,4 @@ def test_a_fact_from_later_is_found(prepared: Warehouse, project: Project, trans
                 "update gold.price_history set price_decimal = price_decimal + 1 where valid_from <= %s and valid_to > %s",
                 [at, at],
             )
-        assert [name for name, rows in all_rows(reader, at).items() if rows != then[name]][:1] == ["gold.price_history"]
+        assert "gold.price_history" in [name for name, rows in all_rows(reader, at).items() if rows != then[name]]

@@ -1,7 +1,7 @@
 """No look-ahead, by truncation: how each relation of gold is cut at a time, in plain SQL, to be what it was then.
 
 Whatever gold says of the time up to *t* must follow from answers captured by *t*. So the final gold, cut at *t*, is gold after
-the batches up to *t*. RULES says how each table and view is cut, or why it is not; a relation without a rule fails a test.
+the batches up to *t*. Each promise says under ``cut`` how its table or view is cut, or why it is not.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pipeline.contracts.promises import project_files, read_promises
 from pipeline.warehouse.connect import Connection
 
 
@@ -62,67 +63,24 @@ class Newest:
 
 Rule = Clip | Filter | Hindsight | Newest
 
-# An opportunity is one row, whose best may still come: only how it began is fixed.
-_SO_FAR: Final = "the best until now"
-_BEST: Final = dict.fromkeys(
-    (
-        "quality", "best_at", "max_leg_age_seconds", "leg_age_spread_seconds", "books_at_best", "prices_at_best",
-        "stake_shares_at_best", "ages_at_best", "outliers_at_best",
-    ),
-    _SO_FAR,
-)  # fmt: skip
-_UNSEEN: Final = {"last_seen_at": "null", "captures": "null"}
 
+def _rule(cut: Mapping[str, Any]) -> Rule:
+    """What a promise says under ``cut``."""
+    if "hindsight" in cut:
+        return Hindsight(cut["hindsight"])
+    if "newest" in cut:
+        return Newest(cut["newest"])
+    left_out = cut.get("left_out", {})
+    if "moment" in cut:
+        return Filter(cut["moment"], left_out)
+    return Clip(*cut["stretch"], cut.get("open", {}), tuple(cut.get("moving", ())), left_out)
+
+
+# As the promises of gold say it.
 RULES: Final[Mapping[str, Rule]] = {
-    # stored
-    "gold.sports": Filter(
-        "first_seen_at",
-        left_out=dict.fromkeys(("title", "sport_group", "has_outrights"), "as the newest catalogue has it"),
-    ),
-    "gold.bookmakers": Filter("first_seen_at", left_out={"title": "as the newest answer has it"}),
-    "gold.events": Hindsight("its latest facts, and the start that is believed in the end"),
-    "gold.event_start_changes": Filter("captured_at"),
-    "gold.event_listing_intervals": Clip(open={"last_seen_at": "null", "observations": "null"}),
-    "gold.price_history": Clip(open={"last_seen_at": "null", "observations": "null", "end_reason": "'open'"}),
-    "gold.best_price": Clip(),
-    "gold.margins": Clip(),
-    "gold.consensus": Clip(),
-    "gold.consensus_line": Clip(),
-    "gold.moves": Filter("changed_at"),
-    "gold.steam": Filter("triggered_at"),
-    "gold.arbitrages": Clip(open=_UNSEEN, left_out={**_BEST, "margin_best": _SO_FAR}),
-    "gold.middles": Clip(open=_UNSEEN, left_out={**_BEST, "cost_best": _SO_FAR}),
-    "gold.results": Hindsight("the newest score"),
-    # views
-    "gold.price_history_now": Clip(
-        open={"end_reason": "'open'"},
-        moving=("last_seen_at", "observations", "seen_for_seconds", "known_until", "seconds_since_seen"),
-    ),
-    "gold.fair_probabilities": Clip(),
-    "gold.exchange_quotes": Clip(),
-    "gold.line_movement": Filter("changed_at"),
-    "gold.event_duplicates": Hindsight("pairs of what is known of two events in the end"),
-    "gold.current_odds": Newest("quotes of the newest covering answer"),
-    "gold.openings": Filter("first_seen_at"),
-    "gold.market_openings": Hindsight("a better-ranked sharp group may come later"),
-    "gold.closings": Hindsight("the last quote before the start that is believed in the end"),
-    "gold.arbitrages_clean": Hindsight("a row's quality goes by its best, which may still come"),
-    "gold.middles_clean": Hindsight("as gold.arbitrages_clean"),
-    "gold.lead_lag": Hindsight("counts over all moves"),
-    "gold.closing_consensus": Hindsight("as gold.closings"),
-    "gold.clv": Hindsight("prices against the close"),
-    "gold.expected_value": Newest("best prices that stand"),
-    "gold.outcome_grades": Hindsight("by the newest score"),
-    "gold.closing_returns": Hindsight("as gold.outcome_grades"),
-    "gold.calibration_observations": Hindsight("as gold.outcome_grades"),
-    "gold.calibration": Hindsight("as gold.outcome_grades"),
-    "gold.calibration_bins": Hindsight("as gold.outcome_grades"),
-    "gold.calibration_differences": Hindsight("as gold.outcome_grades"),
-    "gold.book_scorecard": Hindsight("a month is counted to its end, by the start that is believed in the end"),
-    "gold.players": Hindsight("a name that comes later can match or collide with one that stands"),
-    "gold.unmatched_players": Hindsight("as gold.players"),
-    "gold.prop_prices": Newest("prices that stand, by gold.players"),
-    "gold.batch_health": Filter("scheduled_at", left_out={"results_missing": "goes by the start that is believed in the end"}),
+    promise.name: _rule(promise.facts["cut"])
+    for promise in read_promises(project_files())[1]
+    if promise.name.startswith("gold.")
 }
 
 Rows = dict[tuple[Any, ...], int]

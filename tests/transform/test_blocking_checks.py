@@ -12,6 +12,7 @@ from typing import Any, Final
 import psycopg
 import pytest
 
+from pipeline.contracts.promises import documents, project_files
 from pipeline.contracts.row_rules import batch_query, broken_query, broken_rules
 from pipeline.contracts.tables import read_contracts
 from pipeline.errors import WarehouseError
@@ -645,10 +646,11 @@ def test_a_row_that_no_batch_touched_is_left_alone(loaded: Loaded, session: psyc
 def test_every_stored_table_has_a_scope_and_every_contract_says_when_it_is_evaluated(loaded: Loaded) -> None:
     contracts = read_contracts()
     assert {each.name for each in contracts if each.is_checked_per_batch} == loaded.scopes.keys()
+    built = documents(project_files())
     for contract in contracts:
-        document = resource(f"contracts/warehouse/{contract.name}.odcs.yaml").read_text(encoding="utf-8")
         said = "per_batch" if contract.is_checked_per_batch else "per_answer" if contract.of_endpoint else "whole_table"
-        assert f"property: evaluated\n    value: {said}" in document
+        [evaluated] = built[contract.name]["schema"][0]["customProperties"]
+        assert (evaluated["property"], evaluated["value"]) == ("evaluated", said)
 
 
 def test_every_rule_of_the_checks_is_broken_here(loaded: Loaded) -> None:

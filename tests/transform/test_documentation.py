@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
+from pipeline.contracts.described import described_models
+from pipeline.contracts.promises import project_files
 from pipeline.contracts.tables import read_contracts
 from pipeline.resources import resource
 from tests.conftest import Project
 
+# A description that is a block, and nothing else.
+TAKES = re.compile(r"\{\{ doc\('\w+'\) \}\}")
 REPOSITORY = Path(__file__).resolve().parents[2]
 # What else reads gold, by the exposure's name; None: all of it.
 READERS = {
@@ -48,6 +54,34 @@ def test_every_column_has_a_description(project: Project) -> None:
         f"{name}.{column}" for name, columns in described.items() for column, text in columns.items() if not text.strip()
     ]
     assert missing == []
+
+
+def test_a_text_of_columns_stands_once() -> None:
+    """What two columns are in the same words is a block, and each block is taken by two at least."""
+    texts: Counter[str] = Counter()
+    for path in sorted(resource("dbt/models").glob("*/*.yml")):
+        for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", ()):
+            texts.update(column["description"] for column in model["columns"])
+    assert [text for text, times in texts.items() if times > 1 and not TAKES.fullmatch(text)] == []
+    blocks = Counter(block for text, times in texts.items() for block in re.findall(r"doc\('(\w+)'\)", text) * times)
+    dictionary = resource("dbt/models/columns.md").read_text(encoding="utf-8")
+    written = re.findall(r"{% docs (\w+) %}\n(.+)\n{% enddocs %}", dictionary)
+    assert [name for name, _ in written] == sorted(blocks)
+    assert [name for name, times in blocks.items() if times < 2] == []
+    assert not {text for _, text in written} & texts.keys()
+
+
+def test_dbt_reads_the_same_texts_as_we(project: Project) -> None:
+    models = described_models(project_files(), faults := [])
+    assert faults == []
+    nodes = {f"{node.schema}.{node.name}": node for node in project.manifest().nodes.values() if node.resource_type == "model"}
+    for name, model in models.items():
+        assert model.description == nodes[name].description
+        assert {each.name: each.description for each in model.columns} == {
+            column.name: column.description for column in nodes[name].columns.values()
+        }
+        units = {column.name: column.config.meta.get("unit") for column in nodes[name].columns.values()}
+        assert {each.name: each.unit for each in model.columns} == units
 
 
 def test_a_description_of_nothing_is_found(project: Project) -> None:
