@@ -38,6 +38,7 @@
             {%- if by_month %} partition by range (captured_at){% endif %}
         {%- endcall -%}
         {%- do create_indexes(target) -%}
+        {%- do persist_docs(target, model) -%}
         {%- for made in config.get('when_made', []) -%}
             {%- call statement('made') -%}{{ made }}{%- endcall -%}
         {%- endfor -%}
