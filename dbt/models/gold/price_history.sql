@@ -126,11 +126,7 @@ judged as (
 ),
 
 numbered as (
-    select
-        judged.*,
-        count(beginning) over (
-            partition by series_id, line_rank order by captured_at rows between unbounded preceding and current row
-        ) as stretch_no
+    select judged.*, count(beginning) over (partition by series_id, line_rank order by captured_at rows unbounded preceding) as stretch_no
     from judged
 ),
 
@@ -181,8 +177,7 @@ select
     cast(followed.line_rank as integer) as line_rank,
     followed.event_id,
     event_keys.sport_key,
-    {{ columns_of('followed', quoted) }},
-    followed.phase_as_known,
+    {{ columns_of('followed', quoted + ['phase_as_known']) }},
     followed.captured_at as valid_from,
     case when followed.valid_to is not null then followed.last_seen end as last_seen_at,
     followed.valid_to,
