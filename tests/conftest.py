@@ -216,7 +216,7 @@ class Project:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project. It serves any number of databases, one after another."""
-    from pipeline.transform.program import load_program
+    from pipeline.transform.current_program import load_program
     from pipeline.transform.project import DbtProject
 
     work_dir = tmp_path_factory.mktemp("dbt")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,46 @@ def test_the_docs_tell_the_same_order() -> None:
 def test_nothing_imports_what_stands_beside_or_above_it() -> None:
     found = [fault for module, source in modules() if module != "pipeline" for fault in faults(module, source)]
     assert found == []
+
+
+def circles(sources: Mapping[str, str]) -> list[list[str]]:
+    """Modules that import each other round about, also where one does so late: the first circle that is found."""
+    below = {
+        module: {
+            f"{name}.{alias}" if f"{name}.{alias}" in sources else name
+            for name, alias in imported(source)
+            if f"{name}.{alias}" in sources or name in sources
+        }
+        for module, source in sources.items()
+    }
+    try:
+        tuple(TopologicalSorter(below).static_order())
+    except CycleError as error:
+        return [error.args[1]]
+    return []
+
+
+def imported(source: str) -> Iterator[tuple[str, str]]:
+    """Each module that is imported from, and what of it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def test_no_modules_import_each_other_round_about() -> None:
+    assert circles(dict(modules())) == []
+
+
+def test_a_circle_is_found() -> None:
+    late = "def f():\n    from pipeline.a import b"
+    assert circles(
+        {"pipeline.a.b": "from pipeline.a.c import x", "pipeline.a.c": "from pipeline.a.d import x", "pipeline.a.d": late}
+    )
+    assert not circles(
+        {"pipeline.a.b": "from pipeline.a.c import x", "pipeline.a.c": "import pipeline.a.d", "pipeline.a.d": ""}
+    )
 
 
 def test_the_bootstrap_stands_on_connections_and_settings_only() -> None:

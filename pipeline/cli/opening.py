@@ -106,7 +106,7 @@ def engine_of(options: argparse.Namespace, screen: Screen) -> Engine:
     """What runs the project's SQL: the program that dbt rendered, or dbt itself where that is asked for."""
     if getattr(options, "engine", "program") == "dbt":
         return project_of(options, screen)
-    from pipeline.transform.program import load_program
+    from pipeline.transform.current_program import load_program
 
     return load_program(settings_of(options).state_dir.absolute() / "dbt", screen.note)
 

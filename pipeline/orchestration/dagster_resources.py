@@ -31,8 +31,8 @@ from pipeline.recording.shelf import Shelf
 from pipeline.replay.equivalence import anew_in_process
 from pipeline.settings import Settings, check_api_key
 from pipeline.transform.apply import prepare
+from pipeline.transform.current_program import load_program
 from pipeline.transform.engine import Engine
-from pipeline.transform.program import load_program
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.database import Server, bootstrap, resolve_server

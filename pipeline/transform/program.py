@@ -18,7 +18,6 @@ from typing import Any, Final, TypeVar
 
 import psycopg2
 
-from pipeline.resources import resource
 from pipeline.transform.computed import Computed, compute_views, queries_of_views, reading
 from pipeline.transform.engine import WORKS, NodeResult, Session, Work
 from pipeline.transform.preparing import send
@@ -186,46 +185,12 @@ def project_key(directory: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def load_program(work_dir: Path, say: Callable[[str], None]) -> Program:
-    """The program of the project as it stands: the one that comes with it, one that was rendered before, or a new one.
-
-    Args:
-        work_dir: a folder of ours where a new one is kept.
-        say: told where one is rendered, which takes half a minute.
-
-    Raises:
-        SetupError: dbt cannot render it.
-    """
-    directory = resource("dbt")
-    key = project_key(directory)
-    for file in (directory / FILE, work_dir / f"program-{key}.json"):
-        program = _read(file)
-        if program is not None and program.key == key:
-            return program
-    say("The dbt project is not the one that the program at hand was rendered from: dbt renders it anew.")
-    # dbt takes seconds to import, and is not needed again
-    from pipeline.transform.render import render_apart
-
-    program = render_apart(work_dir, key, say)
-    write_program(work_dir / f"program-{key}.json", program)
-    for older in set(work_dir.glob("program-*.json")) - {work_dir / f"program-{key}.json"}:
-        older.unlink(missing_ok=True)
-    return program
-
-
 def write_program(file: Path, program: Program) -> None:
     """Write a program, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{id(program)}")
     temporary.write_text(json.dumps(program.to_json(), indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
     temporary.replace(file)
-
-
-def _read(file: Path) -> Program | None:
-    try:
-        return Program.from_json(json.loads(file.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return None
 
 
 def interruptible(session: Session, work: Callable[[], T]) -> T:

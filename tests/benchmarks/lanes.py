@@ -23,7 +23,7 @@ from pipeline.replay.template import prepared_copy
 from pipeline.runs.load import WINDOW
 from pipeline.transform.apply import Transformer, apply_batches
 from pipeline.transform.checks import CheckResult, batch_checks
-from pipeline.transform.program import load_program
+from pipeline.transform.current_program import load_program
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from pipeline.warehouse.digest import stored_digests

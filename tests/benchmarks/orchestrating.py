@@ -17,7 +17,7 @@ from pipeline.clock import SystemClock
 from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.replay.run import ReplayOptions, replay
 from pipeline.runs.context import RunContext
-from pipeline.transform.program import load_program
+from pipeline.transform.current_program import load_program
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.database import Server, bootstrap
 from tests.benchmarks.figures import Figure, PostgresCpu

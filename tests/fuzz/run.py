@@ -33,7 +33,8 @@ from pipeline.recording.store import Recording
 from pipeline.recording.store import _index as index_document
 from pipeline.settings import Settings
 from pipeline.transform.apply import prepare
-from pipeline.transform.program import Program, load_program
+from pipeline.transform.current_program import load_program
+from pipeline.transform.program import Program
 from pipeline.warehouse.connect import Warehouse
 from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.embedded import EmbeddedServer

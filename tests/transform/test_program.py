@@ -26,8 +26,9 @@ from pipeline.replay.determinism import compare_with_rebuild
 from pipeline.resources import resource
 from pipeline.transform import program as module
 from pipeline.transform.apply import Applied, apply_batches, rebuild, transformer_session
+from pipeline.transform.current_program import load_program
 from pipeline.transform.engine import WORKS, Engine
-from pipeline.transform.program import FILE, Program, Step, interruptible, load_program, project_key, write_program
+from pipeline.transform.program import FILE, Program, Step, interruptible, project_key, write_program
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
 from tests.replay import wild
@@ -86,7 +87,7 @@ def test_a_changed_project_is_rendered_anew_and_said(project: Project, tmp_path:
         return replace(project.program, key=key)
 
     monkeypatch.setattr("pipeline.transform.render.render_apart", render_apart)
-    monkeypatch.setattr(module, "project_key", lambda directory: "another")
+    monkeypatch.setattr("pipeline.transform.current_program.project_key", lambda directory: "another")
     for _ in range(2):
         assert load_program(tmp_path, told.append).key == "another"
     assert made == ["another"] and len(told) == 1 and "renders it anew" in told[0]

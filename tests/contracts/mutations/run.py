@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.clock import SystemClock
 from pipeline.settings import Settings
-from pipeline.transform.program import load_program
+from pipeline.transform.current_program import load_program
 from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.embedded import EmbeddedServer
 from tests.conftest import CARELESS
