@@ -119,7 +119,7 @@ def lineage(session: nox.Session) -> None:
 
 @nox.session
 def program(session: nox.Session) -> None:
-    """Write dbt/program.json anew: the statements of a batch, as dbt renders them. A test says when it is due."""
+    """Write dbt/program.json anew, the statements of a batch, and the lists that follow from the models. A test says when."""
     _install(session, "requirements.txt")
     session.run("python", "-m", "pipeline.transform.render")
 

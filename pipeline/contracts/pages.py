@@ -61,6 +61,7 @@ def _asked(contract: TableContract) -> str:
 def page(contract: TableContract, readers: Sequence[str]) -> str:
     """The page of one contract."""
     facts = [
+        ("purpose", _text(contract.purpose)),
         ("version", _text(contract.version)),
         ("status", _text(contract.status)),
         ("kind", "view" if contract.is_view else "table"),

@@ -149,6 +149,16 @@ def broken_rows(root: Path | None = None) -> dict[tuple[str, str], tuple[Mapping
     return {(each.name, rule): tuple(facts["broken_by"]) for each in promises for rule, facts in each.rules.items()}
 
 
+def good_rows(root: Path | None = None) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """Rows that keep all rules and that the bundled recording does not have: name → column → value.
+
+    Raises:
+        SetupError: ``CONTRACT_INVALID``.
+    """
+    _, promises = read_promises(project_files(root))
+    return {each.name: tuple(each.facts["good_rows"]) for each in promises if "good_rows" in each.facts}
+
+
 def _filled(own: Mapping[str, Any] | None, shared: Mapping[str, Any]) -> dict[str, Any]:
     """What is said, with what is shared in its place; what nobody shares stays as it is, which is a fault."""
     return {name: shared.get(name, SHARED) if value == SHARED else value for name, value in (own or {}).items()}
@@ -166,6 +176,7 @@ def _faults(promise: Promise, shared: Mapping[str, Any]) -> Iterable[str]:
         "never_null": facts.get("never_null", ()),
         "values": promise.values,
         **_cut_columns(facts.get("cut", {})),
+        "good_rows": [column for row in facts.get("good_rows", ()) for column in row],
         **{
             f"rules/{name}/broken_by": [column for each in rule["broken_by"] for column in each if column != WHERE]
             for name, rule in promise.rules.items()

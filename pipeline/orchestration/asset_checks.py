@@ -20,7 +20,7 @@ from pipeline.replay.publish import Publication
 from pipeline.replay.verify import verify
 from pipeline.transform.apply import prepare
 from pipeline.transform.checks import CheckResult
-from pipeline.warehouse.digest import TABLES
+from pipeline.warehouse.digest import stored_tables
 
 BATCHES: Final = dg.AssetKey(["bronze", "batches"])
 EXCHANGES: Final = dg.AssetKey(["bronze", "exchanges"])
@@ -73,7 +73,7 @@ STORED: Final = (
             partitions_def=batches,
             description="The table is what the snapshot says, or what bronze gives anew for the batch's events.",
         )
-        for table in TABLES
+        for table in stored_tables()
     ),
     dg.AssetCheckSpec(
         "reconciliation",
@@ -106,7 +106,7 @@ DIGEST: Final = "digest"
 WHOLE: Final = {
     **{spec.name: spec.key for spec in DBT_NIGHTLY},
     **{name: dg.AssetCheckKey(key, name) for name, key in RECONCILED.items()},
-    **{f"{DIGEST}_{table.name}": dg.AssetCheckKey(dg.AssetKey(table.name.split(".")), DIGEST) for table in TABLES},
+    **{f"{DIGEST}_{table.name}": dg.AssetCheckKey(dg.AssetKey(table.name.split(".")), DIGEST) for table in stored_tables()},
 }
 
 

@@ -26,7 +26,7 @@ from pipeline.report.movement import movement_markdown
 from pipeline.runs.context import RunContext
 from pipeline.transform.apply import prepare
 from pipeline.warehouse.connect import Role
-from pipeline.warehouse.digest import TABLES
+from pipeline.warehouse.digest import stored_tables
 from pipeline.warehouse.months import archived_months, month_text
 
 # For what passes by itself: a network, a server that restarts. What is wrong with a batch is not tried again.
@@ -175,7 +175,7 @@ def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any
 @dg.asset(
     key=["proof", "full_refresh"],
     group_name="proof",
-    deps=[table.name.split(".") for table in TABLES],
+    deps=[table.name.split(".") for table in stored_tables()],
     check_specs=[
         dg.AssetCheckSpec(
             EQUIVALENT, asset=["proof", "full_refresh"], description="Each table has the rows that bronze gives anew."

@@ -13,7 +13,7 @@ from pipeline.replay.snapshots import SnapshotStore
 from pipeline.transform.apply import Session, transformer_session
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Warehouse
-from pipeline.warehouse.digest import TABLES, GoldTable, scope_digests, stored_digests
+from pipeline.warehouse.digest import GoldTable, scope_digests, stored_digests, stored_tables
 from pipeline.warehouse.months import refuse_archived
 
 SNAPSHOT: Final = "snapshot"
@@ -104,7 +104,7 @@ def compare_with_rebuild(warehouse: Warehouse, engine: Engine, batch_id: str) ->
     """
     with transformer_session(warehouse) as session:
         refuse_archived(session, _times(session, batch_id), f"To compute the events of {batch_id} anew")
-        scopes = {table.name: _scopes(session, table, batch_id) for table in TABLES}
+        scopes = {table.name: _scopes(session, table, batch_id) for table in stored_tables()}
         refuse_archived(session, _first_seen(session, scopes["gold.events"]), f"To compute the events of {batch_id} anew")
         before = _digests(session, scopes)
         message = None
@@ -114,7 +114,7 @@ def compare_with_rebuild(warehouse: Warehouse, engine: Engine, batch_id: str) ->
             message = next((f"{result.name}: {result.message}" for result in results if not result.ok), None)
         after = before if message else _digests(session, scopes)
         # never committed: this was only a look
-    return tuple(_compared(table.name, before[table.name], after[table.name], message) for table in TABLES)
+    return tuple(_compared(table.name, before[table.name], after[table.name], message) for table in stored_tables())
 
 
 def _compared(name: str, before: Mapping[str, str], after: Mapping[str, str], message: str | None) -> Comparison:
@@ -151,7 +151,7 @@ def _first_seen(session: Session, events: Sequence[str]) -> list[dt.datetime]:
 
 
 def _digests(session: Session, scopes: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    return {table.name: scope_digests(session, table, scopes[table.name]) for table in TABLES}
+    return {table.name: scope_digests(session, table, scopes[table.name]) for table in stored_tables()}
 
 
 def _take_back(session: Session, scopes: Mapping[str, Sequence[str]]) -> None:
@@ -174,7 +174,7 @@ def _take_back(session: Session, scopes: Mapping[str, Sequence[str]]) -> None:
     # a verdict that waits to be followed is no part of this
     _execute(session, "update ops.ledger set applied = admitted, applied_held = held where not is_settled")
     _execute(session, "update ops.ledger set applied = false where exchange_id = any (%s::uuid[])", [shown])
-    for table in TABLES:
+    for table in stored_tables():
         if table.scope_key == "event_id":
             _execute(session, f"delete from {table.name} where event_id = any (%s)", [events])
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from pipeline.replay.snapshots import Key, Row, Snapshot, expected_rows, found_rows, table_named
-from pipeline.warehouse.digest import TABLES, GoldTable, Session
+from pipeline.warehouse.digest import GoldTable, Session, stored_tables
 
 ROWS_PER_TABLE: Final = 5
 MISSING: Final = "no row"
@@ -64,7 +64,7 @@ def explain(session: Session, snapshots: Sequence[Snapshot], digests: dict[str, 
     """
     wanted = snapshots[-1]
     found: list[Difference] = []
-    order = [table.name for table in TABLES]  # what others are computed from comes first
+    order = [table.name for table in stored_tables()]  # what others are computed from comes first
     for name in sorted(
         wanted.digests.keys() | digests.keys(), key=lambda name: (order.index(name) if name in order else -1, name)
     ):

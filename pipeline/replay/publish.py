@@ -13,7 +13,7 @@ from pipeline.runs.context import RunContext
 from pipeline.runs.load import failure_text
 from pipeline.transform.apply import Applied, Session, apply_batches
 from pipeline.warehouse.connect import Role
-from pipeline.warehouse.digest import TABLES
+from pipeline.warehouse.digest import stored_tables
 
 # Of a picture: so many lines, and of each so many points.
 LINES, POINTS = 6, 40
@@ -198,7 +198,8 @@ def _tables(session: Session, stored: Mapping[str, str]) -> dict[str, TableNumbe
     }
     silver = {name: TableNumbers(int(count), added=int(count)) for name, count in _query(session, brought)}
     gold = {
-        table.name: TableNumbers(int(rows.get(table.name, 0)), *map(int, moved.get(table.name, (0, 0, 0)))) for table in TABLES
+        table.name: TableNumbers(int(rows.get(table.name, 0)), *map(int, moved.get(table.name, (0, 0, 0))))
+        for table in stored_tables()
     }
     return {**silver, **gold}
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.errors import RecordingError
-from pipeline.warehouse.digest import TABLES, GoldTable, Session
+from pipeline.warehouse.digest import GoldTable, Session, stored_tables
 
 FOLDER: Final = "snapshots"
 VIEWS_FILE: Final = "views.json"
@@ -273,7 +273,7 @@ def key_of(table: GoldTable, row: Row) -> Key:
 
 def table_named(name: str) -> GoldTable:
     """The stored table of this name."""
-    return next(table for table in TABLES if table.name == name)
+    return next(table for table in stored_tables() if table.name == name)
 
 
 def _row(text: str) -> Row:

@@ -30,7 +30,7 @@ FILE: Final = "program.json"
 # A table that grew by so many rows in one run is analyzed: what is read next is planned by what stands there now.
 GROWN: Final = 5000
 # What is not dbt's to read, or follows from the rest.
-_LEFT_OUT: Final = ("target", "logs", FILE, "lineage.json")
+_LEFT_OUT: Final = ("target", "logs", FILE, "lineage.json", "relations.json")
 
 
 @dataclass(frozen=True, slots=True)

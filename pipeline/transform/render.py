@@ -1,6 +1,7 @@
 """dbt renders the program of a batch: each kind of work is done once on an empty warehouse, and what dbt sends is taken down.
 
-``python -m pipeline.transform.render`` writes ``dbt/program.json`` anew. A test says when it is due.
+``python -m pipeline.transform.render`` writes ``dbt/program.json`` anew, and with it ``dbt/relations.json`` and the exposure
+``dbt/models/bi_tools.yml``, which follow from the models too. A test says when it is due.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from pipeline.transform.engine import WORKS, NodeResult, Session, Work
 from pipeline.transform.program import FILE, Program, Step, project_key, write_program
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.database import Server, bootstrap
+from pipeline.warehouse.digest import FILE as RELATIONS
+from pipeline.warehouse.digest import GoldTable, relations_text
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -40,13 +43,16 @@ HOOK: Final = "prepare_run"
 _MAIN: Final = "with fresh as materialized"
 
 
-def render_apart(work_dir: Path, key: str, say: Callable[[str], None]) -> Program:
+def render_apart(
+    work_dir: Path, key: str, say: Callable[[str], None], also: Callable[[Manifest], None] = lambda manifest: None
+) -> Program:
     """Render the program in an embedded server that is there for this alone.
 
     Args:
         work_dir: a folder of ours for dbt.
         key: of the state of the project.
         say: told what goes on.
+        also: what else is to be done with dbt's manifest, which takes seconds to parse.
 
     Raises:
         SetupError: ``DBT_PROJECT_BROKEN``, ``DBT_FAILED``, ``PROGRAM_NOT_RENDERED``.
@@ -57,7 +63,9 @@ def render_apart(work_dir: Path, key: str, say: Callable[[str], None]) -> Progra
     with tempfile.TemporaryDirectory(prefix="sm-", dir="/tmp") as folder:
         embedded = EmbeddedServer.start(Path(folder))
         with Server(embedded.warehouse("render_"), embedded, "an embedded server") as server:
-            return render(DbtProject(work_dir, say), server.create_database("render"), key)
+            project = DbtProject(work_dir, say)
+            also(project.manifest())
+            return render(project, server.create_database("render"), key)
 
 
 def render(project: DbtProject, warehouse: Warehouse, key: str) -> Program:
@@ -195,15 +203,27 @@ def _after(manifest: Manifest, chosen: set[str]) -> dict[str, tuple[str, ...]]:
 
 
 def main() -> int:
-    """Write the file anew. Returns the exit code."""
+    """Write the program anew, and what else follows from the models. Returns the exit code."""
+    from pipeline.contracts.tables import read_contracts
+    from pipeline.transform.relations import EXPOSURE, digested, exposure_text
+
     try:
         settings = Settings.from_env(os.environ)
         directory = resource("dbt")
-        program = render_apart(settings.state_dir.absolute() / "dbt", project_key(directory), print)
+        # read by dbt, so before it
+        (directory / EXPOSURE).write_text(exposure_text(directory), encoding="utf-8")
+        found: list[GoldTable] = []
+        program = render_apart(
+            settings.state_dir.absolute() / "dbt",
+            project_key(directory),
+            print,
+            lambda manifest: found.extend(digested(manifest, read_contracts())),
+        )
     except SportsMarketError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     write_program(directory / FILE, program)
+    (directory.parent / RELATIONS).write_text(relations_text(found), encoding="utf-8")
     told: Mapping[str, int] = {work: len(steps) for work, steps in program.parts.items()}
     print(f"{directory / FILE}: {', '.join(f'{number} steps of {work}' for work, number in told.items())}")
     return 0

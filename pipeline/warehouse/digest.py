@@ -10,6 +10,7 @@ expression per column that depends on no setting of the session and no version o
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias
 
 from pipeline.errors import WarehouseError
+from pipeline.resources import resource
 from pipeline.warehouse.row_text import MODULUS, digest_text
 
 
@@ -42,60 +44,37 @@ class GoldTable:
         return not self.scope_key
 
 
-TABLES: Final = (
-    GoldTable("gold.sports", ("sport_key",), "sport_key"),
-    GoldTable("gold.bookmakers", ("bookmaker_key",), "bookmaker_key"),
-    GoldTable("gold.events", ("event_id",), "event_id"),
-    GoldTable("gold.event_start_changes", ("event_id", "exchange_id"), "event_id"),
-    GoldTable("gold.event_listing_intervals", ("event_id", "valid_from"), "event_id"),
-    GoldTable("gold.price_history", ("series_id", "line_rank", "valid_from"), "event_id"),
-    GoldTable("gold.best_price", ("line_id", "valid_from"), "event_id"),
-    GoldTable("gold.margins", ("set_id", "valid_from"), "event_id"),
-    GoldTable("gold.consensus", ("line_id", "method", "valid_from"), "event_id"),
-    GoldTable("gold.consensus_line", ("market_id", "valid_from"), "event_id"),
-    GoldTable("gold.moves", ("market_id", "outcome_set", "bookmaker_key", "changed_at"), "event_id"),
-    GoldTable("gold.steam", ("market_id", "outcome_set", "direction", "triggered_at"), "event_id"),
-    GoldTable("gold.arbitrages", ("arbitrage_id", "valid_from"), "event_id"),
-    GoldTable("gold.middles", ("middle_id", "valid_from"), "event_id"),
-    GoldTable("gold.results", ("event_id",), "event_id"),
-)
+# Written with the program: it follows from dbt's models and their contracts.
+FILE: Final = "dbt/relations.json"
 
-VIEWS: Final = (
-    GoldTable("gold.price_history_now", ("series_id", "line_rank", "valid_from")),
-    GoldTable("gold.fair_probabilities", ("set_id", "outcome_name", "valid_from")),
-    GoldTable("gold.exchange_quotes", ("lay_series_id", "lay_line_rank", "valid_from")),
-    GoldTable("gold.line_movement", ("series_id", "line_rank", "changed_at")),
-    GoldTable("gold.arbitrages_clean", ("arbitrage_id", "valid_from")),
-    GoldTable("gold.middles_clean", ("middle_id", "valid_from")),
-    GoldTable("gold.event_duplicates", ("event_id", "other_event_id")),
-    GoldTable("gold.current_odds", ("series_id", "line_rank")),
-    GoldTable("gold.openings", ("series_id",)),
-    GoldTable("gold.market_openings", ("event_id", "market_key", "description", "line_point", "outcome_name")),
-    GoldTable("gold.closings", ("series_id",)),
-    GoldTable("gold.lead_lag", ("sport_key", "market_key", "operator_group", "other_group")),
-    GoldTable("gold.closing_consensus", ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name")),
-    GoldTable("gold.clv", ("series_id", "horizon")),
-    GoldTable("gold.expected_value", ("line_id", "bookmaker_key")),
-    GoldTable("gold.outcome_grades", ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name")),
-    GoldTable("gold.closing_returns", ("series_id",)),
-    GoldTable(
-        "gold.calibration_observations",
-        ("event_id", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
-    ),
-    GoldTable("gold.calibration", ("sport_key", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours")),
-    GoldTable(
-        "gold.calibration_bins", ("sport_key", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours", "bin")
-    ),
-    GoldTable(
-        "gold.calibration_differences",
-        ("sport_key", "market_key", "outcome_set", "horizon_hours", "bookmaker_key", "other_bookmaker_key"),
-    ),
-    GoldTable("gold.book_scorecard", ("sport_key", "bookmaker_key", "month")),
-    GoldTable("gold.players", ("event_id", "kind", "bookmaker_key", "name_as_sent")),
-    GoldTable("gold.unmatched_players", ("event_id", "kind", "bookmaker_key", "name_as_sent")),
-    GoldTable("gold.prop_prices", ("event_id", "market_key", "player", "line_point", "phase_as_known")),
-    GoldTable("gold.batch_health", ("batch_id",)),
-)
+
+@cache
+def relations() -> tuple[GoldTable, ...]:
+    """All relations of gold; what others are computed from comes first."""
+    return relations_of(resource(FILE).read_text(encoding="utf-8"))
+
+
+@cache
+def stored_tables() -> tuple[GoldTable, ...]:
+    """Those that are stored: a digest of each is kept."""
+    return tuple(relation for relation in relations() if not relation.is_view)
+
+
+@cache
+def views() -> tuple[GoldTable, ...]:
+    """Those that are computed on reading."""
+    return tuple(relation for relation in relations() if relation.is_view)
+
+
+def relations_text(found: Sequence[GoldTable]) -> str:
+    """The file's text: JSON, one relation a line."""
+    lines = (json.dumps({"name": each.name, "key": list(each.key), "scope_key": each.scope_key}) for each in found)
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def relations_of(text: str) -> tuple[GoldTable, ...]:
+    """The inverse of :func:`relations_text`."""
+    return tuple(GoldTable(each["name"], tuple(each["key"]), each["scope_key"]) for each in json.loads(text))
 
 
 class Session(Protocol):
@@ -143,7 +122,7 @@ def refresh_digests(session: Session, *, whole: bool = False) -> None:
         kept = set() if whole else {name for (name,) in cursor.fetchall()}
         if kept:
             cursor.execute(f"execute {_prepared(session, cursor)}")
-        missing = [table for table in TABLES if table.name not in kept]
+        missing = [table for table in stored_tables() if table.name not in kept]
         columns = _columns(session, missing) if missing else {}
         for table in missing:
             cursor.execute(
@@ -159,14 +138,14 @@ def stored_digests(session: Session) -> dict[str, str]:
     with session.cursor() as cursor:
         cursor.execute("select table_name, row_count, row_sum from ops.table_digests")
         kept = {name: digest_text(rows, int(total)) for name, rows, total in cursor.fetchall()}
-    missing = [table for table in TABLES if table.name not in kept]
+    missing = [table for table in stored_tables() if table.name not in kept]
     kept |= _digests(session, missing) if missing else {}
-    return {table.name: kept[table.name] for table in TABLES}
+    return {table.name: kept[table.name] for table in stored_tables()}
 
 
 def recomputed_digests(session: Session) -> dict[str, str]:
     """The same, from all rows."""
-    return _digests(session, TABLES)
+    return _digests(session, stored_tables())
 
 
 def view_digests(session: Session, computed: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
@@ -176,7 +155,7 @@ def view_digests(session: Session, computed: Mapping[str, str] = MappingProxyTyp
         session: that sees the views.
         computed: ``schema.view`` → a relation that holds its rows, where there is one.
     """
-    return _digests(session, VIEWS, computed)
+    return _digests(session, views(), computed)
 
 
 def scope_digests(session: Session, table: GoldTable, scopes: Sequence[str]) -> dict[str, str]:
@@ -270,11 +249,11 @@ def _prepared(session: Session, cursor: Any) -> str:
         "  select 'digest_changes_' || md5(string_agg(made.oid || ' ' || made.relnatts, ',' order by made.oid)) as name"
         "  from pg_class as made where made.oid = any (array(select to_regclass(unnest(%s::text[]))))"
         " ) as wanted",
-        [[table.name for table in TABLES]],
+        [[table.name for table in stored_tables()]],
     )
     [(name, is_prepared)] = cursor.fetchall()
     if not is_prepared:
-        cursor.execute(f"prepare {name} as {changes_statement(tuple(_columns(session, TABLES).items()))}")
+        cursor.execute(f"prepare {name} as {changes_statement(tuple(_columns(session, stored_tables()).items()))}")
     return str(name)
 
 

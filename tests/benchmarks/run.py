@@ -34,7 +34,7 @@ from pipeline.runs.load import WINDOW
 from pipeline.settings import Settings
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import resolve_server
-from pipeline.warehouse.digest import TABLES
+from pipeline.warehouse.digest import stored_tables
 from tests.benchmarks.batches import moving_event, nfl_or_bundled, outcomes, recorded, timeline, with_american_odds
 from tests.benchmarks.collecting import collecting_against_requests
 from tests.benchmarks.commands import commands
@@ -131,7 +131,7 @@ def gold_size(warehouse: Warehouse, say: Any) -> Figure:
         rows = owner.execute(
             "select name, pg_relation_size(name::regclass), pg_indexes_size(name::regclass)"
             " from unnest(%s::text[]) as t (name)",
-            [[table.name for table in TABLES]],
+            [[table.name for table in stored_tables()]],
         ).fetchall()
         counted = owner.execute("select count(*) from gold.price_history").fetchone()
     assert counted is not None

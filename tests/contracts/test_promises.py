@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pipeline.contracts.commands import export
-from pipeline.contracts.promises import FOLDER, broken_rows, documents, project_files, read_promises
+from pipeline.contracts.promises import FOLDER, broken_rows, documents, good_rows, project_files, read_promises
 from pipeline.contracts.tables import SUFFIX, contracts_of, parse_contract, read_contracts
 from pipeline.errors import SetupError
 from pipeline.resources import resource
@@ -250,6 +250,7 @@ def test_a_model_without_a_primary_key_is_a_view_and_says_elsewhere_what_it_keep
         ("< 10", "< 10 -- so", "rules/stake_is_small/holds"),
         ("{stake: \"11\"}", "{steak: \"11\"}", "rules/stake_is_small/broken_by: the model has no column steak"),
         ("{stake: \"11\"}", "{stake: 11}", "rules/stake_is_small/broken_by/1/stake: 11 is not of type"),
+        ("rules:", "good_rows: [{steak: 1}]\nrules:", "good_rows: the model has no column steak"),
         ("rules:", "rules: [", "is no YAML"),
         (PROMISE, "- 1", "is no mapping"),
     ],
@@ -291,6 +292,13 @@ def test_what_breaks_a_rule_stands_under_it() -> None:
     found = broken_rows()
     assert found["gold.best_price", "best_price_is_above_1"] == ({"best_price_decimal": "0"}, {"best_price_decimal": "1"})
     assert {"where", "books"} in [set(each) for each in found["gold.best_price", "books_are_sorted_and_stand_once"]]
+
+
+def test_rows_that_no_recording_has_are_written_down() -> None:
+    found = good_rows()
+    assert found["silver.participants"][0]["full_name"] == "Some Team"
+    needed = {each.name: {column.name for column in each.columns if column.required} for each in read_contracts()}
+    assert all(needed[name] <= row.keys() for name, rows in found.items() for row in rows)
 
 
 def test_no_promise_says_what_is_shared_or_follows() -> None:

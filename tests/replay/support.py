@@ -18,7 +18,7 @@ from pipeline.recording.store import Recording
 from pipeline.transform.apply import Applied, Transformer, apply_batches
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
-from pipeline.warehouse.digest import TABLES, recomputed_digests, stored_digests
+from pipeline.warehouse.digest import recomputed_digests, stored_digests, stored_tables
 from tests.conftest import Project
 from tests.replay.model import Gold, Table, market_rule
 
@@ -116,7 +116,7 @@ def read_gold(warehouse: Warehouse) -> dict[str, Table]:
     """All stored gold, in the model's shape."""
     found = {}
     with warehouse.connect(Role.READER) as connection:
-        for table in TABLES:
+        for table in stored_tables():
             cursor = connection.execute(f"select * from {table.name}".encode())
             assert cursor.description is not None
             columns = [column.name for column in cursor.description]

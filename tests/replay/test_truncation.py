@@ -13,7 +13,7 @@ from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Connection, Role, Warehouse
-from pipeline.warehouse.digest import TABLES, VIEWS
+from pipeline.warehouse.digest import stored_tables, views
 from tests.conftest import Project
 from tests.replay.support import Databases, batches_of, take
 from tests.replay.transcript import Transcript
@@ -32,7 +32,7 @@ RECORDED = {
 
 
 def test_every_relation_of_gold_has_a_rule() -> None:
-    assert set(RULES) == {each.name for each in (*TABLES, *VIEWS)}
+    assert set(RULES) == {each.name for each in (*stored_tables(), *views())}
     assert [name for name, rule in RULES.items() if not isinstance(rule, Clip | Filter) and not rule.reason] == []
 
 

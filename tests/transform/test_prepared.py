@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pipeline.transform.apply import prepare
 from pipeline.warehouse.connect import Role, Warehouse
-from pipeline.warehouse.digest import TABLES
+from pipeline.warehouse.digest import stored_tables
 from tests.conftest import Project
 
 
 def test_the_prepared_database_has_every_stored_table_and_no_row(prepared: Warehouse) -> None:
     with prepared.connect(Role.READER) as connection:
-        for table in TABLES:
+        for table in stored_tables():
             assert connection.execute(f"select count(*) from {table.name}".encode()).fetchone() == (0,)
 
 

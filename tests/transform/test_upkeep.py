@@ -16,7 +16,7 @@ from pipeline.transform import upkeep
 from pipeline.transform.apply import Transformer, apply_batches, rebuild, transformer_session
 from pipeline.transform.upkeep import empty_scratch, refresh_statistics
 from pipeline.warehouse.connect import Connection, Role, Warehouse
-from pipeline.warehouse.digest import TABLES
+from pipeline.warehouse.digest import stored_tables
 from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.support import CLOCK
@@ -42,7 +42,7 @@ def without_autovacuum(owner: Connection) -> None:
 def known_and_true(owner: Connection) -> dict[str, tuple[float, int]]:
     """Name of each stored gold table → rows as the planner knows them, and as they are."""
     found = {}
-    for table in TABLES:
+    for table in stored_tables():
         true = f"(select count(*) from {table.name})"
         query = f"select reltuples::float8, {true} from pg_class where oid = '{table.name}'::regclass"
         row = owner.execute(query.encode()).fetchone()

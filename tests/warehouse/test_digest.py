@@ -17,8 +17,6 @@ from pipeline.errors import WarehouseError
 from pipeline.warehouse import digest
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import (
-    TABLES,
-    VIEWS,
     Column,
     GoldTable,
     changes_statement,
@@ -27,6 +25,8 @@ from pipeline.warehouse.digest import (
     row_text_sql,
     scope_digests,
     stored_digests,
+    stored_tables,
+    views,
 )
 from pipeline.warehouse.row_text import digest_text, relation_digest, row_hash, row_text
 
@@ -53,7 +53,7 @@ def run(session: Connection, query: str, values: Sequence[Any] = ()) -> list[tup
 # --- the same as in Python
 
 
-@pytest.mark.parametrize("relation", [*TABLES, *VIEWS], ids=lambda relation: relation.name)
+@pytest.mark.parametrize("relation", [*stored_tables(), *views()], ids=lambda relation: relation.name)
 def test_real_rows_have_the_digest_that_python_computes(relation: GoldTable, session: Connection) -> None:
     types = [column.type_name for column in columns_of(session, relation.name)]
     rows = run(session, f"select * from {relation.name}")
@@ -126,7 +126,7 @@ def as_given(value: Any) -> Any:
 
 def test_every_type_of_gold_is_among_those(bundled: Warehouse) -> None:
     with bundled.connect(Role.TRANSFORMER) as session:
-        found = {column.type_name for relation in (*TABLES, *VIEWS) for column in columns_of(session, relation.name)}
+        found = {column.type_name for relation in (*stored_tables(), *views()) for column in columns_of(session, relation.name)}
     kind = {name: name if "(" not in name else f"numeric(){'[]' if name.endswith('[]') else ''}" for name in (*found, *TYPES)}
     assert {kind[name] for name in found} <= {kind[name] for name in TYPES}
 
@@ -215,7 +215,7 @@ def sample(column: Column) -> str:
     return known.get(column.type_name, "1")
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", stored_tables(), ids=lambda table: table.name)
 def test_every_column_of_a_table_enters_its_digest(table: GoldTable, session: Connection) -> None:
     """From all rows, and from what a batch notes: a change of the least is seen, and kept up to the bit."""
     columns = columns_of(session, table.name)
@@ -274,7 +274,7 @@ def test_a_row_that_is_there_twice_counts_twice(session: Connection) -> None:
 
 
 def test_digests_of_parts_add_up_to_that_of_the_whole(session: Connection) -> None:
-    table = next(table for table in TABLES if table.name == "gold.price_history")
+    table = next(table for table in stored_tables() if table.name == "gold.price_history")
     events = [event_id for (event_id,) in run(session, "select distinct event_id from gold.price_history")]
     assert len(events) > 2
     parts = [found.split(":") for found in scope_digests(session, table, events).values()]
@@ -289,7 +289,7 @@ def test_a_table_of_which_none_is_kept_is_digested_from_its_rows(session: Connec
     assert stored_digests(session) == expected
     run(session, "delete from ops.row_changes where table_name not in ('gold.events', 'gold.margins')")
     refresh_digests(session)
-    assert run(session, "select count(*) from ops.table_digests") == [(len(TABLES),)]
+    assert run(session, "select count(*) from ops.table_digests") == [(len(stored_tables()),)]
     assert stored_digests(session) == expected
     run(session, "update ops.table_digests set row_sum = 0")
     assert stored_digests(session) != expected
@@ -299,7 +299,7 @@ def test_a_table_of_which_none_is_kept_is_digested_from_its_rows(session: Connec
 
 def test_relations_that_were_never_made_are_empty(warehouse: Warehouse) -> None:
     with warehouse.connect(Role.READER) as reader:
-        assert stored_digests(reader) == {table.name: EMPTY for table in TABLES}
+        assert stored_digests(reader) == {table.name: EMPTY for table in stored_tables()}
 
 
 def test_a_session_prepares_once_and_again_for_a_table_that_was_made_anew(session: Connection) -> None:
@@ -308,7 +308,10 @@ def test_a_session_prepares_once_and_again_for_a_table_that_was_made_anew(sessio
     for _ in range(3):
         refresh_digests(session)
     [(_, statement)] = run(session, prepared)
-    assert changes_statement(tuple((table.name, columns_of(session, table.name)) for table in TABLES)).strip() in statement
+    assert (
+        changes_statement(tuple((table.name, columns_of(session, table.name)) for table in stored_tables())).strip()
+        in statement
+    )
     run(session, "alter table gold.results rename to results_before")
     run(session, "create table gold.results as select *, 'more' as more from gold.results_before")
     refresh_digests(session, whole=True)
@@ -326,7 +329,7 @@ def test_a_session_prepares_once_and_again_for_a_table_that_was_made_anew(sessio
 
 def test_the_columns_stand_in_the_order_of_the_contract(session: Connection) -> None:
     contracts = {f"{contract.schema}.{contract.table}": contract for contract in read_contracts()}
-    assert contracts.keys() >= {relation.name for relation in (*TABLES, *VIEWS)}
-    for relation in (*TABLES, *VIEWS):
+    assert contracts.keys() >= {relation.name for relation in (*stored_tables(), *views())}
+    for relation in (*stored_tables(), *views()):
         promised = [column.name for column in contracts[relation.name].columns]
         assert [column.name for column in columns_of(session, relation.name)] == promised, relation.name

@@ -14,14 +14,16 @@ table  the real table refuses the row: a null, or a second row of one key.
 from __future__ import annotations
 
 import functools
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
 from pipeline.contracts.promises import WHERE, broken_rows
+from pipeline.contracts.promises import good_rows as written_rows
 from pipeline.contracts.row_rules import batch_query, broken_query, broken_rules, count_broken
 from pipeline.contracts.suites import run_suites
 from pipeline.contracts.tables import KEY_IS_UNIQUE, Rule, TableContract, read_contracts
@@ -57,85 +59,6 @@ class RowMutant:
         return ", ".join(f"{column} = {value}" for column, value in self.changes.items())
 
 
-# Good rows of what the bundled recording does not hold, as JSON arrays.
-ROWS: Final[Mapping[str, str]] = {
-    "gold.arbitrages": """[{"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl", "phase": "pre",
-        "quality": "clean", "valid_from": "2025-01-01T00:00:00Z", "valid_to": "2025-01-01T00:30:00Z",
-        "last_seen_at": "2025-01-01T00:20:00Z", "captures": 3, "best_at": "2025-01-01T00:10:00Z",
-        "max_leg_age_seconds": 60, "leg_age_spread_seconds": 40, "books_at_open": ["betmgm", "fanduel"],
-        "prices_at_open": ["2", "2.1"], "stake_shares_at_open": ["0.5121951219", "0.4878048781"],
-        "ages_at_open": [20, 60], "outliers_at_open": [], "books_at_best": ["betmgm", "fanduel"],
-        "prices_at_best": ["2", "2.15"], "stake_shares_at_best": ["0.5180722891", "0.4819277109"],
-        "ages_at_best": [30, 50], "outliers_at_best": [], "margin_at_open": "0.0243902439",
-        "margin_best": "0.0361445783", "arbitrage_id": "00000000-0000-0000-0000-000000000001", "market_key": "h2h",
-        "outcome_set": "two_way", "outcome_names": ["Away", "Home"], "outcome_sides": ["away", "home"]}]""",
-    "gold.arbitrages_clean": """[{"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl",
-        "valid_from": "2025-01-01T00:00:00Z", "valid_to": "2025-01-01T00:30:00Z",
-        "last_seen_at": "2025-01-01T00:20:00Z", "captures": 3, "seen_for_seconds": 1200,
-        "best_at": "2025-01-01T00:10:00Z", "max_leg_age_seconds": 60, "leg_age_spread_seconds": 40,
-        "books_at_open": ["betmgm", "fanduel"], "prices_at_open": ["2", "2.1"],
-        "stake_shares_at_open": ["0.5121951219", "0.4878048781"], "ages_at_open": [20, 60], "books_at_best": ["betmgm",
-        "fanduel"], "prices_at_best": ["2", "2.15"], "stake_shares_at_best": ["0.5180722891", "0.4819277109"],
-        "ages_at_best": [30, 50], "margin_at_open": "0.0243902439", "margin_best": "0.0361445783",
-        "arbitrage_id": "00000000-0000-0000-0000-000000000001", "market_key": "h2h", "outcome_set": "two_way",
-        "outcome_names": ["Away", "Home"], "outcome_sides": ["away", "home"]},
-        {"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl",
-        "valid_from": "2025-01-02T00:00:00Z", "valid_to": null, "last_seen_at": "2025-01-02T00:00:00Z", "captures": 1,
-        "seen_for_seconds": 0, "best_at": "2025-01-02T00:00:00Z", "max_leg_age_seconds": 60,
-        "leg_age_spread_seconds": 40, "books_at_open": ["betmgm", "fanduel"], "prices_at_open": ["2", "2.1"],
-        "stake_shares_at_open": ["0.5121951219", "0.4878048781"], "ages_at_open": [20, 60], "books_at_best": ["betmgm",
-        "fanduel"], "prices_at_best": ["2", "2.1"], "stake_shares_at_best": ["0.5121951219", "0.4878048781"],
-        "ages_at_best": [20, 60], "margin_at_open": "0.0243902439", "margin_best": "0.0243902439",
-        "arbitrage_id": "00000000-0000-0000-0000-000000000001", "market_key": "h2h", "outcome_set": "two_way",
-        "outcome_names": ["Away", "Home"], "outcome_sides": ["away", "home"]}]""",
-    "gold.middles": """[{"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl", "phase": "pre",
-        "quality": "clean", "valid_from": "2025-01-01T00:00:00Z", "valid_to": "2025-01-01T00:30:00Z",
-        "last_seen_at": "2025-01-01T00:20:00Z", "captures": 3, "best_at": "2025-01-01T00:10:00Z",
-        "max_leg_age_seconds": 60, "leg_age_spread_seconds": 40, "books_at_open": ["betmgm", "fanduel"],
-        "prices_at_open": ["1.97", "1.97"], "stake_shares_at_open": ["0.5000000000", "0.5000000000"],
-        "ages_at_open": [20, 60], "outliers_at_open": [], "books_at_best": ["betmgm", "fanduel"],
-        "prices_at_best": ["1.97", "1.99"], "stake_shares_at_best": ["0.5025252525", "0.4974747475"],
-        "ages_at_best": [30, 50], "outliers_at_best": [], "cost_at_open": "0.0152284264", "cost_best": "0.0101267760",
-        "middle_id": "00000000-0000-0000-0000-000000000001", "market_key": "totals", "line_point": "42.5",
-        "other_line_point": "44.5", "width": "2", "winning_numbers": [43, 44], "outcome_names": ["Over", "Under"],
-        "outcome_sides": ["over", "under"]},
-        {"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl", "phase": "pre",
-        "quality": "clean", "valid_from": "2025-01-02T00:00:00Z", "valid_to": null, "last_seen_at": null,
-        "captures": null, "best_at": "2025-01-02T00:00:00Z", "max_leg_age_seconds": 60, "leg_age_spread_seconds": 40,
-        "books_at_open": ["betmgm", "fanduel"], "prices_at_open": ["1.97", "1.97"],
-        "stake_shares_at_open": ["0.5000000000", "0.5000000000"], "ages_at_open": [20, 60], "outliers_at_open": [],
-        "books_at_best": ["betmgm", "fanduel"], "prices_at_best": ["1.97", "1.97"],
-        "stake_shares_at_best": ["0.5000000000", "0.5000000000"], "ages_at_best": [20, 60], "outliers_at_best": [],
-        "cost_at_open": "0.0152284264", "cost_best": "0.0152284264",
-        "middle_id": "00000000-0000-0000-0000-000000000002", "market_key": "spreads", "line_point": "3.5",
-        "other_line_point": "-1.5", "width": "5", "winning_numbers": [-3, -2, -1, 0, 1], "outcome_names": ["Home",
-        "Away"], "outcome_sides": ["home", "away"]}]""",
-    "gold.middles_clean": """[{"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl",
-        "valid_from": "2025-01-01T00:00:00Z", "valid_to": "2025-01-01T00:30:00Z",
-        "last_seen_at": "2025-01-01T00:20:00Z", "captures": 3, "seen_for_seconds": 1200,
-        "best_at": "2025-01-01T00:10:00Z", "max_leg_age_seconds": 60, "leg_age_spread_seconds": 40,
-        "books_at_open": ["betmgm", "fanduel"], "prices_at_open": ["1.97", "1.97"],
-        "stake_shares_at_open": ["0.5000000000", "0.5000000000"], "ages_at_open": [20, 60], "books_at_best": ["betmgm",
-        "fanduel"], "prices_at_best": ["1.97", "1.99"], "stake_shares_at_best": ["0.5025252525", "0.4974747475"],
-        "ages_at_best": [30, 50], "cost_at_open": "0.0152284264", "cost_best": "0.0101267760",
-        "middle_id": "00000000-0000-0000-0000-000000000001", "market_key": "totals", "line_point": "42.5",
-        "other_line_point": "44.5", "width": "2", "winning_numbers": [43, 44], "outcome_names": ["Over", "Under"],
-        "outcome_sides": ["over", "under"]},
-        {"event_id": "00000000000000000000000000000000", "sport_key": "americanfootball_nfl",
-        "valid_from": "2025-01-02T00:00:00Z", "valid_to": null, "last_seen_at": "2025-01-02T00:00:00Z", "captures": 1,
-        "seen_for_seconds": 0, "best_at": "2025-01-02T00:00:00Z", "max_leg_age_seconds": 60,
-        "leg_age_spread_seconds": 40, "books_at_open": ["betmgm", "fanduel"], "prices_at_open": ["1.97", "1.97"],
-        "stake_shares_at_open": ["0.5000000000", "0.5000000000"], "ages_at_open": [20, 60], "books_at_best": ["betmgm",
-        "fanduel"], "prices_at_best": ["1.97", "1.97"], "stake_shares_at_best": ["0.5000000000", "0.5000000000"],
-        "ages_at_best": [20, 60], "cost_at_open": "0.0152284264", "cost_best": "0.0152284264",
-        "middle_id": "00000000-0000-0000-0000-000000000002", "market_key": "spreads", "line_point": "3.5",
-        "other_line_point": "-1.5", "width": "5", "winning_numbers": [-3, -2, -1, 0, 1], "outcome_names": ["Home",
-        "Away"], "outcome_sides": ["home", "away"]}]""",
-    "silver.participants": """[{"exchange_id": "00000000-0000-0000-0000-000000000001", "participant_id": "par_1",
-        "sport_key": "basketball_nba", "captured_at": "2025-01-01T00:00:00Z", "full_name": "Some Team"}]""",
-}
-
-
 def mutants_of(contract: TableContract, rule: Rule) -> tuple[RowMutant, ...]:
     """How rows of a table are broken so that one rule must notice; empty where nobody wrote it down."""
     column = rule.name.removesuffix("_is_there")
@@ -155,6 +78,12 @@ def mutants_of(contract: TableContract, rule: Rule) -> tuple[RowMutant, ...]:
 def _broken_rows() -> Mapping[tuple[str, str], tuple[Mapping[str, str], ...]]:
     """The project's own, read once per process."""
     return broken_rows()
+
+
+@functools.cache
+def _good_rows() -> Mapping[str, tuple[Mapping[str, Any], ...]]:
+    """The project's own, read once per process."""
+    return written_rows()
 
 
 def places(contract: TableContract, mutant: RowMutant) -> tuple[str, ...]:
@@ -314,9 +243,9 @@ def good_rows(connection: Connection, contract: TableContract) -> None:
     Whoever commits drops it before: it is no temporary table, as the transformer may make none.
     """
     _execute(connection, f"create unlogged table {GOOD} as select * from {contract.name}")
-    if contract.name in ROWS:
-        row = ROWS[contract.name].replace("'", "''")
-        _execute(connection, f"insert into {GOOD} select * from jsonb_populate_recordset(null::{GOOD}, '{row}'::jsonb)")
+    if contract.name in _good_rows():
+        rows = json.dumps(_good_rows()[contract.name]).replace("'", "''")
+        _execute(connection, f"insert into {GOOD} select * from jsonb_populate_recordset(null::{GOOD}, '{rows}'::jsonb)")
     if any(column.name == "captured_at" for column in contract.columns):
         # where the table is kept by month, those rows must find theirs
         _execute(
