@@ -40,7 +40,7 @@ def exposure_text(project: Path) -> str:
     Args:
         project: dbt's.
     """
-    names = sorted(path.stem for path in (project / "models" / "gold").glob("*.sql"))
+    names = sorted(path.stem for path in (project / "models" / "gold").rglob("*.sql"))
     return _EXPOSURE_HEAD + "".join(f"      - ref('{name}')\n" for name in names)
 
 

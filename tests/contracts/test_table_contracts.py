@@ -276,7 +276,7 @@ def test_contracts_are_compared_with_those_of_a_revision(tmp_path: Path, project
 
     same = check(project.manifest(), root=root)
     assert (same.exit_code, same.base, same.changes) == (0, "HEAD", ())
-    history = root / MODELS / "gold" / "_gold.yml"
+    history = root / MODELS / "gold" / "prices" / "_prices.yml"
     text = history.read_text(encoding="utf-8")
     before, after = text.split("  - name: price_history\n")
     history.write_text(f"{before}  - name: price_history\n{after.replace('numeric(8,3)', 'numeric(9,3)', 2)}", encoding="utf-8")

@@ -23,7 +23,7 @@ COPIED: Final = (
 LEFT_BEHIND: Final = ("target", "dbt_packages", "logs", "__pycache__")
 
 TABLE: Final = {
-    "dbt/models/gold/score_gaps.sql": """\
+    "dbt/models/gold/results/score_gaps.sql": """\
 {{ config(
     row_key=['event_id'],
     scope=rows_of_events(),
@@ -38,7 +38,7 @@ from {{ ref('results') }} as results
 join {{ source('ops', 'touched_events') }} as touched on touched.event_id = results.event_id
 where results.home_score is not null and results.away_score is not null
 """,
-    "dbt/models/gold/_score_gaps.yml": """\
+    "dbt/models/gold/results/_score_gaps.yml": """\
 version: 2
 
 models:
@@ -161,9 +161,9 @@ def test_the_recipe_names_four_files_and_what_is_written_anew() -> None:
     recipe = text[text.index("## A gold table") : text.index("## An endpoint")]
     assert re.findall(r"^(\d)\. ", recipe, re.MULTILINE) == ["1", "2", "3", "4"]
     for path in (
-        "dbt/models/gold/<table>.sql",
+        "dbt/models/gold/<subject>/<table>.sql",
         "contracts/warehouse/gold.<table>.yml",
-        "`dbt/models/gold/`",
+        "`dbt/models/gold/<subject>/_<subject>.yml`",
         "`tests/transform/`",
     ):
         assert path in recipe

@@ -124,7 +124,7 @@ def test_a_command_that_is_not_there_is_found(words: str) -> None:
 
 def test_the_page_of_tables_is_in_step() -> None:
     assert text_of(PAGE) == page(described()), "write it anew: python3 -m tests.docs.gold_tables"
-    models = sorted(path.stem for path in MODELS.glob("*.sql"))
+    models = sorted(path.stem for path in MODELS.rglob("*.sql"))
     assert sorted(re.findall(r"^## (\w+)", text_of(PAGE), re.MULTILINE)) == models
     assert sorted(re.findall(r"^\| \[`(\w+)`\]", text_of(PAGE), re.MULTILINE)) == models
 

@@ -306,7 +306,7 @@ def test_it_finds_the_comparison_that_lost_a_change_of_format() -> None:
 
 
 def test_it_finds_it_in_the_model_where_it_is_put_back() -> None:
-    source = (REPOSITORY / "dbt/models/gold/price_history.sql").read_text(encoding="utf-8")
+    source = (REPOSITORY / "dbt/models/gold/prices/price_history.sql").read_text(encoding="utf-8")
     mended = "compared_native is distinct from was_native"
     assert source.count(mended) == 1
     assert len(findings(source.replace(mended, "compared_native <> was_native"))) == 1

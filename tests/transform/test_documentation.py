@@ -59,7 +59,7 @@ def test_every_column_has_a_description(project: Project) -> None:
 def test_a_text_of_columns_stands_once() -> None:
     """What two columns are in the same words is a block, and each block is taken by two at least."""
     texts: Counter[str] = Counter()
-    for path in sorted(resource("dbt/models").glob("*/*.yml")):
+    for path in sorted(resource("dbt/models").rglob("*.yml")):
         for model in yaml.safe_load(path.read_text(encoding="utf-8")).get("models", ()):
             texts.update(column["description"] for column in model["columns"])
     assert [text for text, times in texts.items() if times > 1 and not TAKES.fullmatch(text)] == []
