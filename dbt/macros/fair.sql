@@ -21,8 +21,7 @@ with recursive steps (implied_probabilities, logs, k, step, nth) as (
         0
     from {{ asked }} as asked
     union all
-    select
-        before.implied_probabilities, before.logs, round(before.k + newton.step, 24), newton.step, before.nth + 1
+    select before.implied_probabilities, before.logs, round(before.k + newton.step, 24), newton.step, before.nth + 1
     from steps as before
     cross join lateral (
         select round((sum(terms.term) - 1) / nullif(-sum(round(terms.term * terms.log, 24)), 0), 24) as step
@@ -67,8 +66,7 @@ with recursive steps (implied_probabilities, squares, z, step, nth) as (
     from {{ asked }} as asked
     where asked.overround >= 1 and cardinality(asked.implied_probabilities) > 2
     union all
-    select
-        before.implied_probabilities, before.squares, round(before.z + newton.step, 24), newton.step, before.nth + 1
+    select before.implied_probabilities, before.squares, round(before.z + newton.step, 24), newton.step, before.nth + 1
     from steps as before
     cross join lateral (
         select
@@ -137,11 +135,9 @@ ratios as (
 )
 
 select
-    asked.implied_probabilities,
-    ratios.fair_multiplicative,
+    asked.implied_probabilities, ratios.fair_multiplicative,
     case when 0 < all (ratios.shared_out) then ratios.shared_out end as fair_additive,
-    powers.power_k,
-    powers.fair_power,
+    powers.power_k, powers.fair_power,
     case
         when ratios.gap_squared is null then shins.shin_z
         else cast(

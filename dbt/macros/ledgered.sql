@@ -75,9 +75,7 @@
             {%- else %}
             delete from {{ target }} where ctid = any (array(
                 select s.row_place from standing as s
-                where not exists (
-                    select 1 from fresh as f where {{ same_in('f', 's', row_key) }}
-                )
+                where not exists (select 1 from fresh as f where {{ same_in('f', 's', row_key) }})
             ))
             {%- endif %}
             returning {{ columns | join(', ') }}

@@ -80,9 +80,7 @@ followed as materialized (
 ),
 
 phased as materialized (
-    select
-        followed.*,
-        phase.phase_as_known
+    select followed.*, phase.phase_as_known
     from followed
     cross join lateral {{ phase_then('followed.event_id', 'followed.captured_at') }} as phase
 ),
@@ -110,10 +108,7 @@ quiet as (
     select told.event_id, told.series_id, told.line_rank
     from told
     join told_before
-        on told_before.event_id = told.event_id
-        and told_before.series_id = told.series_id
-        and told_before.line_rank = told.line_rank
-        and told_before.odds_format = told.odds_format
+        on {{ same_in('told_before', 'told', ['event_id', 'series_id', 'line_rank', 'odds_format']) }}
         and told_before.price_native = told.price_native -- null: what has no price is looked at
         and told_before.point is not distinct from told.point
     join standing
@@ -132,10 +127,7 @@ select quiet.event_id, quiet.series_id, quiet.line_rank from quiet
 {#- Fills ops.touched_lines, after price_history was written. -#}
 {% macro find_touched_lines() -%}
 insert into ops.touched_lines (event_id, line_key, market_line)
-select distinct
-    told.row_then ->> 'event_id',
-    {{ line_key('line') }},
-    {{ line_key('line', point="''") }}
+select distinct told.row_then ->> 'event_id', {{ line_key('line') }}, {{ line_key('line', point="''") }}
 from ops.row_changes as changes
 join ops.touched_events as touched on touched.event_id = changes.scope_key and not touched.is_whole
 cross join lateral (values (changes.old_row), (changes.new_row)) as told (row_then)

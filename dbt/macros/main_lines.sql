@@ -11,10 +11,9 @@
 {% macro main_lines() -%}
 with reaching_sets as materialized (
     select
-        touched.tail_from,
-        sets.event_id, sets.sport_key, sets.bookmaker_key, sets.market_key, sets.description, sets.line_point, sets.set_no,
-        sets.outcome_set, sets.outcome_names, sets.outcome_sides, sets.fair_multiplicative, sets.fair_power, sets.overround,
-        sets.phase_as_known, sets.valid_from, sets.valid_to
+        touched.tail_from, sets.event_id, sets.sport_key, sets.bookmaker_key, sets.market_key, sets.description,
+        sets.line_point, sets.set_no, sets.outcome_set, sets.outcome_names, sets.outcome_sides,
+        sets.fair_multiplicative, sets.fair_power, sets.overround, sets.phase_as_known, sets.valid_from, sets.valid_to
     from touched
     cross join lateral {{ reaching_rows(ref('margins'), by='market') }} as sets
     where sets.is_sound and sets.outcome_set in ('two_way', 'three_way')
@@ -29,9 +28,7 @@ markets as materialized (
 
 featured as materialized (
     select
-        sets.*,
-        markets.family,
-        markets.is_point_in_key,
+        sets.*, markets.family, markets.is_point_in_key,
         {{ line_key('sets', before='sets.bookmaker_key', after='sets.outcome_set', point="''") }} as cell_key,
         {{ line_key('sets', after='sets.outcome_set', point="''") }} as market_line,
         sets.outcome_names[side.place] as outcome_name,

@@ -16,7 +16,5 @@ end
 
 {#- The median of an ordered array; null where it is empty. -#}
 {% macro median_of(ordered) -%}
-(
-    (({{ ordered }})[(cardinality({{ ordered }}) + 1) / 2] + ({{ ordered }})[(cardinality({{ ordered }}) + 2) / 2]) / 2
-)
+((({{ ordered }})[(cardinality({{ ordered }}) + 1) / 2] + ({{ ordered }})[(cardinality({{ ordered }}) + 2) / 2]) / 2)
 {%- endmacro %}

@@ -45,9 +45,5 @@ coalesce(
 
 {#- Events of which every answer is here, for views that read silver: of others they would tell half. -#}
 {% macro whole_events() -%}
-(
-    select e.*
-    from {{ ref('events') }} as e
-    where e.first_seen_at >= {{ kept_since() }}
-)
+(select e.* from {{ ref('events') }} as e where e.first_seen_at >= {{ kept_since() }})
 {%- endmacro %}

@@ -14,8 +14,7 @@ with touched_now as materialized (
 )
 
 select
-    touched.event_id,
-    touched.is_whole,
+    touched.event_id, touched.is_whole,
     touched.tail_from as scope_from,
     -- least takes no account of a null
     least(touched.tail_from, again.begun_at) as tail_from
@@ -93,9 +92,7 @@ legs as materialized (
 
 -- a leg's quote: its price, and when it was read
 spoken as (
-    select
-        legs.*,
-        series.series_id, priced.line_rank, priced.price_net
+    select legs.*, series.series_id, priced.line_rank, priced.price_net
     from legs
     join markets on markets.market_key = legs.market_key
     cross join lateral (select {{ series_id_on_line('legs', 'legs.bookmaker_key') }} as series_id) as series
@@ -232,9 +229,7 @@ numbered as (
 ),
 
 stretches as (
-    select
-        numbered.*,
-        lead(at) over (partition by {{ id }} order by at) as valid_to
+    select numbered.*, lead(at) over (partition by {{ id }} order by at) as valid_to
     from numbered
     where is_change
 ),
@@ -249,13 +244,9 @@ bests as (
 select
     stretches.{{ id }}, {% for column in identity %}stretches.{{ column }}, {% endfor %}stretches.phase,
     stretches.at as valid_from,
-    stretches.valid_to,
-    stretches.edge_at_open,
-    bests.edge_best,
-    bests.best_at,
+    stretches.valid_to, stretches.edge_at_open, bests.edge_best, bests.best_at,
     {% for column in told %}stretches.{{ column }}_at_open, bests.{{ column }}_at_best, {% endfor %}
-    ages.max_leg_age_seconds,
-    ages.leg_age_spread_seconds
+    ages.max_leg_age_seconds, ages.leg_age_spread_seconds
 from stretches
 join bests on bests.{{ id }} = stretches.{{ id }} and bests.stretch_no = stretches.stretch_no
 join touched on touched.event_id = stretches.event_id
@@ -276,8 +267,7 @@ cross join lateral (
         select best_leg.age, false as at_open from unnest(bests.ages_at_best) as best_leg (age)
     ) as leg
 ) as ages
-where stretches.stands
-    and (stretches.valid_to is null or stretches.valid_to >= touched.scope_from)
+where stretches.stands and (stretches.valid_to is null or stretches.valid_to >= touched.scope_from)
 {%- endmacro %}
 
 {#- What is told of the legs of an opportunity, as it began and at its best: the last columns of both tables, of `intervals`. -#}
@@ -304,9 +294,7 @@ end
 {#- How often and until when an opportunity was seen, for a lateral join: in the batches whose answers show its market at one of its books. -#}
 {% macro seen_standing(row, only_if) -%}
 (
-        select
-            cast(count(distinct s.moment_at) as integer) as captures,
-            max(s.captured_at) as last_seen_at
+        select cast(count(distinct s.moment_at) as integer) as captures, max(s.captured_at) as last_seen_at
         from {{ ref('event_sightings') }} as s
         where {{ only_if }}
             and s.event_id = {{ row }}.event_id

@@ -17,9 +17,7 @@ with standing as materialized (
         where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', by) }}
     ) as sets
     {{ with_profile('sets.bookmaker_key', 'sets.valid_from') }}
-    where sets.is_sound
-        and sets.outcome_set <> 'field'
-        and {{ has_own_prices('profile') }}
+    where sets.is_sound and sets.outcome_set <> 'field' and {{ has_own_prices('profile') }}
     order by
         sets.event_id, sets.market_key, sets.description, sets.line_point, sets.outcome_set, sets.outcome_names, sets.bookmaker_key,
         sets.set_no

@@ -50,9 +50,7 @@ select ops.make_months(to_regclass('{{ model }}'), {{ months_of_pending() }});
 insert into ops.touched_events (event_id, tail_from, answers)
 with pending as materialized (
     select
-        exchanges.exchange_id,
-        exchanges.endpoint,
-        exchanges.body_sha256,
+        exchanges.exchange_id, exchanges.endpoint, exchanges.body_sha256,
         {{ month_of('exchanges.captured_at') }} as month,
         exchanges.coverage ->> 'sport' as sport_key,
         case jsonb_typeof(exchanges.coverage -> 'events')
@@ -105,8 +103,7 @@ missing_quotes as (
         union
         select spanning.event_id
         from gold.price_history as spanning
-        where spanning.sport_key = pending.sport_key
-            and spanning.valid_to >= pending.tail_from
+        where spanning.sport_key = pending.sport_key and spanning.valid_to >= pending.tail_from
         union
         -- a row carries the key of its beginning: events that moved to this one since are found by their own history
         select moved.event_id

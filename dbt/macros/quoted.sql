@@ -2,9 +2,7 @@
 
 {#- The quotes of touched events from their tails on: of a series and moment one, the latest; then the smallest place in the plan; then the smallest hash. -#}
 {% macro quotes_of_tails(columns) -%}
-    select distinct on (quoted.series_id, quoted.line_rank, quoted.moment_at)
-        quoted.*,
-        phased.phase_as_known
+    select distinct on (quoted.series_id, quoted.line_rank, quoted.moment_at) quoted.*, phased.phase_as_known
     from (
         select touched.event_id, touched.is_whole, shown.exchange_id, shown.captured_at, shown.place, shown.body_sha256, phase.phase_as_known
         from touched
@@ -56,10 +54,7 @@
 {#- The moments at which a book's market was asked for, and how much of it was missing if an outcome is. `cells` gives event, book and market. -#}
 {% macro absences(cells, answers) -%}
     select
-        cells.event_id,
-        cells.bookmaker_key,
-        cells.market_key,
-        answers.moment_at,
+        cells.event_id, cells.bookmaker_key, cells.market_key, answers.moment_at,
         max(answers.captured_at) as captured_at,
         case
             when not bool_or(answers.shows_event) then 'event_absent'

@@ -46,11 +46,7 @@
 {% macro answers_of(endpoint, which) %}
 {%- set held = 'told.applied_held' if which == 'applied' else 'told.held' -%}
 select
-    exchanges.exchange_id,
-    exchanges.batch_id,
-    exchanges.endpoint,
-    exchanges.place,
-    exchanges.body_sha256,
+    exchanges.exchange_id, exchanges.batch_id, exchanges.endpoint, exchanges.place, exchanges.body_sha256,
     batches.scheduled_at as moment_at,
     exchanges.captured_at,
     {% if endpoint == 'participants' -%}
@@ -106,39 +102,27 @@ with answers as (
 ),
 
 events as (
-    select
-        answers.*,
-        event.item as event,
-        event.ordinal as event_ordinal
+    select answers.*, event.item as event, event.ordinal as event_ordinal
     from answers
     {{ each_element('jsonb_build_array(answers.document)' if single else 'answers.document', 'event') }}
     where event.item is not null
 ),
 
 books as (
-    select
-        events.*,
-        book.item as book,
-        book.ordinal as book_ordinal
+    select events.*, book.item as book, book.ordinal as book_ordinal
     from events
     {{ each_element(json_member('events.event', 'bookmakers'), 'book') }}
 ),
 
 markets as (
-    select
-        books.*,
-        market.item as market,
-        market.ordinal as market_ordinal
+    select books.*, market.item as market, market.ordinal as market_ordinal
     from books
     {{ each_element(json_member('books.book', 'markets'), 'market') }}
 )
 {%- if outcomes %},
 
 outcomes as (
-    select
-        markets.*,
-        outcome.item as outcome,
-        outcome.ordinal as outcome_ordinal
+    select markets.*, outcome.item as outcome, outcome.ordinal as outcome_ordinal
     from markets
     {{ each_element(json_member('markets.market', 'outcomes'), 'outcome') }}
 )
@@ -146,8 +130,7 @@ outcomes as (
 
 select
     {{ answer_columns(level) }},
-    odds_format,
-    event_ordinal,
+    odds_format, event_ordinal,
     {{ event_columns('event') }},
     coalesce(cast({{ json_text('event', 'has_outrights') }} as boolean), false) as has_outrights,
     book_ordinal,
@@ -196,20 +179,14 @@ with answers as (
 ),
 
 events as (
-    select
-        answers.*,
-        event.item as event,
-        event.ordinal as event_ordinal
+    select answers.*, event.item as event, event.ordinal as event_ordinal
     from answers
     {{ each_element('answers.document', 'event') }}
     where event.item is not null
 ),
 
 named as (
-    select
-        events.*,
-        home.score as home_score_text,
-        away.score as away_score_text
+    select events.*, home.score as home_score_text, away.score as away_score_text
     from events
     {{ score_of('events.event', 'home_team') }} as home on true
     {{ score_of('events.event', 'away_team') }} as away on true
@@ -220,8 +197,7 @@ select
     event_ordinal,
     {{ event_columns('event') }},
     cast({{ json_text('event', 'completed') }} as boolean) as completed,
-    home_score_text,
-    away_score_text,
+    home_score_text, away_score_text,
     -- a score is sent as text; what is no plain number stays text only
     cast(case when home_score_text ~ '^[0-9]{1,6}([.][0-9]{1,2})?$' then home_score_text end as numeric(9, 2)) as home_score,
     cast(case when away_score_text ~ '^[0-9]{1,6}([.][0-9]{1,2})?$' then away_score_text end as numeric(9, 2)) as away_score,
@@ -290,19 +266,14 @@ with answers as (
 ),
 
 events as (
-    select
-        answers.*,
-        event.item as event
+    select answers.*, event.item as event
     from answers
     {{ each_element('jsonb_build_array(answers.document)', 'event') }}
     where event.item is not null
 ),
 
 books as (
-    select
-        events.*,
-        book.item as book,
-        book.ordinal as book_ordinal
+    select events.*, book.item as book, book.ordinal as book_ordinal
     from events
     {{ each_element(json_member('events.event', 'bookmakers'), 'book') }}
 )

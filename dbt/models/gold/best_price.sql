@@ -14,8 +14,7 @@
 -- what stands, with what the last answer then said of its set, and as its bettor is paid
 with quoted as (
     select
-        quotes.*,
-        told.outcome_set, told.is_complete, told.overround, told.quote_at,
+        quotes.*, told.outcome_set, told.is_complete, told.overround, told.quote_at,
         cast(told.implied_probability / told.overround as numeric(12, 10)) as fair_probability,
         coalesce(profile.operator_group, quotes.bookmaker_key) as operator_group,
         {{ price_net('quotes.price_decimal', 'profile') }} as price_net

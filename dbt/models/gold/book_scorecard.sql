@@ -18,9 +18,7 @@ with answers as (
 telling as (
     select answers.exchange_id, answers.sport_key, answers.month, answers.books, answers.held_back
     from answers
-    where exists (
-        select 1 from {{ ref('bookmaker_sightings') }} as shown where shown.exchange_id = answers.exchange_id
-    )
+    where exists (select 1 from {{ ref('bookmaker_sightings') }} as shown where shown.exchange_id = answers.exchange_id)
 ),
 
 presence as (
@@ -106,8 +104,7 @@ voices as (
 ),
 
 heard as (
-    select
-        voices.event_id, voices.hours, voices.line_key, voices.operator_group, outcome.outcome_name, outcome.ratio
+    select voices.event_id, voices.hours, voices.line_key, voices.operator_group, outcome.outcome_name, outcome.ratio
     from voices
     cross join lateral unnest(voices.outcome_names, voices.fair_multiplicative) as outcome (outcome_name, ratio)
 ),
@@ -135,10 +132,7 @@ compared as (
     from looked_at
     cross join lateral unnest(looked_at.outcome_names, looked_at.fair_multiplicative) as outcome (outcome_name, ratio)
     join ranked
-        on ranked.event_id = looked_at.event_id
-        and ranked.hours = looked_at.hours
-        and ranked.line_key = looked_at.line_key
-        and ranked.operator_group = looked_at.operator_group
+        on {{ same_in('ranked', 'looked_at', ['event_id', 'hours', 'line_key', 'operator_group']) }}
         and ranked.outcome_name = outcome.outcome_name
     where cardinality(ranked.ordered_ratios) - 1 >= {{ parameter('outlier_min_groups') }}
     group by
@@ -146,10 +140,7 @@ compared as (
 ),
 
 oddities as (
-    select
-        sport_key, bookmaker_key, month,
-        count(*) as compared,
-        count(*) filter (where is_outlier) as outliers
+    select sport_key, bookmaker_key, month, count(*) as compared, count(*) filter (where is_outlier) as outliers
     from compared
     group by sport_key, bookmaker_key, month
 ),
@@ -165,9 +156,7 @@ cards as (
 )
 
 select
-    cards.sport_key,
-    cards.bookmaker_key,
-    cards.month,
+    cards.sport_key, cards.bookmaker_key, cards.month,
     cast(round(holds.hold_sum, 40) / holds.sets as numeric(12, 10)) as mean_hold,
     cast(coalesce(holds.sets, 0) as integer) as hold_sets,
     {{ share_of('presence.quoted', 'presence.asked') }} as uptime,

@@ -16,10 +16,7 @@ with keys as (
     where exists (select 1 from {{ source('ops', 'pending') }} as p where not p.admitted)
 )
 
-select
-    keys.bookmaker_key,
-    latest.title,
-    earliest.captured_at as first_seen_at
+select keys.bookmaker_key, latest.title, earliest.captured_at as first_seen_at
 from keys
 cross join lateral (
     select s.captured_at

@@ -13,8 +13,7 @@ with quoted as (
 
 paired as (
     select
-        quoted.sport_key, quoted.market_key, quoted.outcome_set, quoted.horizon_hours,
-        one.bookmaker_key,
+        quoted.sport_key, quoted.market_key, quoted.outcome_set, quoted.horizon_hours, one.bookmaker_key,
         other.bookmaker_key as other_bookmaker_key,
         one.brier - other.brier as brier_difference,
         one.log_loss - other.log_loss as log_loss_difference
@@ -27,12 +26,7 @@ paired as (
 )
 
 select
-    sport_key,
-    market_key,
-    outcome_set,
-    horizon_hours,
-    bookmaker_key,
-    other_bookmaker_key,
+    sport_key, market_key, outcome_set, horizon_hours, bookmaker_key, other_bookmaker_key,
     cast(count(*) as integer) as common_n,
     {{ mean_of('brier_difference') }} as brier_difference,
     {{ standard_error_of('brier_difference') }} as brier_difference_se,

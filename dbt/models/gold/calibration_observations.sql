@@ -1,20 +1,10 @@
 {{ config(materialized='view') }}
 -- What each book and the consensus held a graded outcome for, some hours before the start, and how that scored.
 select
-    event.event_id,
-    event.sport_key,
-    scored.market_key,
-    scored.line_point,
-    scored.outcome_set,
-    scored.bookmaker_key,
-    scored.method,
-    scored.horizon_hours,
-    event.start_at,
-    scored.valid_from,
+    event.event_id, event.sport_key, scored.market_key, scored.line_point, scored.outcome_set, scored.bookmaker_key,
+    scored.method, scored.horizon_hours, event.start_at, scored.valid_from,
     cast(scored.probability as numeric(12, 10)) as probability,
-    scored.outcome,
-    scored.brier,
-    scored.log_loss
+    scored.outcome, scored.brier, scored.log_loss
 from {{ finished_events() }} as finished
 join {{ ref('events') }} as event on event.event_id = finished.event_id
 cross join lateral (

@@ -1,28 +1,14 @@
 {{ config(materialized='view') }}
 -- What the market held each outcome for when its event began: one vote per operator group, from the closing quotes.
 select
-    event.event_id,
-    event.sport_key,
-    agreed.market_key,
-    agreed.description,
+    event.event_id, event.sport_key, agreed.market_key, agreed.description,
     cast(agreed.line_point as numeric(8, 3)) as line_point,
-    agreed.outcome_set,
-    agreed.outcome_name,
-    agreed.outcome_side,
-    event.start_at,
+    agreed.outcome_set, agreed.outcome_name, agreed.outcome_side, event.start_at,
     cast(agreed.fair_median as numeric(12, 10)) as fair_median,
     cast(agreed.fair_mean as numeric(12, 10)) as fair_mean,
     cast(agreed.fair_sharp as numeric(12, 10)) as fair_sharp,
-    agreed.sharp_basis,
-    agreed.fair_basis,
-    agreed.median_sum,
-    agreed.group_count,
-    agreed.book_count,
-    agreed.is_main_line,
-    agreed.oldest_quote_at,
-    agreed.newest_quote_at,
-    agreed.closing_age_seconds,
-    agreed.close_status
+    agreed.sharp_basis, agreed.fair_basis, agreed.median_sum, agreed.group_count, agreed.book_count,
+    agreed.is_main_line, agreed.oldest_quote_at, agreed.newest_quote_at, agreed.closing_age_seconds, agreed.close_status
 from {{ ref('events') }} as event
 cross join lateral (
     with closed as materialized (
@@ -39,9 +25,7 @@ cross join lateral (
             'pre' as phase_as_known
         from {{ ref('closings') }} as closing
         {{ with_profile('closing.bookmaker_key', 'closing.captured_at') }}
-        where closing.event_id = event.event_id
-            and closing.price_native is not null
-            and {{ has_own_prices('profile') }}
+        where closing.event_id = event.event_id and closing.price_native is not null and {{ has_own_prices('profile') }}
     ),
 
     whole as (
@@ -52,9 +36,7 @@ cross join lateral (
     ),
 
     dated as (
-        select
-            whole.*,
-            max(whole.quote_at) over (partition by whole.line_key) as newest_quote_at
+        select whole.*, max(whole.quote_at) over (partition by whole.line_key) as newest_quote_at
         from whole
         where whole.is_sound
     ),

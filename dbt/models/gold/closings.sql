@@ -1,23 +1,9 @@
 {{ config(materialized='view') }}
 -- The last sound quote of each series before its event began.
 select
-    series.series_id,
-    event.event_id,
-    event.sport_key,
-    series.bookmaker_key,
-    series.market_key,
-    series.description,
-    series.outcome_name,
-    series.outcome_side,
-    event.start_at,
-    quote.point,
-    quote.line_point,
-    quote.price_native,
-    quote.odds_format,
-    quote.price_decimal,
-    quote.implied_probability,
-    quote.outcome_set,
-    quote.overround,
+    series.series_id, event.event_id, event.sport_key, series.bookmaker_key, series.market_key, series.description,
+    series.outcome_name, series.outcome_side, event.start_at, quote.point, quote.line_point, quote.price_native,
+    quote.odds_format, quote.price_decimal, quote.implied_probability, quote.outcome_set, quote.overround,
     (
         select cast(outcome.probability as numeric(12, 10))
         from (
@@ -35,8 +21,7 @@ select
             -- that very price, in whichever format a stretch has it: two formats of one price differ by their rounding
             and abs(1 / outcome.q - quote.price_decimal) <= 0.006 + 0.0005 * quote.price_decimal * quote.price_decimal
     ) as fair_probability,
-    quote.captured_at,
-    quote.quote_at,
+    quote.captured_at, quote.quote_at,
     {{ seconds_between('quote.quote_at', 'event.start_at') }} as closing_age_seconds,
     case
         when event.start_is_suspect or not reached.is_reached then 'provisional'

@@ -1,32 +1,18 @@
 {{ config(materialized='view') }}
 -- What prices at set times before the start turned out to be worth when the event began.
 select
-    judged.series_id,
-    event.event_id,
-    event.sport_key,
-    judged.bookmaker_key,
-    judged.operator_group,
-    judged.market_key,
-    judged.description,
-    judged.outcome_name,
-    judged.outcome_side,
-    judged.outcome_set,
-    event.start_at,
-    judged.horizon,
+    judged.series_id, event.event_id, event.sport_key, judged.bookmaker_key, judged.operator_group, judged.market_key,
+    judged.description, judged.outcome_name, judged.outcome_side, judged.outcome_set, event.start_at, judged.horizon,
     judged.taken_at,
     {{ seconds_between('judged.taken_at', 'event.start_at') }} as seconds_to_start,
-    judged.seconds_since_seen,
-    judged.line_point,
-    judged.point_taken,
+    judged.seconds_since_seen, judged.line_point, judged.point_taken,
     cast(judged.point_closing as numeric(8, 3)) as point_closing,
     judged.price_taken,
     cast(judged.price_closing as numeric(14, 8)) as price_closing,
     judged.probability_taken,
     cast(judged.probability_closing as numeric(12, 10)) as probability_closing,
     cast(judged.consensus_closing as numeric(12, 10)) as consensus_closing,
-    judged.group_count,
-    judged.fair_basis,
-    judged.clv_status,
+    judged.group_count, judged.fair_basis, judged.clv_status,
     cast(case when judged.is_comparable then judged.price_taken * judged.consensus_closing - 1 end as numeric(16, 10)) as clv_ev,
     cast(
         case when judged.is_comparable then round(judged.price_taken, 40) / judged.price_closing - 1 end as numeric(16, 10)
@@ -41,8 +27,7 @@ select
             when judged.outcome_side = 'over' then judged.point_closing - judged.point_taken
         end as numeric(8, 3)
     ) as clv_points,
-    judged.close_status,
-    judged.consensus_close_status
+    judged.close_status, judged.consensus_close_status
 from {{ ref('events') }} as event
 cross join lateral (
     with series as materialized (

@@ -81,8 +81,7 @@ points as (
 
 -- the line that most groups hang; of several the one nearest to even, then as a book's main line is found
 modal_points as (
-    select distinct on (at, event_id, line_key)
-        at, event_id, line_key, line_point, group_count
+    select distinct on (at, event_id, line_key) at, event_id, line_key, line_point, group_count
     from points
     order by at, event_id, line_key, group_count desc, abs(ratio - 0.5), overround, abs(line_point), line_point
 ),
@@ -108,10 +107,7 @@ agreed as (
         round(modal_points.group_count, 40) / counted.group_count as group_share_at_modal,
         counted.group_count >= {{ parameter('consensus_min_groups') }} as is_enough
     from counted
-    join modal_points
-        on modal_points.at = counted.at
-        and modal_points.event_id = counted.event_id
-        and modal_points.line_key = counted.line_key
+    join modal_points on {{ same_in('modal_points', 'counted', ['at', 'event_id', 'line_key']) }}
 )
 
 select

@@ -1,31 +1,11 @@
 {{ config(materialized='view') }}
 -- Every series that the newest covering answer shows, and whether its quote is one to act on.
 select
-    quoted.event_id,
-    quoted.sport_key,
-    odds.series_id,
-    odds.line_rank,
-    odds.bookmaker_key,
-    odds.operator_group,
-    odds.market_key,
-    odds.description,
-    odds.outcome_name,
-    odds.outcome_side,
-    odds.point,
-    odds.line_point,
-    odds.price_native,
-    odds.odds_format,
-    odds.price_decimal,
-    odds.implied_probability,
-    odds.valid_from,
-    odds.captured_at,
-    odds.quote_at,
-    odds.quote_age_seconds,
-    odds.phase,
-    odds.outcome_set,
-    odds.overround,
-    odds.is_complete,
-    odds.is_outlier,
+    quoted.event_id, quoted.sport_key, odds.series_id, odds.line_rank, odds.bookmaker_key, odds.operator_group,
+    odds.market_key, odds.description, odds.outcome_name, odds.outcome_side, odds.point, odds.line_point,
+    odds.price_native, odds.odds_format, odds.price_decimal, odds.implied_probability, odds.valid_from,
+    odds.captured_at, odds.quote_at, odds.quote_age_seconds, odds.phase, odds.outcome_set, odds.overround,
+    odds.is_complete, odds.is_outlier,
     odds.reason is null as is_usable,
     odds.reason
 from (
@@ -52,15 +32,11 @@ cross join lateral (
         cross join lateral (
             select q.*
             from {{ ref('quotes') }} as q
-            where q.event_id = open_row.event_id
-                and q.series_id = open_row.series_id
-                and q.line_rank = open_row.line_rank
+            where {{ same_in('q', 'open_row', ['event_id', 'series_id', 'line_rank']) }}
             order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
             limit 1
         ) as quote
-        where open_row.event_id = quoted.event_id
-            and open_row.valid_to is null
-            and open_row.price_side = 'back'
+        where open_row.event_id = quoted.event_id and open_row.valid_to is null and open_row.price_side = 'back'
     ),
 
     profiled as (
@@ -155,9 +131,7 @@ cross join lateral (
             end as is_outlier
         from judged
         left join ranked_voices
-            on ranked_voices.line_key = judged.line_key
-            and ranked_voices.outcome_name = judged.outcome_name
-            and ranked_voices.operator_group = judged.operator_group
+            on {{ same_in('ranked_voices', 'judged', ['line_key', 'outcome_name', 'operator_group']) }}
     )
 
     select

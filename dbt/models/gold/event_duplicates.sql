@@ -4,9 +4,7 @@ with pairs as (
     select
         earlier.event_id,
         later.event_id as other_event_id,
-        earlier.sport_key,
-        earlier.home_team,
-        earlier.away_team,
+        earlier.sport_key, earlier.home_team, earlier.away_team,
         earlier.home_team is distinct from later.home_team as is_swapped,
         earlier.start_at,
         later.start_at as other_start_at,
@@ -28,17 +26,8 @@ with pairs as (
 )
 
 select
-    pairs.event_id,
-    pairs.other_event_id,
-    pairs.sport_key,
-    pairs.home_team,
-    pairs.away_team,
-    pairs.is_swapped,
-    pairs.start_at,
-    pairs.other_start_at,
-    pairs.start_gap_seconds,
-    pairs.first_seen_at,
-    pairs.other_first_seen_at,
+    pairs.event_id, pairs.other_event_id, pairs.sport_key, pairs.home_team, pairs.away_team, pairs.is_swapped,
+    pairs.start_at, pairs.other_start_at, pairs.start_gap_seconds, pairs.first_seen_at, pairs.other_first_seen_at,
     case
         when together.listed_from is not null then 'both_listed'
         when extents.listed_to <= extents.other_listed_from or extents.other_listed_to <= extents.listed_from then 'replaced'

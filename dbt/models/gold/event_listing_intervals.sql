@@ -35,10 +35,7 @@ points as (
 ),
 
 reaching_in as (
-    select
-        touched.event_id,
-        touched.tail_from,
-        standing.valid_from
+    select touched.event_id, touched.tail_from, standing.valid_from
     from touched
     cross join lateral (
         select l.valid_from from {{ this }} as l where l.event_id = touched.event_id and l.valid_to is null
@@ -55,9 +52,7 @@ timeline as (
 ),
 
 compared as (
-    select
-        timeline.*,
-        is_listed is distinct from coalesce(lag(is_listed) over one_event, false) as is_change
+    select timeline.*, is_listed is distinct from coalesce(lag(is_listed) over one_event, false) as is_change
     from timeline
     window one_event as (partition by event_id order by captured_at)
 ),
@@ -73,8 +68,7 @@ numbered as (
 
 stretches as (
     select
-        event_id,
-        stretch_no,
+        event_id, stretch_no,
         min(captured_at) as valid_from,
         max(captured_at) filter (where not reaches_in) as last_seen_in_tail,
         count(*) filter (where not reaches_in) as observations_in_tail,
@@ -86,16 +80,12 @@ stretches as (
 ),
 
 ended as (
-    select
-        stretches.*,
-        lead(valid_from) over (partition by event_id order by stretch_no) as valid_to
+    select stretches.*, lead(valid_from) over (partition by event_id order by stretch_no) as valid_to
     from stretches
 )
 
 select
-    ended.event_id,
-    event_keys.sport_key,
-    ended.valid_from,
+    ended.event_id, event_keys.sport_key, ended.valid_from,
     case when ended.valid_to is not null then coalesce(ended.last_seen_in_tail, earlier.last_seen_at) end as last_seen_at,
     ended.valid_to,
     case

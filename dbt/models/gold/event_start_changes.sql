@@ -11,15 +11,8 @@ with recursive touched as materialized (
 
 sightings as materialized (
     select
-        touched.event_id,
-        touched.tail_from,
-        touched.seen_from,
-        shown.exchange_id,
-        shown.sport_key,
-        shown.captured_at,
-        shown.source_rank,
-        shown.place,
-        shown.commence_time
+        touched.event_id, touched.tail_from, touched.seen_from, shown.exchange_id, shown.sport_key, shown.captured_at,
+        shown.source_rank, shown.place, shown.commence_time
     from touched
     cross join lateral (
         select s.exchange_id, s.sport_key, s.captured_at, s.source_rank, s.place, s.commence_time
@@ -86,13 +79,8 @@ known_before as (
 
 walk as (
     select
-        entering.event_id,
-        entering.step,
-        entering.exchange_id,
-        entering.sport_key,
-        entering.captured_at,
-        entering.source_rank,
-        entering.place,
+        entering.event_id, entering.step, entering.exchange_id, entering.sport_key, entering.captured_at,
+        entering.source_rank, entering.place,
         known_before.start_as_known as old_start,
         entering.commence_time as new_start,
         {{ start_is_accepted('known_before.start_as_known', 'entering.commence_time', 'entering.captured_at') }} as accepted
@@ -101,13 +89,8 @@ walk as (
     where entering.step = 1
     union all
     select
-        entering.event_id,
-        entering.step,
-        entering.exchange_id,
-        entering.sport_key,
-        entering.captured_at,
-        entering.source_rank,
-        entering.place,
+        entering.event_id, entering.step, entering.exchange_id, entering.sport_key, entering.captured_at,
+        entering.source_rank, entering.place,
         case when walk.accepted then walk.new_start else walk.old_start end as old_start,
         entering.commence_time as new_start,
         {{ start_is_accepted(
@@ -118,15 +101,7 @@ walk as (
 )
 
 select
-    event_id,
-    exchange_id,
-    sport_key,
-    captured_at,
-    source_rank,
-    place,
-    old_start,
-    new_start,
-    accepted,
+    event_id, exchange_id, sport_key, captured_at, source_rank, place, old_start, new_start, accepted,
     case when accepted then new_start else old_start end as start_as_known
 from walk
 -- a source that tells first what others told before changes nothing

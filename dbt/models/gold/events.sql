@@ -85,12 +85,7 @@ sources as (
 
 gathered as (
     select
-        latest.event_id,
-        latest.sport_key,
-        latest.home_team,
-        latest.away_team,
-        kinds.has_outrights,
-        sources.source,
+        latest.event_id, latest.sport_key, latest.home_team, latest.away_team, kinds.has_outrights, sources.source,
         firsts.commence_time as commence_time_first,
         latest.commence_time as commence_time_latest,
         coalesce(override.start_at, starts.start_as_known) as start_at,
@@ -99,8 +94,7 @@ gathered as (
         firsts.captured_at as first_seen_at,
         coalesce(listings.is_listed, false) as is_listed,
         listings.event_id is not null as was_ever_listed,
-        listings.last_seen_at,
-        listings.unlisted_at,
+        listings.last_seen_at, listings.unlisted_at,
         latest.captured_at as last_sighted_at,
         coalesce(results.completed, false) as is_completed
     from latest
@@ -114,16 +108,8 @@ gathered as (
 )
 
 select
-    event_id,
-    sport_key,
-    home_team,
-    away_team,
-    has_outrights,
-    source,
-    commence_time_first,
-    commence_time_latest,
-    start_at,
-    start_is_suspect,
+    event_id, sport_key, home_team, away_team, has_outrights, source, commence_time_first, commence_time_latest,
+    start_at, start_is_suspect,
     cast(change_count as integer) as start_change_count,
     first_seen_at,
     case when not is_listed then last_seen_at end as last_seen_at,

@@ -4,17 +4,8 @@ select
     lay.series_id as lay_series_id,
     lay.line_rank as lay_line_rank,
     back.series_id as back_series_id,
-    lay.event_id,
-    stretch.sport_key,
-    lay.bookmaker_key,
-    back.market_key,
-    lay.description,
-    lay.line_point,
-    lay.outcome_name,
-    lay.outcome_side,
-    stretch.phase_as_known,
-    stretch.valid_from,
-    stretch.valid_to,
+    lay.event_id, stretch.sport_key, lay.bookmaker_key, back.market_key, lay.description, lay.line_point,
+    lay.outcome_name, lay.outcome_side, stretch.phase_as_known, stretch.valid_from, stretch.valid_to,
     back.price_decimal as back_price_decimal,
     cast(1 + (back.price_decimal - 1) * (1 - coalesce(profile.commission, 0)) as numeric(14, 8)) as back_net_price_decimal,
     lay.price_decimal as lay_price_decimal,
@@ -46,6 +37,4 @@ cross join lateral (
         case when back.valid_from > lay.valid_from then back.sport_key else lay.sport_key end as sport_key
 ) as stretch
 {{ with_profile('lay.bookmaker_key', 'stretch.valid_from') }}
-where lay.price_side = 'lay'
-    and lay.price_decimal > 1
-    and back.price_decimal > 1
+where lay.price_side = 'lay' and lay.price_decimal > 1 and back.price_decimal > 1

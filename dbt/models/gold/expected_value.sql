@@ -1,27 +1,11 @@
 {{ config(materialized='view') }}
 -- What a bet at each best price that stands would bring, if the other operator groups are right.
 select
-    valued.line_id,
-    event.event_id,
-    event.sport_key,
-    valued.bookmaker_key,
-    valued.operator_group,
-    valued.market_key,
-    valued.description,
-    valued.line_point,
-    valued.outcome_set,
-    valued.outcome_name,
-    valued.outcome_side,
-    event.start_at,
-    valued.valid_from,
-    valued.price_decimal,
+    valued.line_id, event.event_id, event.sport_key, valued.bookmaker_key, valued.operator_group, valued.market_key,
+    valued.description, valued.line_point, valued.outcome_set, valued.outcome_name, valued.outcome_side, event.start_at,
+    valued.valid_from, valued.price_decimal,
     cast(valued.fair_probability as numeric(12, 10)) as fair_probability,
-    valued.group_count,
-    valued.ev_fraction,
-    valued.ev_basis,
-    valued.fair_basis,
-    valued.captured_at,
-    valued.quote_at,
+    valued.group_count, valued.ev_fraction, valued.ev_basis, valued.fair_basis, valued.captured_at, valued.quote_at,
     valued.quote_age_seconds
 from {{ ref('events') }} as event
 cross join lateral (
@@ -53,10 +37,7 @@ cross join lateral (
             coalesce(profile.operator_group, offered.bookmaker_key) as operator_group,
             open_rows.phase_as_known, quote.captured_at, quote.quote_at, quote.last_update
         from offered
-        join open_rows
-            on open_rows.bookmaker_key = offered.bookmaker_key
-            and open_rows.place = offered.place
-            and open_rows.outcome_name = offered.outcome_name
+        join open_rows on {{ same_in('open_rows', 'offered', ['bookmaker_key', 'place', 'outcome_name']) }}
         {{ with_profile('offered.bookmaker_key', 'offered.valid_from') }}
         cross join lateral (
             select q.captured_at, q.quote_at, q.last_update
@@ -106,9 +87,7 @@ cross join lateral (
             cast(count(*) as integer) as group_count,
             {{ median_of('array_agg(usable.probability order by usable.probability)') }} as median
         from (select distinct quoted.line_key, quoted.operator_group from quoted where quoted.phase_as_known = 'pre') as asked
-        join usable
-            on usable.line_key = asked.line_key
-            and usable.operator_group <> asked.operator_group
+        join usable on usable.line_key = asked.line_key and usable.operator_group <> asked.operator_group
         where usable.speaks
         group by asked.line_key, asked.operator_group, usable.outcome_name
     ),
@@ -127,10 +106,7 @@ cross join lateral (
             coalesce(agreed.group_count, 0) as group_count,
             case when agreed.is_enough then {{ share_of_medians('agreed.median', 'agreed.median_sum') }} end as fair_probability
         from quoted
-        left join agreed
-            on agreed.line_key = quoted.line_key
-            and agreed.operator_group = quoted.operator_group
-            and agreed.outcome_name = quoted.outcome_name
+        left join agreed on {{ same_in('agreed', 'quoted', ['line_key', 'operator_group', 'outcome_name']) }}
         where quoted.phase_as_known = 'pre'
     )
 

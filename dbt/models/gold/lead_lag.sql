@@ -25,9 +25,7 @@ near as (
         ) as nearness
     from group_moves as one
     join group_moves as other
-        on other.market_id = one.market_id
-        and other.outcome_set = one.outcome_set
-        and other.direction = one.direction
+        on {{ same_in('other', 'one', ['market_id', 'outcome_set', 'direction']) }}
         and other.operator_group <> one.operator_group
         and other.changed_at >= one.changed_at - {{ parameter_interval('lead_lag_window_seconds') }}
         and other.changed_at <= one.changed_at + {{ parameter_interval('lead_lag_window_seconds') }}
@@ -70,21 +68,13 @@ tested as (
     select
         judged.*,
         case
-            when is_enough
-                then round(greatest(abs(lead_count - lag_count) - 1, 0), 40) / sqrt(round(2 * decided, 40))
+            when is_enough then round(greatest(abs(lead_count - lag_count) - 1, 0), 40) / sqrt(round(2 * decided, 40))
         end as x
     from judged
 )
 
 select
-    sport_key,
-    market_key,
-    operator_group,
-    other_group,
-    lead_count,
-    lag_count,
-    tie_count,
-    tie_share,
+    sport_key, market_key, operator_group, other_group, lead_count, lag_count, tie_count, tie_share,
     cast(case when is_enough then round(lead_count - lag_count, 40) / decided end as numeric(12, 10)) as score,
     cast(round({{ erfc('x') }}, 6) as numeric(12, 10)) as p_value,
     captures_median_gap_seconds,

@@ -1,15 +1,8 @@
 {{ config(materialized='view') }}
 -- Every change of a quoted line: what it was, what it became, and which way it went.
 select
-    became.series_id,
-    became.line_rank,
-    became.event_id,
-    became.sport_key,
-    became.bookmaker_key,
-    became.market_key,
-    became.description,
-    became.outcome_name,
-    became.outcome_side,
+    became.series_id, became.line_rank, became.event_id, became.sport_key, became.bookmaker_key, became.market_key,
+    became.description, became.outcome_name, became.outcome_side,
     became.valid_from as changed_at,
     became.phase_as_known as phase,
     case
@@ -98,5 +91,4 @@ cross join lateral (
                 then (now_fair.probability - was_fair.probability) * case when became.outcome_side in ('away', 'under') then -1 else 1 end
         end as toward_first
 ) as change
-where became.price_side = 'back'
-    and (change.is_point or change.is_price)
+where became.price_side = 'back' and (change.is_point or change.is_price)

@@ -19,15 +19,8 @@
 -- What the last answer then said of the quote's set:
 with told as materialized (
     select
-        quotes.*,
-        quote.exchange_id,
-        quote.captured_at,
-        quote.moment_at,
-        quote.place,
-        quote.duplicate_no,
-        quote.outcome_set,
-        quote.is_complete,
-        quote.problem
+        quotes.*, quote.exchange_id, quote.captured_at, quote.moment_at, quote.place, quote.duplicate_no,
+        quote.outcome_set, quote.is_complete, quote.problem
     from {{ standing }} as quotes
     cross join lateral {{ quote_then('quotes', ['exchange_id', 'captured_at', 'moment_at', 'place', 'duplicate_no', 'outcome_set', 'is_complete', 'problem']) }} as quote
 ),
@@ -78,10 +71,7 @@ covered as (
                 then cast(round(sets.names, 40) / fields.runners as numeric(12, 10))
         end as runner_coverage
     from sets
-    left join fields
-        on fields.at = sets.at
-        and fields.event_id = sets.event_id
-        and fields.line_key = sets.line_key
+    left join fields on {{ same_in('fields', 'sets', ['at', 'event_id', 'line_key']) }}
 ),
 
 completed as (
@@ -123,13 +113,11 @@ select
     ]) }} as uuid) as set_id,
     judged.at, judged.event_id, judged.bookmaker_key, judged.market_key, judged.description, judged.line_point,
     cast(judged.set_no as integer) as set_no,
-    judged.outcome_set, judged.outcome_names, judged.outcome_sides, judged.phase_as_known,
-    judged.implied_probabilities,
+    judged.outcome_set, judged.outcome_names, judged.outcome_sides, judged.phase_as_known, judged.implied_probabilities,
     judged.overround,
     case when judged.is_complete then cast(judged.overround - 1 as numeric(18, 10)) end as margin,
     case when judged.is_complete then cast(1 - round(1, 40) / judged.overround as numeric(18, 10)) end as hold,
-    judged.is_complete,
-    judged.runner_coverage,
+    judged.is_complete, judged.runner_coverage,
     coalesce(
         judged.quote_problem,
         case

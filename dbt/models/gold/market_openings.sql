@@ -1,21 +1,11 @@
 {{ config(materialized='view') }}
 -- When a market opened, over all books: by the best-ranked sharp group, else by the first groups that agree on a line.
 select
-    event.event_id,
-    event.sport_key,
-    opening.market_key,
-    opening.description,
-    opening.line_point,
-    opening.outcome_set,
-    opening.outcome_name,
-    opening.outcome_side,
-    opening.opening_basis,
-    opening.operator_groups,
-    opening.bookmaker_key,
+    event.event_id, event.sport_key, opening.market_key, opening.description, opening.line_point, opening.outcome_set,
+    opening.outcome_name, opening.outcome_side, opening.opening_basis, opening.operator_groups, opening.bookmaker_key,
     opening.price_decimal,
     cast(opening.probability as numeric(12, 10)) as probability,
-    opening.first_seen_at,
-    opening.is_left_censored,
+    opening.first_seen_at, opening.is_left_censored,
     case when not opening.is_left_censored then opening.first_seen_at end as opened_at
 from {{ whole_events() }} as event
 cross join lateral (
@@ -87,9 +77,7 @@ cross join lateral (
         from {{ ref('price_history') }} as h
         cross join lateral {{ market_rule('h.market_key') }} as rule
         {{ with_profile('h.bookmaker_key', 'h.valid_from') }}
-        where h.event_id = event.event_id
-            and h.price_side = 'back'
-            and {{ has_own_prices('profile') }}
+        where h.event_id = event.event_id and h.price_side = 'back' and {{ has_own_prices('profile') }}
         window one_series as (partition by h.series_id, h.line_rank order by h.valid_from)
     ),
 

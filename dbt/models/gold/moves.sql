@@ -98,9 +98,7 @@ ways_before as (
         where m.event_id = ways.event_id
             and m.changed_at < touched.since_at
             and m.changed_at >= touched.since_at - {{ parameter_interval('steam_quiet_seconds') }}
-            and m.market_id = ways.market_id
-            and m.outcome_set = ways.outcome_set
-            and m.direction = ways.direction
+            and {{ same_in('m', 'ways', ['market_id', 'outcome_set', 'direction']) }}
         order by m.changed_at desc
         limit 1
     ) as earlier
@@ -135,18 +133,11 @@ runs as (
 )
 
 select
-    moved.market_id,
-    moved.event_id,
-    event_keys.sport_key,
-    moved.market_key,
-    moved.description,
-    moved.outcome_set,
-    moved.bookmaker_key,
-    moved.operator_group,
+    moved.market_id, moved.event_id, event_keys.sport_key, moved.market_key, moved.description, moved.outcome_set,
+    moved.bookmaker_key, moved.operator_group,
     moved.at as changed_at,
     last_quote.captured_at as prev_seen_at,
-    moved.direction,
-    moved.old_line_point,
+    moved.direction, moved.old_line_point,
     moved.line_point as new_line_point,
     cast(moved.delta_point as numeric(8, 3)) as delta_point,
     moved.old_probability,

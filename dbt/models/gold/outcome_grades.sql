@@ -1,17 +1,8 @@
 {{ config(materialized='view') }}
 -- How a bet on each outcome that a book ever quoted is settled, or why nobody can say.
 select
-    graded.event_id,
-    graded.sport_key,
-    graded.market_key,
-    graded.description,
-    graded.line_point,
-    graded.outcome_set,
-    graded.outcome_name,
-    graded.outcome_side,
-    graded.start_at,
-    graded.home_score,
-    graded.away_score,
+    graded.event_id, graded.sport_key, graded.market_key, graded.description, graded.line_point, graded.outcome_set,
+    graded.outcome_name, graded.outcome_side, graded.start_at, graded.home_score, graded.away_score,
     case
         when graded.refusal is not null then 'unresolved'
         when graded.winner = 'void' then 'void'
@@ -110,8 +101,7 @@ cross join lateral (
     -- who an outcome names is asked of the scores: two answers may have home and away the other way round
     placed as (
         select
-            quoted.*,
-            markets.family, markets.period, markets.is_override, markets.override_reason, markets.winner,
+            quoted.*, markets.family, markets.period, markets.is_override, markets.override_reason, markets.winner,
             markets.home_score, markets.away_score,
             coalesce(result.home_team, event.home_team) as home_team,
             coalesce(result.away_team, event.away_team) as away_team
@@ -165,8 +155,7 @@ cross join lateral (
                     when scored.family = 'h2h' and rule.settlement in ('regulation', 'knock_out') then 'three_way'
                     when scored.family = 'h2h' and scored.outcome_set = 'three_way' then 'three_way'
                     else 'two_way'
-                end
-                    then 'unexpected_outcome_set'
+                end then 'unexpected_outcome_set'
                 when scored.family in ('spreads', 'totals') and scored.line_point is null then 'no_point'
                 when scored.is_known is not true then 'teams_differ'
                 when scored.is_override

@@ -1,16 +1,8 @@
 {{ config(materialized='view') }}
 -- Whom each book means by the names that it gives to players of props and to runners of outrights.
 select
-    event.event_id,
-    event.sport_key,
-    named.kind,
-    named.bookmaker_key,
-    named.name_as_sent,
-    named.normalised_name,
-    named.player,
-    named.match,
-    named.reason,
-    named.candidates
+    event.event_id, event.sport_key, named.kind, named.bookmaker_key, named.name_as_sent, named.normalised_name,
+    named.player, named.match, named.reason, named.candidates
 from {{ ref('events') }} as event
 cross join lateral (
     with markets as (

@@ -142,9 +142,7 @@ extents as (
 
 stretches as (
     select
-        firsts.*,
-        extents.last_seen_in_tail,
-        extents.observations_in_tail,
+        firsts.*, extents.last_seen_in_tail, extents.observations_in_tail,
         lead(firsts.captured_at) over one_series as valid_to,
         lead(firsts.beginning) over one_series as ending
     from numbered as firsts
@@ -175,8 +173,7 @@ followed as (
 select
     followed.series_id,
     cast(followed.line_rank as integer) as line_rank,
-    followed.event_id,
-    event_keys.sport_key,
+    followed.event_id, event_keys.sport_key,
     {{ columns_of('followed', quoted + ['phase_as_known']) }},
     followed.captured_at as valid_from,
     case when followed.valid_to is not null then followed.last_seen end as last_seen_at,

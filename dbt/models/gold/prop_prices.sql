@@ -1,18 +1,11 @@
 {{ config(materialized='view') }}
 -- Props and outrights over books: what stands on each player's line, both sides beside each other.
 select
-    event.event_id,
-    event.sport_key,
-    compared.market_key,
-    compared.player,
-    compared.line_point,
-    compared.phase_as_known,
+    event.event_id, event.sport_key, compared.market_key, compared.player, compared.line_point, compared.phase_as_known,
     cast(compared.over_price_decimal as numeric(14, 8)) as over_price_decimal,
-    compared.over_books,
-    compared.over_book_count,
+    compared.over_books, compared.over_book_count,
     cast(compared.under_price_decimal as numeric(14, 8)) as under_price_decimal,
-    compared.under_books,
-    compared.under_book_count,
+    compared.under_books, compared.under_book_count,
     cast(
         1 - round(1, 40) / (1 / compared.over_price_decimal + 1 / compared.under_price_decimal) as numeric(18, 10)
     ) as best_hold

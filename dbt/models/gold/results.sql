@@ -23,12 +23,7 @@ latest as (
 )
 
 select
-    latest.event_id,
-    latest.sport_key,
-    latest.home_team,
-    latest.away_team,
-    latest.completed,
-    latest.home_score,
+    latest.event_id, latest.sport_key, latest.home_team, latest.away_team, latest.completed, latest.home_score,
     latest.away_score,
     -- since when the score has stood as it stands, and the game has been over
     (

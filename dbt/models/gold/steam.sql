@@ -78,11 +78,7 @@ measured as (
             from unnest(moments.quoting_groups || counted.moving_groups) as there (operator_group)
         ) as quoting_count
     from moments
-    join counted
-        on counted.market_id = moments.market_id
-        and counted.outcome_set = moments.outcome_set
-        and counted.direction = moments.direction
-        and counted.at = moments.at
+    join counted on {{ same_in('counted', 'moments', ['market_id', 'outcome_set', 'direction', 'at']) }}
 ),
 
 -- a run of moves is one episode, and its first such moment counts
@@ -96,20 +92,9 @@ firsts as (
 )
 
 select
-    market_id,
-    event_id,
-    sport_key,
-    market_key,
-    description,
-    outcome_set,
-    direction,
+    market_id, event_id, sport_key, market_key, description, outcome_set, direction,
     at as triggered_at,
-    started_at,
-    groups,
-    size,
-    quoting_count,
-    other_way_count,
-    first_movers,
+    started_at, groups, size, quoting_count, other_way_count, first_movers,
     cardinality(first_movers) > 1 as first_is_tied,
     capture_gap_seconds,
     capture_gap_seconds > {{ parameter('steam_window_seconds') }} as too_coarse
@@ -120,8 +105,6 @@ where not exists (
     where s.event_id = firsts.event_id
         and s.triggered_at < firsts.tail_from
         and s.triggered_at >= firsts.run_began_at
-        and s.market_id = firsts.market_id
-        and s.outcome_set = firsts.outcome_set
-        and s.direction = firsts.direction
+        and {{ same_in('s', 'firsts', ['market_id', 'outcome_set', 'direction']) }}
     offset 0
 )
