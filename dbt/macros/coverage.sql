@@ -37,8 +37,7 @@
                 and s.commence_time <= coalesce({{ asked }}.commence_to, 'infinity')
             from {{ ref('event_sightings') }} as s
             where s.event_id = {{ event_id }} and s.captured_at < {{ asked }}.captured_at
-            order by s.captured_at desc, s.source_rank desc, s.place desc, s.exchange_id desc
-            limit 1
+            order by s.captured_at desc, s.source_rank desc, s.place desc, s.exchange_id desc limit 1
         ),
         false
     )

@@ -102,16 +102,11 @@ from (
 ) as solved
 {%- endmacro %}
 
-
 {#- implied_probabilities, fair_multiplicative, fair_additive, fair_power, power_k, fair_shin and shin_z of each set of numbers. -#}
 {% macro fair_values(asked) -%}
-with powers as materialized (
-{{ fair_power(asked) }}
-),
+with powers as materialized ({{ fair_power(asked) }}),
 
-shins as materialized (
-{{ fair_shin(asked) }}
-),
+shins as materialized ({{ fair_shin(asked) }}),
 
 ratios as (
     select

@@ -3,11 +3,9 @@
 {#- What a sport's full-game markets are settled by, for `cross join lateral`: the longest prefix of settlement_rules. -#}
 {% macro settlement_rule(sport_key) -%}
 (
-    select rules.settlement
-    from {{ ref('settlement_rules') }} as rules
+    select rules.settlement from {{ ref('settlement_rules') }} as rules
     where starts_with({{ sport_key }}, coalesce(rules.sport_prefix, ''))
-    order by length(coalesce(rules.sport_prefix, '')) desc
-    limit 1
+    order by length(coalesce(rules.sport_prefix, '')) desc limit 1
 )
 {%- endmacro %}
 

@@ -21,13 +21,9 @@
 {% macro holds_over_time(input, only_if, by, line, key, changes) -%}
 {%- set told = 'row(' ~ changes | join(', ') ~ ')' -%}
 {%- set columns = model.get('columns', {}).values() | map(attribute='name') | reject('in', ['sport_key', 'valid_from', 'valid_to']) | list -%}
-with touched as materialized (
-{{ touched(by) }}
-),
+with touched as materialized ({{ touched(by) }}),
 
-event_keys as materialized (
-{{ keys_of_touched() }}
-),
+event_keys as materialized ({{ keys_of_touched() }}),
 
 -- rows of the input that are open or reach into the tail
 input_rows as materialized (
@@ -46,14 +42,9 @@ own_rows as materialized (
 ),
 
 -- when, from the tail's beginning on, something began or ended on a line
-times as materialized (
-    {{ times_of_change('line_key', rows='input_rows') }}
-),
+times as materialized ({{ times_of_change('line_key', rows='input_rows') }}),
 
-standing_then as (
-    select times.at, input_rows.*
-    from {{ times_with_standing('line_key', rows='input_rows') }}
-),
+standing_then as (select times.at, input_rows.* from {{ times_with_standing('line_key', rows='input_rows') }}),
 
 held as materialized (
     select {{ line }} as line_key, r.*

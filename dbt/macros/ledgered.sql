@@ -62,8 +62,7 @@
             ) as model_rows
         ),
         standing as materialized (
-            select t.ctid as row_place, {{ columns_of('t', columns) }}
-            from {{ target }} as t
+            select t.ctid as row_place, {{ columns_of('t', columns) }} from {{ target }} as t
             where {{ config.require('scope') }}
         ),
         removed as (

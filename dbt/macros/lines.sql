@@ -7,8 +7,7 @@
 
 {#- The events that are looked at, each with the beginning of its tail; by series or by lines those that have any. -#}
 {% macro touched(by) -%}
-    select event_id, tail_from, is_whole
-    from {{ source('ops', 'touched_events') }}
+    select event_id, tail_from, is_whole from {{ source('ops', 'touched_events') }}
     where is_whole or event_id in (select those.event_id from ops.touched_{{ 'series' if by == 'series' else 'lines' }} as those)
 {%- endmacro %}
 
@@ -39,16 +38,13 @@
 {#- Fills ops.touched_series, before price_history is written. -#}
 {% macro find_touched_series() -%}
 insert into ops.touched_series (event_id, series_id, line_rank)
-with touched as materialized (
-    select event_id, tail_from, answers from ops.touched_events where not is_whole
-),
+with touched as materialized (select event_id, tail_from, answers from ops.touched_events where not is_whole),
 
 sightings as materialized (
     select touched.event_id, touched.answers, shown.exchange_id, shown.captured_at
     from touched
     cross join lateral (
-        select s.exchange_id, s.captured_at
-        from {{ ref('event_sightings') }} as s
+        select s.exchange_id, s.captured_at from {{ ref('event_sightings') }} as s
         where s.event_id = touched.event_id and s.captured_at >= touched.tail_from and s.shows_odds
         offset 0
     ) as shown
@@ -70,12 +66,10 @@ followed as materialized (
         where s.event_id = alone.event_id
             and s.shows_odds
             and s.captured_at = (
-                select max(earlier.captured_at)
-                from {{ ref('event_sightings') }} as earlier
+                select max(earlier.captured_at) from {{ ref('event_sightings') }} as earlier
                 where earlier.event_id = alone.event_id and earlier.shows_odds and earlier.captured_at < alone.captured_at
             )
-        group by s.captured_at
-        having count(*) = 1
+        group by s.captured_at having count(*) = 1
     ) as before_it
 ),
 

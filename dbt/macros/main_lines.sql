@@ -76,18 +76,15 @@ from main_sets
 {{ with_profile('main_sets.bookmaker_key', 'main_sets.at') }}
 {%- endmacro %}
 
-
 {#- The market_id of a row: its event, market and description. -#}
 {% macro market_id_of(row) -%}
 cast({{ dbt_utils.generate_surrogate_key([row ~ '.event_id', row ~ '.market_key', key_part(row ~ '.description')]) }} as uuid)
 {%- endmacro %}
 
-
 {#- How the main line is found among several that a book hangs under one key: that nearest to even comes first. `ratio` is that of the main side. -#}
 {% macro nearest_to_even(row, ratio) -%}
 abs({{ ratio }} - 0.5), {{ row }}.overround, abs({{ row }}.line_point), {{ row }}.line_point, {{ row }}.set_no
 {%- endmacro %}
-
 
 {#- The place of home or Over among a set's outcomes, for `cross join lateral`; null where it has none. -#}
 {% macro main_side(outcome_sides, family) -%}

@@ -12,7 +12,6 @@
 )
 {%- endmacro %}
 
-
 {#- Whether a row's market is an outright's; rules of outrights name whole keys, and no prefix. -#}
 {% macro is_outright(row) -%}
 {{ row }}.market_key = any (array(select rules.market_key from {{ ref('market_rules') }} as rules where rules.family = 'outrights'))

@@ -13,7 +13,6 @@ end
 ({{ ordered }})[{{ n }} + case when {{ position }} <= {{ n }} then 1 else 0 end]
 {%- endmacro %}
 
-
 {#- The median of an ordered array; null where it is empty. -#}
 {% macro median_of(ordered) -%}
 ((({{ ordered }})[(cardinality({{ ordered }}) + 1) / 2] + ({{ ordered }})[(cardinality({{ ordered }}) + 2) / 2]) / 2)

@@ -9,9 +9,7 @@
   where the best lies in the tail: then the event is looked at again from that opportunity's beginning on. In order there is none.
 -#}
 {% macro touched_from_their_best(by) -%}
-with touched_now as materialized (
-{{ touched(by) }}
-)
+with touched_now as materialized ({{ touched(by) }})
 
 select
     touched.event_id, touched.is_whole,
@@ -20,8 +18,7 @@ select
     least(touched.tail_from, again.begun_at) as tail_from
 from touched_now as touched
 left join lateral (
-    select min(standing.valid_from) as begun_at
-    from {{ reaching_rows(this, by=by) }} as standing
+    select min(standing.valid_from) as begun_at from {{ reaching_rows(this, by=by) }} as standing
     where standing.best_at >= touched.tail_from
 ) as again on true
 {%- endmacro %}
@@ -42,8 +39,7 @@ end
 {% macro best_legs(is_one, edge) -%}
 -- two groups a leg are enough to find the best that are not all of one
 with best_of_group as (
-    select distinct on (event_id, at, opportunity_key, leg_no, operator_group) offers.*
-    from offers
+    select distinct on (event_id, at, opportunity_key, leg_no, operator_group) offers.* from offers
     order by event_id, at, opportunity_key, leg_no, operator_group, net_probability, bookmaker_key
 ),
 
@@ -56,9 +52,7 @@ ranked as materialized (
     from best_of_group
 ),
 
-firsts as (
-    select * from ranked where place_among_groups <= 2
-),
+firsts as (select * from ranked where place_among_groups <= 2),
 
 combined as (
     select
@@ -76,9 +70,7 @@ combined as (
 ),
 
 chosen as (
-    select distinct on (event_id, at, opportunity_key) combined.*
-    from combined
-    where {{ is_one }}
+    select distinct on (event_id, at, opportunity_key) combined.* from combined where {{ is_one }}
     order by event_id, at, opportunity_key, total, book_1, book_2, book_3
 ),
 
@@ -108,8 +100,7 @@ spoken as (
             and h.line_point is not distinct from legs.line_point
             -- null: a leg has a price
             and h.implied_probability = legs.implied_probability
-        order by h.line_rank
-        limit 1
+        order by h.line_rank limit 1
     ) as priced
 ),
 
@@ -229,15 +220,11 @@ numbered as (
 ),
 
 stretches as (
-    select numbered.*, lead(at) over (partition by {{ id }} order by at) as valid_to
-    from numbered
-    where is_change
+    select numbered.*, lead(at) over (partition by {{ id }} order by at) as valid_to from numbered where is_change
 ),
 
 bests as (
-    select distinct on ({{ id }}, stretch_no) numbered.*
-    from numbered
-    where stands
+    select distinct on ({{ id }}, stretch_no) numbered.* from numbered where stands
     order by {{ id }}, stretch_no, edge_best desc, best_at
 )
 

@@ -12,8 +12,7 @@ with standing as materialized (
         case when profile.price_kind = 'back_net' then profile.commission else 0 end as commission
     from touched
     cross join lateral (
-        select m.*
-        from {{ ref('margins') }} as m
+        select m.* from {{ ref('margins') }} as m
         where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', by) }}
     ) as sets
     {{ with_profile('sets.bookmaker_key', 'sets.valid_from') }}

@@ -95,25 +95,21 @@ missing_quotes as (
     select history.event_id, pending.tail_from, pending.exchange_id as speaking
     from pending
     cross join lateral (
-        select distinct open_rows.event_id
-        from gold.price_history as open_rows
+        select distinct open_rows.event_id from gold.price_history as open_rows
         where open_rows.sport_key = pending.sport_key
             and open_rows.market_key = any (pending.market_keys)
             and open_rows.valid_to is null
         union
-        select spanning.event_id
-        from gold.price_history as spanning
+        select spanning.event_id from gold.price_history as spanning
         where spanning.sport_key = pending.sport_key and spanning.valid_to >= pending.tail_from
         union
         -- a row carries the key of its beginning: events that moved to this one since are found by their own history
-        select moved.event_id
-        from silver.event_sport_keys as moved
+        select moved.event_id from silver.event_sport_keys as moved
         where moved.sport_key = pending.sport_key
             and moved.moved_from is not null
             and (moved.valid_to is null or moved.valid_to >= pending.tail_from)
             and exists (
-                select 1
-                from gold.price_history as rows_of_it
+                select 1 from gold.price_history as rows_of_it
                 where rows_of_it.event_id = moved.event_id
                     and (rows_of_it.valid_to is null or rows_of_it.valid_to >= pending.tail_from)
             )
@@ -124,22 +120,18 @@ missing_listings as (
     select listings.event_id, pending.tail_from
     from pending
     cross join lateral (
-        select open_rows.event_id
-        from gold.event_listing_intervals as open_rows
+        select open_rows.event_id from gold.event_listing_intervals as open_rows
         where open_rows.sport_key = pending.sport_key and open_rows.valid_to is null
         union
-        select spanning.event_id
-        from gold.event_listing_intervals as spanning
+        select spanning.event_id from gold.event_listing_intervals as spanning
         where spanning.sport_key = pending.sport_key and spanning.valid_to >= pending.tail_from
         union
-        select moved.event_id
-        from silver.event_sport_keys as moved
+        select moved.event_id from silver.event_sport_keys as moved
         where moved.sport_key = pending.sport_key
             and moved.moved_from is not null
             and (moved.valid_to is null or moved.valid_to >= pending.tail_from)
             and exists (
-                select 1
-                from gold.event_listing_intervals as rows_of_it
+                select 1 from gold.event_listing_intervals as rows_of_it
                 where rows_of_it.event_id = moved.event_id
                     and (rows_of_it.valid_to is null or rows_of_it.valid_to >= pending.tail_from)
             )
@@ -198,8 +190,7 @@ set seen_from = least(
         )
         -- what begins is shown then; the rows that begin themselves are found by no index
         or exists (
-            select 1
-            from silver.event_sightings as sightings
+            select 1 from silver.event_sightings as sightings
             where sightings.event_id = touched.event_id and sightings.captured_at >= touched.tail_from and sightings.shows_odds
         );
 
@@ -212,7 +203,6 @@ set seen_from = least(
 select ops.analyze_if_other('ops.touched_events');
 {%- endif -%}
 {% endmacro %}
-
 
 {#- For plain dbt: what was pending is applied now. `dbt run-operation settle_run` after a build whose checks passed. -#}
 {% macro settle_run() %}

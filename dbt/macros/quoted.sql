@@ -35,15 +35,13 @@
         from {{ ref('quotes') }} as q
         where {{ same_in('q', row, ['event_id', 'series_id', 'line_rank']) }}
             and q.captured_at = (
-                select max(latest.captured_at)
-                from {{ ref('quotes') }} as latest
+                select max(latest.captured_at) from {{ ref('quotes') }} as latest
                 where {{ same_in('latest', row, ['event_id', 'series_id', 'line_rank']) }} and latest.captured_at < {{ before }}
             )
         order by
             q.moment_at desc, q.place,
             (
-                select s.body_sha256
-                from {{ ref('event_sightings') }} as s
+                select s.body_sha256 from {{ ref('event_sightings') }} as s
                 where {{ same_in('s', 'q', ['exchange_id', 'event_id', 'captured_at']) }}
             ),
             q.exchange_id
@@ -77,8 +75,7 @@
 (
         select count(distinct moments.last_at) as observations, max(moments.last_at) as last_seen_at
         from (
-            select max(q.captured_at) as last_at
-            from {{ ref('quotes') }} as q
+            select max(q.captured_at) as last_at from {{ ref('quotes') }} as q
             where {{ stretch }}.reaches_in
                 and {{ stretch }}.valid_to is not null
                 and {{ same_in('q', stretch, ['event_id', 'series_id', 'line_rank']) }}

@@ -6,11 +6,9 @@
 {#- The sport key that an event belonged to at a time, as a scalar. -#}
 {% macro sport_key_at(event_id, at) -%}
 (
-        select known.sport_key
-        from {{ ref('event_sport_keys') }} as known
+        select known.sport_key from {{ ref('event_sport_keys') }} as known
         where known.event_id = {{ event_id }} and known.valid_from <= {{ at }}
-        order by known.valid_from desc
-        limit 1
+        order by known.valid_from desc limit 1
     )
 {%- endmacro %}
 
@@ -19,8 +17,7 @@
     select touched.event_id, periods.sport_key, periods.valid_from, periods.valid_to
     from touched
     cross join lateral (
-        select k.sport_key, k.valid_from, k.valid_to
-        from {{ ref('event_sport_keys') }} as k
+        select k.sport_key, k.valid_from, k.valid_to from {{ ref('event_sport_keys') }} as k
         where k.event_id = touched.event_id
         offset 0
     ) as periods
@@ -83,8 +80,7 @@ left join event_keys
         offset 0
     ) as asked
     left join lateral (
-        select s.exchange_id
-        from {{ ref('event_sightings') }} as s
+        select s.exchange_id from {{ ref('event_sightings') }} as s
         where s.exchange_id = asked.exchange_id and s.event_id = touched.event_id and s.captured_at = asked.captured_at
         offset 0
     ) as sighting on true

@@ -20,7 +20,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-
 {#- What some answers of an endpoint say; `which`: `applied` or `pending`. -#}
 {% macro stage(endpoint, which, outcomes=true) -%}
     {%- if endpoint in ('odds', 'event_odds', 'historical_odds', 'historical_event_odds') -%}
@@ -39,7 +38,6 @@
         {{ exceptions.raise_compiler_error("no staging of the endpoint " ~ endpoint) }}
     {%- endif -%}
 {%- endmacro %}
-
 
 {#- The answers of one endpoint that are pending and admitted, or applied; `document` is the answer itself, without the historical
     envelope and without the elements that are held back. -#}
@@ -72,14 +70,12 @@ join {{ source('bronze', 'documents') }} as documents
 where told.{{ 'applied' if which == 'applied' else 'admitted' }} and exchanges.endpoint = '{{ endpoint }}'
 {%- endmacro %}
 
-
 {#- What each staged row says of its answer; `row` has the columns of answers_of. -#}
 {% macro answer_columns(row) -%}
 {% for column in ['exchange_id', 'batch_id', 'endpoint', 'place', 'body_sha256', 'moment_at', 'captured_at'] -%}
 {{ row }}.{{ column }}{{ ",\n    " if not loop.last }}
 {%- endfor %}
 {%- endmacro %}
-
 
 {#- What each staged row says of its event; `event` is the event's object in the answer. -#}
 {% macro event_columns(event) -%}
@@ -91,15 +87,12 @@ where told.{{ 'applied' if which == 'applied' else 'admitted' }} and exchanges.e
     {{ json_text(event, 'away_team') }} as away_team
 {%- endmacro %}
 
-
 {#- An odds answer, one row per outcome. Outer joins all the way: an event without books, a book without markets and a
     market without outcomes keep a row, with nulls below. `single` answers hold one event instead of a list. Without `outcomes`
     one row per market, and neither their columns nor the market's time. -#}
 {% macro stage_odds(endpoint, which, single=false, outcomes=true) -%}
 {%- set level = 'outcomes' if outcomes else 'markets' -%}
-with answers as (
-    {{ answers_of(endpoint, which) }}
-),
+with answers as ({{ answers_of(endpoint, which) }}),
 
 events as (
     select answers.*, event.item as event, event.ordinal as event_ordinal
@@ -154,12 +147,9 @@ select
 from {{ level }}
 {%- endmacro %}
 
-
 {#- An answer that lists events without odds, one row per event. -#}
 {% macro stage_events(endpoint, which) -%}
-with answers as (
-    {{ answers_of(endpoint, which) }}
-)
+with answers as ({{ answers_of(endpoint, which) }})
 
 select
     {{ answer_columns('answers') }},
@@ -171,12 +161,9 @@ from answers
 where event.item is not null
 {%- endmacro %}
 
-
 {#- An answer of scores, one row per event. -#}
 {% macro stage_scores(which) -%}
-with answers as (
-    {{ answers_of('scores', which) }}
-),
+with answers as ({{ answers_of('scores', which) }}),
 
 events as (
     select answers.*, event.item as event, event.ordinal as event_ordinal
@@ -205,7 +192,6 @@ select
 from named
 {%- endmacro %}
 
-
 {#- Joins one side's score, by name, never by position; the last of a name that stands twice. -#}
 {% macro score_of(event, side) -%}
 left join lateral (
@@ -213,17 +199,13 @@ left join lateral (
         from (select 1 as one) as once
         {{ each_element(json_member(event, 'scores'), 'score') }}
         where {{ json_text('score.item', 'name') }} = {{ json_text(event, side) }}
-        order by score.ordinal desc
-        limit 1
+        order by score.ordinal desc limit 1
     )
 {%- endmacro %}
 
-
 {#- An answer of sports, one row per sport of the catalogue. -#}
 {% macro stage_sports(which) -%}
-with answers as (
-    {{ answers_of('sports', which) }}
-)
+with answers as ({{ answers_of('sports', which) }})
 
 select
     {{ answer_columns('answers') }},
@@ -239,12 +221,9 @@ from answers
 where sport.item is not null
 {%- endmacro %}
 
-
 {#- An answer of participants, one row per participant; its sport is the one that was asked for. -#}
 {% macro stage_participants(which) -%}
-with answers as (
-    {{ answers_of('participants', which) }}
-)
+with answers as ({{ answers_of('participants', which) }})
 
 select
     {{ answer_columns('answers') }},
@@ -257,13 +236,10 @@ from answers
 where participant.item is not null
 {%- endmacro %}
 
-
 {#- An answer of event markets, one row per market that a book offers; an event without books and a book without markets keep a
     row, with nulls below. -#}
 {% macro stage_event_markets(which) -%}
-with answers as (
-    {{ answers_of('event_markets', which) }}
-),
+with answers as ({{ answers_of('event_markets', which) }}),
 
 events as (
     select answers.*, event.item as event

@@ -50,7 +50,6 @@ times
             and q.series_id = {{ row }}.series_id
             and q.line_rank = {{ row }}.line_rank
             and q.captured_at <= {{ row }}.at
-        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-        limit 1
+        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
     )
 {%- endmacro %}

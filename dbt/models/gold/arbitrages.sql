@@ -6,13 +6,9 @@
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- Stretches in which all outcomes of a line could be bet, at more than one operator, with a profit.
-with touched as materialized (
-{{ touched_from_their_best(by='line') }}
-),
+with touched as materialized ({{ touched_from_their_best(by='line') }}),
 
-event_keys as materialized (
-{{ keys_of_touched() }}
-),
+event_keys as materialized ({{ keys_of_touched() }}),
 
 quoted as materialized (
     select
@@ -33,9 +29,7 @@ markets as materialized (
 ),
 
 -- the times from the tail's beginning on at which something on a line changed
-times as materialized (
-    {{ times_of_change('times_key') }}
-),
+times as materialized ({{ times_of_change('times_key') }}),
 
 -- a book that shows a set twice speaks with the first
 standing_then as materialized (
@@ -55,10 +49,8 @@ standing_then as materialized (
 
 -- few lines sum to less than 1 even over all books: only these are looked at closer
 promising as materialized (
-    select at, event_id, times_key
-    from standing_then
-    group by at, event_id, times_key
-    having min(net_1) + min(net_2) + coalesce(min(net_3), 0) < 1
+    select at, event_id, times_key from standing_then
+    group by at, event_id, times_key having min(net_1) + min(net_2) + coalesce(min(net_3), 0) < 1
 ),
 
 offers as materialized (

@@ -76,8 +76,7 @@ cross join lateral (
         and event.start_at <= batch.scheduled_at - {{ parameter('result_due_after_seconds') }} * interval '1 second'
     where not event.has_outrights
         and not exists (
-            select 1
-            from {{ ref('scores') }} as s
+            select 1 from {{ ref('scores') }} as s
             where s.event_id = event.event_id and s.completed and s.captured_at <= batch.scheduled_at
         )
 ) as results

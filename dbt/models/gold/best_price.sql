@@ -52,8 +52,7 @@ complete_fields as (
 
 -- a book that shows an outcome twice speaks with the first
 one_per_book as materialized (
-    select distinct on ({{ outcome }}, bookmaker_key) quoted.*
-    from quoted
+    select distinct on ({{ outcome }}, bookmaker_key) quoted.* from quoted
     where is_complete
         or (
             outcome_set = 'field'

@@ -10,8 +10,7 @@ with answers as (
         min(c.held_back) as held_back
     from {{ ref('coverage') }} as c
     where c.books <> '{}'
-    group by c.exchange_id
-    having min(c.sport_key) = max(c.sport_key)
+    group by c.exchange_id having min(c.sport_key) = max(c.sport_key)
 ),
 
 -- of an answer without any quote every book would be absent
@@ -68,8 +67,7 @@ ages as (
 ),
 
 known as (
-    select c.sport_key, max(c.captured_at) as until
-    from {{ ref('coverage') }} as c
+    select c.sport_key, max(c.captured_at) as until from {{ ref('coverage') }} as c
     group by c.sport_key
 ),
 

@@ -42,14 +42,11 @@ cross join lateral (
     ),
 
     members as (
-        select dated.*
-        from dated
+        select dated.* from dated
         where {{ seconds_between('dated.quote_at', 'dated.newest_quote_at') }} <= {{ parameter('closing_apart_seconds') }}
     ),
 
-    usable as (
-{{ usable_votes('members', ['line_key']) }}
-    ),
+    usable as ({{ usable_votes('members', ['line_key']) }}),
 
     counted as (
         select

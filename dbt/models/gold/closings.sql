@@ -10,8 +10,7 @@ select
             select m.is_sound, m.outcome_names, m.implied_probabilities, m.fair_power, m.valid_to
             from {{ ref('margins') }} as m
             where m.set_id = {{ set_id_of('quote', 'quote.line_point') }} and m.valid_from <= quote.captured_at
-            order by m.valid_from desc
-            limit 1
+            order by m.valid_from desc limit 1
         ) as held
         cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
         where held.is_sound
@@ -43,18 +42,15 @@ cross join lateral (
     select coalesce(bool_or(c.captured_at >= event.start_at), false) as is_reached
     from (values (''), (event.event_id)) as scopes (event_id)
     cross join lateral (
-        select asked.captured_at
-        from {{ ref('coverage') }} as asked
+        select asked.captured_at from {{ ref('coverage') }} as asked
         where asked.sport_key = event.sport_key and asked.event_id = scopes.event_id
-        order by asked.captured_at desc
-        limit 1
+        order by asked.captured_at desc limit 1
     ) as c
 ) as reached
 -- a stretch that spans the start: the last covering answer until then showed the series
 cross join lateral (
     select exists (
-        select 1
-        from {{ ref('price_history') }} as h
+        select 1 from {{ ref('price_history') }} as h
         where h.series_id = series.series_id
             and h.line_rank = 1
             and h.valid_from <= event.start_at
@@ -62,8 +58,7 @@ cross join lateral (
     ) as is_quoting
 ) as standing
 left join lateral (
-    select q.*
-    from {{ ref('quotes') }} as q
+    select q.* from {{ ref('quotes') }} as q
     where q.event_id = event.event_id
         and q.series_id = series.series_id
         and q.line_rank = 1
@@ -73,9 +68,7 @@ left join lateral (
             select c.start_as_known + interval '10 minutes'
             from {{ ref('event_start_changes') }} as c
             where c.event_id = event.event_id and c.captured_at <= q.captured_at
-            order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc
-            limit 1
+            order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
         )
-    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-    limit 1
+    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
 ) as quote on true

@@ -42,8 +42,7 @@ cross join lateral (
     ),
 
     opened as materialized (
-        select opening.series_id, opening.opened_at
-        from {{ ref('openings') }} as opening
+        select opening.series_id, opening.opened_at from {{ ref('openings') }} as opening
         where opening.event_id = event.event_id and not opening.is_left_censored
     ),
 
@@ -60,11 +59,9 @@ cross join lateral (
         select max(newest.captured_at) as known_until
         from (values (''), (event.event_id)) as scopes (event_id)
         cross join lateral (
-            select asked.captured_at
-            from {{ ref('coverage') }} as asked
+            select asked.captured_at from {{ ref('coverage') }} as asked
             where asked.sport_key = event.sport_key and asked.event_id = scopes.event_id
-            order by asked.captured_at desc
-            limit 1
+            order by asked.captured_at desc limit 1
         ) as newest
     ),
 
@@ -100,8 +97,7 @@ cross join lateral (
             select h.point, h.line_point, h.price_decimal, h.implied_probability, h.valid_to
             from {{ ref('price_history') }} as h
             where h.series_id = moments.series_id and h.line_rank = 1 and h.valid_from <= moments.at
-            order by h.valid_from desc
-            limit 1
+            order by h.valid_from desc limit 1
         ) as stood
         cross join lateral (
             select held.outcome_set, held.fair_basis, outcome.probability
@@ -109,8 +105,7 @@ cross join lateral (
                 select m.outcome_set, m.fair_basis, m.is_sound, m.outcome_names, m.implied_probabilities, m.fair_power, m.valid_to
                 from {{ ref('margins') }} as m
                 where m.set_id = {{ set_id_of('moments', 'stood.line_point') }} and m.valid_from <= moments.at
-                order by m.valid_from desc
-                limit 1
+                order by m.valid_from desc limit 1
             ) as held
             cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
             where held.is_sound
@@ -120,14 +115,12 @@ cross join lateral (
                 and outcome.q = stood.implied_probability
         ) as fair
         cross join lateral (
-            select q.captured_at
-            from {{ ref('quotes') }} as q
+            select q.captured_at from {{ ref('quotes') }} as q
             where q.event_id = event.event_id
                 and q.series_id = moments.series_id
                 and q.line_rank = 1
                 and q.captured_at <= moments.at
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-            limit 1
+            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
         ) as seen
         {{ with_profile('moments.bookmaker_key', 'moments.at') }}
         where stood.valid_to is null or stood.valid_to > moments.at

@@ -39,9 +39,7 @@ outcomes as materialized (
     ) as outcome (outcome_name, outcome_side, ratio, probability)
 ),
 
-usable as (
-{{ usable_votes('outcomes', ['at', 'event_id', 'line_key']) }}
-),
+usable as ({{ usable_votes('outcomes', ['at', 'event_id', 'line_key']) }}),
 
 counted as (
     select
@@ -81,11 +79,9 @@ ages as (
     cross join lateral unnest(agreed.voices) as voice (bookmaker_key)
     cross join lateral (select {{ series_id_on_line('agreed', 'voice.bookmaker_key') }} as series_id offset 0) as spoken -- once per voice
     cross join lateral (
-        select q.quote_at
-        from {{ ref('quotes') }} as q
+        select q.quote_at from {{ ref('quotes') }} as q
         where q.event_id = agreed.event_id and q.series_id = spoken.series_id and q.captured_at <= agreed.at
-        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-        limit 1
+        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
     ) as quote
     group by agreed.at, agreed.event_id, agreed.line_key, agreed.outcome_name
 )

@@ -29,8 +29,7 @@ sports as materialized (
         select nullif(rules.margin_sigma, 0) as margin_sigma, nullif(rules.total_sigma, 0) as total_sigma
         from {{ ref('sport_rules') }} as rules
         where starts_with(shown.sport_key, coalesce(rules.sport_prefix, ''))
-        order by length(coalesce(rules.sport_prefix, '')) desc
-        limit 1
+        order by length(coalesce(rules.sport_prefix, '')) desc limit 1
     ) as rule
 ),
 

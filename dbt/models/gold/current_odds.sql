@@ -30,11 +30,9 @@ cross join lateral (
             ) as line_key
         from {{ ref('price_history') }} as open_row
         cross join lateral (
-            select q.*
-            from {{ ref('quotes') }} as q
+            select q.* from {{ ref('quotes') }} as q
             where {{ same_in('q', 'open_row', ['event_id', 'series_id', 'line_rank']) }}
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-            limit 1
+            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
         ) as quote
         where open_row.event_id = quoted.event_id and open_row.valid_to is null and open_row.price_side = 'back'
     ),
@@ -50,8 +48,7 @@ cross join lateral (
 
     -- a field is complete when a book quotes nearly all the runners that any book quotes
     book_fields as (
-        select line_key, bookmaker_key, array_agg(distinct outcome_name) as runners
-        from profiled
+        select line_key, bookmaker_key, array_agg(distinct outcome_name) as runners from profiled
         where outcome_set = 'field' and problem is null and price_kind in ('back_fixed', 'back_net')
         group by line_key, bookmaker_key
     ),

@@ -41,8 +41,7 @@ select
         end
     end as replaced_after_seconds,
     exists (
-        select 1
-        from {{ ref('event_override') }} as override
+        select 1 from {{ ref('event_override') }} as override
         where (override.event_id = pairs.event_id and override.same_event_as = pairs.other_event_id)
             or (override.event_id = pairs.other_event_id and override.same_event_as = pairs.event_id)
     ) as is_same_event

@@ -6,17 +6,11 @@
     indexes=[{'columns': ['event_id', 'valid_to']}, {'columns': ['sport_key', 'valid_to']}],
 ) }}
 -- When an event was listed: shown by some answer of each moment whose answers cover it.
-with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
+with touched as materialized (select event_id, tail_from from {{ source('ops', 'touched_events') }}),
 
-event_keys as materialized (
-{{ keys_of_touched() }}
-),
+event_keys as materialized ({{ keys_of_touched() }}),
 
-answers as (
-{{ covering_answers(asked=['moment_at', 'captured_at'], shown=[], only_if='c.covers_listing') }}
-),
+answers as ({{ covering_answers(asked=['moment_at', 'captured_at'], shown=[], only_if='c.covers_listing') }}),
 
 moments as (
     select
@@ -29,8 +23,7 @@ moments as (
 
 -- two moments may have their answers at one time: one that shows it is enough
 points as (
-    select event_id, captured_at, bool_or(is_listed) as is_listed
-    from moments
+    select event_id, captured_at, bool_or(is_listed) as is_listed from moments
     group by event_id, captured_at
 ),
 
@@ -98,8 +91,7 @@ left join touched on touched.event_id = ended.event_id and ended.reaches_in and 
 left join lateral (
     select count(distinct first_at) as observations, max(first_at) as last_seen_at
     from (
-        select min(s.captured_at) as first_at
-        from {{ ref('event_sightings') }} as s
+        select min(s.captured_at) as first_at from {{ ref('event_sightings') }} as s
         where s.event_id = touched.event_id
             and s.captured_at >= ended.valid_from
             and s.captured_at < touched.tail_from

@@ -27,14 +27,12 @@ said_before as materialized (
     select sources.event_id, sources.source_rank, earlier.commence_time
     from (select distinct event_id, tail_from, seen_from, source_rank from sightings) as sources
     cross join lateral (
-        select s.commence_time
-        from {{ ref('event_sightings') }} as s
+        select s.commence_time from {{ ref('event_sightings') }} as s
         where s.event_id = sources.event_id
             and s.captured_at >= sources.seen_from
             and s.captured_at < sources.tail_from
             and s.source_rank = sources.source_rank
-        order by s.captured_at desc, s.place desc, s.exchange_id desc
-        limit 1
+        order by s.captured_at desc, s.place desc, s.exchange_id desc limit 1
     ) as earlier
 ),
 
@@ -69,11 +67,9 @@ known_before as (
     select touched.event_id, earlier.start_as_known
     from touched
     left join lateral (
-        select c.start_as_known
-        from {{ this }} as c
+        select c.start_as_known from {{ this }} as c
         where c.event_id = touched.event_id and c.captured_at < touched.tail_from
-        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc
-        limit 1
+        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
     ) as earlier on true
 ),
 

@@ -5,19 +5,15 @@
     indexes=[{'columns': ['sport_key', 'start_at']}],
 ) }}
 -- One row per event id, with what is known of it now.
-with touched as materialized (
-    select event_id, seen_from from {{ source('ops', 'touched_events') }}
-),
+with touched as materialized (select event_id, seen_from from {{ source('ops', 'touched_events') }}),
 
 firsts as (
     select touched.event_id, sighting.captured_at, sighting.commence_time
     from touched
     cross join lateral (
-        select s.captured_at, s.commence_time
-        from {{ ref('event_sightings') }} as s
+        select s.captured_at, s.commence_time from {{ ref('event_sightings') }} as s
         where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
-        order by s.captured_at, s.source_rank, s.place, s.exchange_id
-        limit 1
+        order by s.captured_at, s.source_rank, s.place, s.exchange_id limit 1
     ) as sighting
 ),
 
@@ -28,8 +24,7 @@ latest as (
         select s.sport_key, s.home_team, s.away_team, s.captured_at, s.commence_time
         from {{ ref('event_sightings') }} as s
         where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
-        order by s.captured_at desc, s.source_rank desc, s.place desc, s.exchange_id desc
-        limit 1
+        order by s.captured_at desc, s.source_rank desc, s.place desc, s.exchange_id desc limit 1
     ) as sighting
 ),
 
@@ -38,11 +33,9 @@ kinds as (
     select touched.event_id, coalesce(sighting.has_outrights, false) as has_outrights
     from touched
     left join lateral (
-        select s.has_outrights
-        from {{ ref('event_sightings') }} as s
+        select s.has_outrights from {{ ref('event_sightings') }} as s
         where s.event_id = touched.event_id and s.captured_at >= touched.seen_from and s.has_outrights
-        order by s.captured_at
-        limit 1
+        order by s.captured_at limit 1
     ) as sighting on true
 ),
 

@@ -14,8 +14,7 @@ select
     cast((back.implied_probability + lay.implied_probability) / 2 as numeric(12, 10)) as midpoint_probability
 from {{ ref('price_history') }} as lay
 cross join lateral (
-    select h.*
-    from {{ ref('price_history') }} as h
+    select h.* from {{ ref('price_history') }} as h
     where h.event_id = lay.event_id
         and h.bookmaker_key = lay.bookmaker_key
         and h.price_side = 'back'

@@ -40,11 +40,9 @@ cross join lateral (
         join open_rows on {{ same_in('open_rows', 'offered', ['bookmaker_key', 'place', 'outcome_name']) }}
         {{ with_profile('offered.bookmaker_key', 'offered.valid_from') }}
         cross join lateral (
-            select q.captured_at, q.quote_at, q.last_update
-            from {{ ref('quotes') }} as q
+            select q.captured_at, q.quote_at, q.last_update from {{ ref('quotes') }} as q
             where q.event_id = event.event_id and q.series_id = open_rows.series_id and q.line_rank = open_rows.line_rank
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-            limit 1
+            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
         ) as quote
         -- null: what is no price is no best one
         where {{ price_net('open_rows.price_decimal', 'profile') }} = offered.price_decimal
@@ -76,9 +74,7 @@ cross join lateral (
             as outcome (outcome_name, ratio, probability)
     ),
 
-    usable as (
-{{ usable_votes('outcomes', ['line_key']) }}
-    ),
+    usable as ({{ usable_votes('outcomes', ['line_key']) }}),
 
     -- a line as the others see it, once for each group that offers a best price on it
     seen_by_others as (

@@ -33,8 +33,7 @@ cross join lateral (
     select h.point, h.line_point, h.price_native, h.price_decimal, h.odds_format, h.implied_probability, h.valid_from, h.valid_to
     from {{ ref('price_history') }} as h
     where h.series_id = became.series_id and h.line_rank = became.line_rank and h.valid_from < became.valid_from
-    order by h.valid_from desc
-    limit 1
+    order by h.valid_from desc limit 1
 ) as was
 cross join lateral (
     select
@@ -47,8 +46,7 @@ left join lateral (
         select m.outcome_set, m.outcome_names, m.implied_probabilities, m.fair_power
         from {{ ref('margins') }} as m
         where m.set_id = sets.was_set_id and m.valid_from < was.valid_to and (m.valid_to is null or m.valid_to >= was.valid_to)
-        order by m.valid_from desc
-        limit 1
+        order by m.valid_from desc limit 1
     ) as found
     cross join lateral unnest(found.outcome_names, found.implied_probabilities, found.fair_power) as outcome (name, q, probability)
     -- null: what is no price is in no sound set
@@ -60,8 +58,7 @@ left join lateral (
         select m.outcome_set, m.outcome_names, m.implied_probabilities, m.fair_power
         from {{ ref('margins') }} as m
         where m.set_id = sets.now_set_id and m.valid_from <= became.valid_from and (m.valid_to is null or m.valid_to > became.valid_from)
-        order by m.valid_from desc
-        limit 1
+        order by m.valid_from desc limit 1
     ) as found
     cross join lateral unnest(found.outcome_names, found.implied_probabilities, found.fair_power) as outcome (name, q, probability)
     -- null: what is no price is in no sound set

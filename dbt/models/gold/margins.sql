@@ -98,14 +98,11 @@ judged as materialized (
 
 -- each set of numbers once, as books often say the same; placeholders give fields whose numbers say nothing
 asked as materialized (
-    select distinct implied_probabilities, overround
-    from judged
+    select distinct implied_probabilities, overround from judged
     where is_complete and (outcome_set <> 'field' or quote_problem is null)
 ),
 
-fair as materialized (
-{{ fair_values('asked') }}
-)
+fair as materialized ({{ fair_values('asked') }})
 
 select
     cast({{ dbt_utils.generate_surrogate_key([

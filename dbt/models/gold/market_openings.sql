@@ -31,11 +31,9 @@ cross join lateral (
             quote.line_point, quote.duplicate_no, quote.exchange_id, quote.captured_at
         from series
         cross join lateral (
-            select q.*
-            from {{ ref('quotes') }} as q
+            select q.* from {{ ref('quotes') }} as q
             where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
-            order by q.moment_at, q.captured_at desc, q.place, q.exchange_id
-            limit 1
+            order by q.moment_at, q.captured_at desc, q.place, q.exchange_id limit 1
         ) as quote
         where series.sharp_weight > 0 and not series.is_left_censored
         order by
@@ -123,16 +121,14 @@ cross join lateral (
                         and q.series_id = standing.series_id
                         and q.line_rank = standing.line_rank
                         and q.captured_at <= candidates.at
-                    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-                    limit 1
+                    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
                 ) as quote
                 where quote.problem is null and quote.is_complete
                 group by quote.outcome_set
                 having count(distinct standing.operator_group) >= {{ parameter('opening_min_groups') }}
             ) as sound
             where candidates.market_line = markets.market_line
-            order by candidates.at, sound.group_count desc, sound.distance, sound.line_point, sound.outcome_set
-            limit 1
+            order by candidates.at, sound.group_count desc, sound.distance, sound.line_point, sound.outcome_set limit 1
         ) as agreed
     ),
 
@@ -146,14 +142,12 @@ cross join lateral (
         cross join lateral unnest(first_agreement.series_ids, first_agreement.line_ranks, first_agreement.operator_groups)
             as standing (series_id, line_rank, operator_group)
         cross join lateral (
-            select q.*
-            from {{ ref('quotes') }} as q
+            select q.* from {{ ref('quotes') }} as q
             where q.event_id = event.event_id
                 and q.series_id = standing.series_id
                 and q.line_rank = standing.line_rank
                 and q.captured_at <= first_agreement.at
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-            limit 1
+            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
         ) as quote
         where quote.problem is null and quote.is_complete and quote.outcome_set = first_agreement.outcome_set
         order by

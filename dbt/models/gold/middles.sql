@@ -6,13 +6,9 @@
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- Stretches in which two lines of a market could be bet, at two operators, so that some scores win both for little.
-with touched as materialized (
-{{ touched_from_their_best(by='market') }}
-),
+with touched as materialized ({{ touched_from_their_best(by='market') }}),
 
-event_keys as materialized (
-{{ keys_of_touched() }}
-),
+event_keys as materialized ({{ keys_of_touched() }}),
 
 lined as materialized (
     select touched.tail_from, sets.*
@@ -53,9 +49,7 @@ quoted as materialized (
 ),
 
 -- the times from the tail's beginning on at which something in a market changed
-times as materialized (
-    {{ times_of_change('times_key') }}
-),
+times as materialized ({{ times_of_change('times_key') }}),
 
 -- a book that shows a set twice speaks with the first
 standing_then as materialized (

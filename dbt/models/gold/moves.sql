@@ -6,9 +6,7 @@
     indexes=[{'columns': ['event_id', 'changed_at']}],
 ) }}
 -- Every move of a book's main line before the start: what steam and lead_lag are made of.
-with touched_now as materialized (
-{{ touched('market') }}
-),
+with touched_now as materialized ({{ touched('market') }}),
 
 touched as materialized (
     -- a line that was away for no longer than the window is compared with what it was before
@@ -16,13 +14,9 @@ touched as materialized (
     from touched_now
 ),
 
-event_keys as materialized (
-{{ keys_of_touched() }}
-),
+event_keys as materialized ({{ keys_of_touched() }}),
 
-main_lines as materialized (
-{{ main_lines() }}
-),
+main_lines as materialized ({{ main_lines() }}),
 
 shown as materialized (
     select main_lines.* from main_lines where main_lines.has_own_price and main_lines.bookmaker_key is not null
@@ -84,23 +78,19 @@ quoting as materialized (
 
 -- The run of moves one way that a move belongs to: no pause in it is longer than a steam's quiet time. A run depends on what came
 -- before alone, so that a later batch finds in the table what it goes on with.
-ways as (
-    select distinct market_id, event_id, outcome_set, direction, at from moved
-),
+ways as (select distinct market_id, event_id, outcome_set, direction, at from moved),
 
 ways_before as (
     select ways.market_id, ways.event_id, ways.outcome_set, ways.direction, earlier.changed_at as at, earlier.run_began_at
     from (select distinct market_id, event_id, outcome_set, direction from ways) as ways
     join touched on touched.event_id = ways.event_id
     cross join lateral (
-        select m.changed_at, m.run_began_at
-        from {{ this }} as m
+        select m.changed_at, m.run_began_at from {{ this }} as m
         where m.event_id = ways.event_id
             and m.changed_at < touched.since_at
             and m.changed_at >= touched.since_at - {{ parameter_interval('steam_quiet_seconds') }}
             and {{ same_in('m', 'ways', ['market_id', 'outcome_set', 'direction']) }}
-        order by m.changed_at desc
-        limit 1
+        order by m.changed_at desc limit 1
     ) as earlier
 ),
 
@@ -151,12 +141,10 @@ join quoting on {{ same_in('quoting', 'moved', ['event_id', 'market_line', 'at']
 join runs on {{ same_in('runs', 'moved', ['market_id', 'outcome_set', 'direction', 'at']) }}
 -- when the book was last seen with what it moved from
 cross join lateral (
-    select q.captured_at
-    from {{ ref('quotes') }} as q
+    select q.captured_at from {{ ref('quotes') }} as q
     where q.event_id = moved.event_id
         and q.series_id = {{ series_id_on_line('moved', 'moved.bookmaker_key', rule='moved') }}
         -- null: what moved stood before
         and q.captured_at < moved.old_until_at
-    order by q.captured_at desc
-    limit 1
+    order by q.captured_at desc limit 1
 ) as last_quote

@@ -36,16 +36,14 @@ cross join lateral (
         and q.series_id = first_row.series_id
         and q.line_rank = 1
         and q.captured_at = first_row.valid_from
-    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-    limit 1
+    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
 ) as quote
 left join lateral (
     select max(
         coalesce(
             recent.captured_at,
             case when recent.answers = 32 then (
-                select max(c.captured_at)
-                from {{ ref('coverage') }} as c
+                select max(c.captured_at) from {{ ref('coverage') }} as c
                 where c.sport_key = first_row.sport_key
                     and c.event_id = scopes.event_id
                     and c.captured_at < first_row.valid_from
@@ -63,8 +61,7 @@ left join lateral (
             where near.sport_key = first_row.sport_key
                 and near.event_id = scopes.event_id
                 and near.captured_at < first_row.valid_from
-            order by near.captured_at desc
-            limit 32
+            order by near.captured_at desc limit 32
         ) as c
     ) as recent
 ) as covered_before on true

@@ -38,18 +38,15 @@ cross join lateral (
         select max(near.captured_at) as captured_at
         from (values (''), (event.event_id)) as scopes (event_id)
         cross join lateral (
-            select asked.captured_at
-            from {{ ref('coverage') }} as asked
+            select asked.captured_at from {{ ref('coverage') }} as asked
             where asked.sport_key = event.sport_key and asked.event_id = scopes.event_id
-            order by asked.captured_at desc
-            limit 1
+            order by asked.captured_at desc limit 1
         ) as near
     ),
 
     -- how long a match went on at least: until the last answer that showed it unfinished
     running as (
-        select max(s.captured_at) as last_at
-        from {{ ref('scores') }} as s
+        select max(s.captured_at) as last_at from {{ ref('scores') }} as s
         where s.event_id = event.event_id and not s.completed and s.captured_at < result.completed_since
     ),
 

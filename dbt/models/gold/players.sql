@@ -22,27 +22,23 @@ cross join lateral (
     ),
 
     normalised as (
-        select names.*, {{ normalised_name('names.name_as_sent') }} as normalised_name
-        from names
+        select names.*, {{ normalised_name('names.name_as_sent') }} as normalised_name from names
         where names.name_as_sent is not null
     ),
 
     -- a book that gives two names of one form means two people
     at_books as (
-        select kind, normalised_name, bookmaker_key, count(*) as names
-        from normalised
+        select kind, normalised_name, bookmaker_key, count(*) as names from normalised
         group by kind, normalised_name, bookmaker_key
     ),
 
     forms as (
-        select kind, normalised_name, count(*) as books, max(names) > 1 as collides
-        from at_books
+        select kind, normalised_name, count(*) as books, max(names) > 1 as collides from at_books
         group by kind, normalised_name
     ),
 
     books as (
-        select kind, count(distinct bookmaker_key) as books
-        from normalised
+        select kind, count(distinct bookmaker_key) as books from normalised
         group by kind
     ),
 
@@ -60,14 +56,12 @@ cross join lateral (
         join forms on forms.kind = normalised.kind and forms.normalised_name = normalised.normalised_name
         join books on books.kind = normalised.kind
         left join lateral (
-            select known.player
-            from {{ ref('player_alias') }} as known
+            select known.player from {{ ref('player_alias') }} as known
             where known.sport_key = event.sport_key
                 and known.name = normalised.name_as_sent
                 and coalesce(known.event_id, event.event_id) = event.event_id
                 and coalesce(known.bookmaker_key, normalised.bookmaker_key) = normalised.bookmaker_key
-            order by known.event_id nulls last, known.bookmaker_key nulls last, known.player
-            limit 1
+            order by known.event_id nulls last, known.bookmaker_key nulls last, known.player limit 1
         ) as alias on true
     ),
 
@@ -106,8 +100,7 @@ cross join lateral (
         case
             when counted.is_joined then '{}'
             else array(
-                select distinct other.name_as_sent
-                from normalised as other
+                select distinct other.name_as_sent from normalised as other
                 where other.kind = counted.kind
                     and other.bookmaker_key <> counted.bookmaker_key
                     and {{ last_word('other.normalised_name') }} = {{ last_word('counted.normalised_name') }}

@@ -14,22 +14,16 @@
     'price_decimal', 'implied_probability',
 ] -%}
 -- Each quoted line over time: one row per series and stretch of unchanged price and point.
-with touched as materialized (
-{{ touched('series') }}
-),
+with touched as materialized ({{ touched('series') }}),
 
-event_keys as materialized (
-{{ keys_of_touched() }}
-),
+event_keys as materialized ({{ keys_of_touched() }}),
 
 -- the answers from the tail's beginning on that covered an event, whether they show it or not
 answers as materialized (
 {{ covering_answers(asked=['moment_at', 'captured_at', 'markets', 'books', 'held_back'], shown=['books', 'book_markets'], only_if="c.markets <> '{}'") }}
 ),
 
-observed as materialized (
-{{ quotes_of_tails(quoted) }}
-),
+observed as materialized ({{ quotes_of_tails(quoted) }}),
 
 -- the rows that reach into the tail
 reaching_in as materialized (
@@ -88,8 +82,7 @@ told as (
 
 -- Two moments may have their answers at one time: one that shows the line is enough, then the later moment speaks.
 timeline as (
-    select distinct on (series_id, line_rank, captured_at) told.*
-    from told
+    select distinct on (series_id, line_rank, captured_at) told.* from told
     order by series_id, line_rank, captured_at, is_present desc, moment_at desc
 ),
 
@@ -184,13 +177,11 @@ select
 from followed
 {{ with_sport_key('followed.event_id', 'followed.captured_at') }}
 left join lateral (
-    select h.last_seen_at
-    from {{ this }} as h
+    select h.last_seen_at from {{ this }} as h
     where followed.nth = 1
         and not followed.reaches_in
         and {{ same_in('h', 'followed', ['series_id', 'line_rank']) }}
         and h.valid_from < followed.captured_at
         and h.valid_to < (select t.tail_from from touched as t where t.event_id = followed.event_id)
-    order by h.valid_from desc
-    limit 1
+    order by h.valid_from desc limit 1
 ) as earlier_row on true

@@ -14,8 +14,7 @@ cross join lateral (
     with markets as (
         select shown.market_key, case rule.family when 'props' then 'player' else 'runner' end as kind
         from (
-            select distinct h.market_key
-            from {{ ref('price_history') }} as h
+            select distinct h.market_key from {{ ref('price_history') }} as h
             where h.event_id = event.event_id and h.valid_to is null
         ) as shown
         cross join lateral {{ market_rule('shown.market_key') }} as rule

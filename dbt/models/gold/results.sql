@@ -4,9 +4,7 @@
     scope_key='event_id',
 ) }}
 -- The newest score of each event that a scores answer ever showed.
-with touched as materialized (
-    select event_id, seen_from from {{ source('ops', 'touched_events') }}
-),
+with touched as materialized (select event_id, seen_from from {{ source('ops', 'touched_events') }}),
 
 latest as (
     select touched.event_id, touched.seen_from, score.*
@@ -17,8 +15,7 @@ latest as (
             s.home_score_text, s.away_score_text, s.home_score, s.away_score
         from {{ ref('scores') }} as s
         where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
-        order by s.captured_at desc, s.place, s.body_sha256, s.exchange_id
-        limit 1
+        order by s.captured_at desc, s.place, s.body_sha256, s.exchange_id limit 1
     ) as score
 )
 
@@ -27,14 +24,12 @@ select
     latest.away_score,
     -- since when the score has stood as it stands, and the game has been over
     (
-        select min(s.captured_at)
-        from {{ ref('scores') }} as s
+        select min(s.captured_at) from {{ ref('scores') }} as s
         where s.event_id = latest.event_id
             and s.captured_at >= latest.seen_from
             and s.captured_at > coalesce(
                 (
-                    select max(other.captured_at)
-                    from {{ ref('scores') }} as other
+                    select max(other.captured_at) from {{ ref('scores') }} as other
                     where other.event_id = latest.event_id
                         and (other.home_score_text, other.away_score_text)
                             is distinct from (latest.home_score_text, latest.away_score_text)
@@ -47,14 +42,12 @@ select
     case
         when latest.completed
             then (
-                select min(s.captured_at)
-                from {{ ref('scores') }} as s
+                select min(s.captured_at) from {{ ref('scores') }} as s
                 where s.event_id = latest.event_id
                     and s.captured_at >= latest.seen_from
                     and s.captured_at > coalesce(
                         (
-                            select max(other.captured_at)
-                            from {{ ref('scores') }} as other
+                            select max(other.captured_at) from {{ ref('scores') }} as other
                             where other.event_id = latest.event_id
                                 and not other.completed
                                 and other.captured_at >= latest.seen_from

@@ -5,16 +5,13 @@
     indexes=[{'columns': ['event_id', 'triggered_at']}],
 ) }}
 -- Many operator groups moving one way at nearly one time, fixed as the last one that it takes has moved.
-with touched as materialized (
-    select event_id, tail_from from {{ source('ops', 'touched_events') }}
-),
+with touched as materialized (select event_id, tail_from from {{ source('ops', 'touched_events') }}),
 
 moved as materialized (
     select touched.tail_from, reaching.*
     from touched
     cross join lateral (
-        select m.*
-        from {{ ref('moves') }} as m
+        select m.* from {{ ref('moves') }} as m
         where m.event_id = touched.event_id
             and m.changed_at >= touched.tail_from - {{ parameter_interval('steam_window_seconds') }}
         offset 0
@@ -83,8 +80,7 @@ measured as (
 
 -- a run of moves is one episode, and its first such moment counts
 firsts as (
-    select distinct on (market_id, outcome_set, direction, run_began_at) measured.*
-    from measured
+    select distinct on (market_id, outcome_set, direction, run_began_at) measured.* from measured
     where size >= {{ parameter('steam_min_groups') }}
         and size >= {{ parameter('steam_min_share') }} * quoting_count
         and other_way_count < {{ parameter('steam_other_way_share') }} * quoting_count
@@ -100,8 +96,7 @@ select
     capture_gap_seconds > {{ parameter('steam_window_seconds') }} as too_coarse
 from firsts
 where not exists (
-    select 1
-    from {{ this }} as s
+    select 1 from {{ this }} as s
     where s.event_id = firsts.event_id
         and s.triggered_at < firsts.tail_from
         and s.triggered_at >= firsts.run_began_at
