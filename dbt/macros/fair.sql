@@ -147,3 +147,18 @@ join ratios on ratios.implied_probabilities = asked.implied_probabilities
 join powers on powers.implied_probabilities = asked.implied_probabilities
 left join shins on shins.implied_probabilities = asked.implied_probabilities
 {%- endmacro %}
+
+{#- What a set of margins, over alias `m` as of `at`, holds an outcome for at that very price, for `left join lateral`. -#}
+{% macro fair_of_price(set_id, outcome_name, implied_probability, at) -%}
+(
+    select outcome.probability, found.outcome_set
+    from (
+        select m.outcome_set, m.outcome_names, m.implied_probabilities, m.fair_power
+        from {{ ref('margins') }} as m where m.set_id = {{ set_id }} and {{ at }}
+        order by m.valid_from desc limit 1
+    ) as found
+    cross join lateral unnest(found.outcome_names, found.implied_probabilities, found.fair_power) as outcome (name, q, probability)
+    -- null: what is no price is in no sound set
+    where outcome.name = {{ outcome_name }} and outcome.q = {{ implied_probability }}
+)
+{%- endmacro %}

@@ -1,6 +1,5 @@
 {#- How bets are settled: what outcome_grades and what builds on it share. -#}
 
-{#- What a sport's full-game markets are settled by, for `cross join lateral`: the longest prefix of settlement_rules. -#}
 {% macro settlement_rule(sport_key) -%}
 (
     select rules.settlement from {{ ref('settlement_rules') }} as rules
@@ -9,7 +8,6 @@
 )
 {%- endmacro %}
 
-{#- The row of result_override that decides a market of an event, for `left join lateral`: the key, else the family, else all. -#}
 {% macro override_of(event_id, market) -%}
 (
     select o.event_id, o.home_score, o.away_score, o.winner, o.reason
@@ -50,7 +48,6 @@ end
 case when {{ row }}.outcome_side in ('home', 'over') then 1 else -1 end * ({{ difference }})
 {%- endmacro %}
 
-{#- On a quarter point half the stake is settled on each of the two lines beside it. -#}
 {% macro settled_by(difference, row) -%}
 case
     when mod(abs({{ row }}.line_point), 0.5) = 0.25
@@ -59,7 +56,6 @@ case
 end
 {%- endmacro %}
 
-{#- The events of which some outcome may be graded: what builds on grades begins with them. -#}
 {% macro finished_events() -%}
 (
     select finished.event_id from {{ ref('results') }} as finished where finished.completed

@@ -79,8 +79,7 @@ compared as (
 
 stretches as materialized (
     select {{ key | join(', ') }}, at, holds, reaches_in, lead(at) over (partition by {{ key | join(', ') }} order by at) as valid_to
-    from compared
-    where is_change
+    from compared where is_change
 )
 
 select {{ columns_of('held', columns) if columns else 'held.*' }}, event_keys.sport_key, stretches.at as valid_from, stretches.valid_to
@@ -98,12 +97,14 @@ where stretches.reaches_in
 {%- endif %}
 {%- endmacro %}
 
-{#- Columns of an alias, as a list. -#}
 {% macro columns_of(alias, columns) -%}
 {% for column in columns %}{{ alias }}.{{ column }}{{ ", " if not loop.last }}{% endfor %}
 {%- endmacro %}
 
-{#- Whether two rows have the same values in columns that are never null. -#}
+{% macro same_of(columns) -%}
+{% for column in columns %}min({{ column }}) as {{ column }}{{ ", " if not loop.last }}{% endfor %}
+{%- endmacro %}
+
 {% macro same_in(one, other, columns) -%}
 {% for column in columns %}{{ one }}.{{ column }} = {{ other }}.{{ column }}{{ " and " if not loop.last }}{% endfor %}
 {%- endmacro %}

@@ -5,7 +5,6 @@
   at whole: beside rows, tables look up what the last answer said at a time, which may be another now at times that are old.
 -#}
 
-{#- The events that are looked at, each with the beginning of its tail; by series or by lines those that have any. -#}
 {% macro touched(by) -%}
     select event_id, tail_from, is_whole from {{ source('ops', 'touched_events') }}
     where is_whole or event_id in (select those.event_id from ops.touched_{{ 'series' if by == 'series' else 'lines' }} as those)
@@ -25,7 +24,6 @@
         )
 {%- endmacro %}
 
-{#- What an answer quoted of an event, for `cross join lateral`. -#}
 {% macro quotes_told(exchange_id, event_id, captured_at) -%}
 (
         select t.series_id, t.line_rank, t.price_native, t.odds_format, t.point
@@ -35,7 +33,6 @@
     )
 {%- endmacro %}
 
-{#- Fills ops.touched_series, before price_history is written. -#}
 {% macro find_touched_series() -%}
 insert into ops.touched_series (event_id, series_id, line_rank)
 with touched as materialized (select event_id, tail_from, answers from ops.touched_events where not is_whole),
@@ -106,8 +103,7 @@ quiet as (
         and told_before.price_native = told.price_native -- null: what has no price is looked at
         and told_before.point is not distinct from told.point
     join standing
-        on standing.series_id = told.series_id
-        and standing.line_rank = told.line_rank
+        on standing.series_id = told.series_id and standing.line_rank = told.line_rank
         and standing.phase_as_known = told_before.phase_as_known
 )
 
@@ -118,7 +114,6 @@ except
 select quiet.event_id, quiet.series_id, quiet.line_rank from quiet
 {%- endmacro %}
 
-{#- Fills ops.touched_lines, after price_history was written. -#}
 {% macro find_touched_lines() -%}
 insert into ops.touched_lines (event_id, line_key, market_line)
 select distinct told.row_then ->> 'event_id', {{ line_key('line') }}, {{ line_key('line', point="''") }}

@@ -58,10 +58,8 @@ main_sets as (
         featured.probability, featured.ratio, featured.overround, featured.phase_as_known
     from cell_times
     left join featured
-        on featured.event_id = cell_times.event_id
-        and featured.cell_key = cell_times.cell_key
-        and featured.valid_from <= cell_times.at
-        and (featured.valid_to is null or featured.valid_to > cell_times.at)
+        on featured.event_id = cell_times.event_id and featured.cell_key = cell_times.cell_key
+        and {{ stands_at('featured', 'cell_times.at') }}
     order by
         cell_times.event_id, cell_times.cell_key, cell_times.at,
         {{ nearest_to_even('featured', 'featured.ratio') }}
@@ -76,7 +74,6 @@ from main_sets
 {{ with_profile('main_sets.bookmaker_key', 'main_sets.at') }}
 {%- endmacro %}
 
-{#- The market_id of a row: its event, market and description. -#}
 {% macro market_id_of(row) -%}
 cast({{ dbt_utils.generate_surrogate_key([row ~ '.event_id', row ~ '.market_key', key_part(row ~ '.description')]) }} as uuid)
 {%- endmacro %}

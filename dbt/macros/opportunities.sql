@@ -12,8 +12,7 @@
 with touched_now as materialized ({{ touched(by) }})
 
 select
-    touched.event_id, touched.is_whole,
-    touched.tail_from as scope_from,
+    touched.event_id, touched.is_whole, touched.tail_from as scope_from,
     -- least takes no account of a null
     least(touched.tail_from, again.begun_at) as tail_from
 from touched_now as touched
@@ -23,7 +22,6 @@ left join lateral (
 ) as again on true
 {%- endmacro %}
 
-{#- A probability straight from a price, after the exchange's commission on what is won; `profile` is the book's. Widened, so that no division's rounding decides ours. -#}
 {% macro net_probability(q) -%}
 case
     when profile.price_kind = 'back_net' and profile.commission > 0
@@ -94,9 +92,7 @@ spoken as (
             cast(case when legs.is_net then 1 + (h.price_decimal - 1) * (1 - legs.commission) else h.price_decimal end as numeric(14, 8))
                 as price_net
         from {{ ref('price_history') }} as h
-        where h.series_id = series.series_id
-            and h.valid_from <= legs.at
-            and (h.valid_to is null or h.valid_to > legs.at)
+        where h.series_id = series.series_id and {{ stands_at('h', 'legs.at') }}
             and h.line_point is not distinct from legs.line_point
             -- null: a leg has a price
             and h.implied_probability = legs.implied_probability
@@ -152,10 +148,7 @@ judged as (
 
 select
     event_id, at, opportunity_key,
-    min(times_key) as times_key,
-    min(market_key) as market_key,
-    min(description) as description,
-    min(outcome_set) as outcome_set,
+    {{ same_of(['times_key', 'market_key', 'description', 'outcome_set']) }},
     -- in_play, where any of them is
     min(phase_as_known) as phase,
     {{ edge }} as edge,
@@ -167,8 +160,7 @@ select
     array_agg(age order by leg_no) as ages,
     array_agg(cast(round(net_probability, 40) / total as numeric(12, 10)) order by leg_no) as stake_shares,
     coalesce(array_agg(bookmaker_key order by leg_no) filter (where is_outlier), '{}') as outliers
-from judged
-group by event_id, at, opportunity_key
+from judged group by event_id, at, opportunity_key
 {%- endmacro %}
 
 {#-
@@ -230,8 +222,7 @@ bests as (
 
 select
     stretches.{{ id }}, {% for column in identity %}stretches.{{ column }}, {% endfor %}stretches.phase,
-    stretches.at as valid_from,
-    stretches.valid_to, stretches.edge_at_open, bests.edge_best, bests.best_at,
+    stretches.at as valid_from, stretches.valid_to, stretches.edge_at_open, bests.edge_best, bests.best_at,
     {% for column in told %}stretches.{{ column }}_at_open, bests.{{ column }}_at_best, {% endfor %}
     ages.max_leg_age_seconds, ages.leg_age_spread_seconds
 from stretches
@@ -265,7 +256,6 @@ intervals.best_at, intervals.max_leg_age_seconds, intervals.leg_age_spread_secon
     {% for column in legs %}intervals.{{ column }}_at_best{{ ", " if not loop.last }}{% endfor %}
 {%- endmacro %}
 
-{#- The first of these that applies to a row of `intervals`. -#}
 {% macro opportunity_quality() -%}
 case
     when intervals.edge_best > {{ parameter('implausible_margin') }} then 'implausible'
@@ -278,14 +268,11 @@ case
 end
 {%- endmacro %}
 
-{#- How often and until when an opportunity was seen, for a lateral join: in the batches whose answers show its market at one of its books. -#}
 {% macro seen_standing(row, only_if) -%}
 (
         select cast(count(distinct s.moment_at) as integer) as captures, max(s.captured_at) as last_seen_at
         from {{ ref('event_sightings') }} as s
-        where {{ only_if }}
-            and s.event_id = {{ row }}.event_id
-            and s.captured_at >= {{ row }}.valid_from
+        where {{ only_if }} and s.event_id = {{ row }}.event_id and s.captured_at >= {{ row }}.valid_from
             and (s.captured_at < {{ row }}.valid_to or {{ row }}.valid_to is null)
             and s.book_markets && array(
                 select book.bookmaker_key || '|' || {{ row }}.market_key

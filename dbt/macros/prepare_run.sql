@@ -96,23 +96,13 @@ missing_quotes as (
     from pending
     cross join lateral (
         select distinct open_rows.event_id from gold.price_history as open_rows
-        where open_rows.sport_key = pending.sport_key
-            and open_rows.market_key = any (pending.market_keys)
+        where open_rows.sport_key = pending.sport_key and open_rows.market_key = any (pending.market_keys)
             and open_rows.valid_to is null
         union
         select spanning.event_id from gold.price_history as spanning
         where spanning.sport_key = pending.sport_key and spanning.valid_to >= pending.tail_from
         union
-        -- a row carries the key of its beginning: events that moved to this one since are found by their own history
-        select moved.event_id from silver.event_sport_keys as moved
-        where moved.sport_key = pending.sport_key
-            and moved.moved_from is not null
-            and (moved.valid_to is null or moved.valid_to >= pending.tail_from)
-            and exists (
-                select 1 from gold.price_history as rows_of_it
-                where rows_of_it.event_id = moved.event_id
-                    and (rows_of_it.valid_to is null or rows_of_it.valid_to >= pending.tail_from)
-            )
+        {{ moved_with_rows('gold.price_history') }}
     ) as history
     where pending.event_ids is null or history.event_id = any (pending.event_ids)
 ),
@@ -126,15 +116,7 @@ missing_listings as (
         select spanning.event_id from gold.event_listing_intervals as spanning
         where spanning.sport_key = pending.sport_key and spanning.valid_to >= pending.tail_from
         union
-        select moved.event_id from silver.event_sport_keys as moved
-        where moved.sport_key = pending.sport_key
-            and moved.moved_from is not null
-            and (moved.valid_to is null or moved.valid_to >= pending.tail_from)
-            and exists (
-                select 1 from gold.event_listing_intervals as rows_of_it
-                where rows_of_it.event_id = moved.event_id
-                    and (rows_of_it.valid_to is null or rows_of_it.valid_to >= pending.tail_from)
-            )
+        {{ moved_with_rows('gold.event_listing_intervals') }}
     ) as listings
     where pending.event_ids is null or listings.event_id = any (pending.event_ids)
 )
@@ -203,6 +185,18 @@ set seen_from = least(
 select ops.analyze_if_other('ops.touched_events');
 {%- endif -%}
 {% endmacro %}
+
+{#- The events that moved to a pending answer's sport, with rows of a table in its tail: a row carries the key of its beginning. -#}
+{% macro moved_with_rows(relation) -%}
+select moved.event_id from silver.event_sport_keys as moved
+        where moved.sport_key = pending.sport_key and moved.moved_from is not null
+            and (moved.valid_to is null or moved.valid_to >= pending.tail_from)
+            and exists (
+                select 1 from {{ relation }} as rows_of_it
+                where rows_of_it.event_id = moved.event_id
+                    and (rows_of_it.valid_to is null or rows_of_it.valid_to >= pending.tail_from)
+            )
+{%- endmacro %}
 
 {#- For plain dbt: what was pending is applied now. `dbt run-operation settle_run` after a build whose checks passed. -#}
 {% macro settle_run() %}

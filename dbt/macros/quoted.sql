@@ -63,8 +63,7 @@
         end as absence
     from {{ cells }} as cells
     join {{ answers }} as answers
-        on answers.event_id = cells.event_id
-        and cells.market_key = any (answers.markets)
+        on answers.event_id = cells.event_id and cells.market_key = any (answers.markets)
         and cells.bookmaker_key = any (answers.books)
         and {{ tells_of_market('answers', 'cells.event_id', 'cells.bookmaker_key', 'cells.market_key') }}
     group by cells.event_id, cells.bookmaker_key, cells.market_key, answers.moment_at
@@ -76,11 +75,9 @@
         select count(distinct moments.last_at) as observations, max(moments.last_at) as last_seen_at
         from (
             select max(q.captured_at) as last_at from {{ ref('quotes') }} as q
-            where {{ stretch }}.reaches_in
-                and {{ stretch }}.valid_to is not null
+            where {{ stretch }}.reaches_in and {{ stretch }}.valid_to is not null
                 and {{ same_in('q', stretch, ['event_id', 'series_id', 'line_rank']) }}
-                and q.captured_at >= {{ stretch }}.captured_at
-                and q.captured_at < {{ stretch }}.tail_from
+                and q.captured_at >= {{ stretch }}.captured_at and q.captured_at < {{ stretch }}.tail_from
             group by q.moment_at
         ) as moments
     )

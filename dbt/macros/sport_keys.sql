@@ -3,7 +3,6 @@
   shown up to then (silver.event_sport_keys). So the set of answers decides, and not the answers of a run or their order.
 -#}
 
-{#- The sport key that an event belonged to at a time, as a scalar. -#}
 {% macro sport_key_at(event_id, at) -%}
 (
         select known.sport_key from {{ ref('event_sport_keys') }} as known
@@ -25,10 +24,7 @@
 
 {#- Joins `event_keys`, of which one row at most holds at a time: its sport_key is the one that an event belonged to then. -#}
 {% macro with_sport_key(event_id, at) -%}
-left join event_keys
-    on event_keys.event_id = {{ event_id }}
-    and event_keys.valid_from <= {{ at }}
-    and (event_keys.valid_to is null or event_keys.valid_to > {{ at }})
+left join event_keys on event_keys.event_id = {{ event_id }} and {{ stands_at('event_keys', at) }}
 {%- endmacro %}
 
 {#-
@@ -72,11 +68,8 @@ left join event_keys
         select c.exchange_id, c.commence_from, c.commence_to{{ ", c.held_back" if 'held_back' not in asked }}
             {%- for column in asked if column != 'exchange_id' %}, c.{{ column }}{% endfor %}
         from {{ ref('coverage') }} as c
-        where c.sport_key = known.sport_key
-            and c.event_id in ('', touched.event_id)
-            and c.captured_at >= known.known_from
-            and c.captured_at < known.known_to
-            and {{ only_if }}
+        where c.sport_key = known.sport_key and c.event_id in ('', touched.event_id)
+            and c.captured_at >= known.known_from and c.captured_at < known.known_to and {{ only_if }}
         offset 0
     ) as asked
     left join lateral (
@@ -84,7 +77,6 @@ left join event_keys
         where s.exchange_id = asked.exchange_id and s.event_id = touched.event_id and s.captured_at = asked.captured_at
         offset 0
     ) as sighting on true
-    where sighting.exchange_id is null
-        and {{ tells_of_event('asked', 'touched.event_id') }}
+    where sighting.exchange_id is null and {{ tells_of_event('asked', 'touched.event_id') }}
         and {{ in_commence_window('asked', 'touched.event_id') }}
 {%- endmacro %}

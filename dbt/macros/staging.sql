@@ -45,8 +45,7 @@
 {%- set held = 'told.applied_held' if which == 'applied' else 'told.held' -%}
 select
     exchanges.exchange_id, exchanges.batch_id, exchanges.endpoint, exchanges.place, exchanges.body_sha256,
-    batches.scheduled_at as moment_at,
-    exchanges.captured_at,
+    batches.scheduled_at as moment_at, exchanges.captured_at,
     {% if endpoint == 'participants' -%}
     exchanges.sport_key as asked_sport_key,
     {% endif -%}

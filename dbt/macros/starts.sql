@@ -11,7 +11,6 @@ case
 end
 {%- endmacro %}
 
-{#- The phase that an event was known to be in at a time, for `cross join lateral`. -#}
 {% macro phase_then(event_id, at) -%}
 (
         select case when c.start_as_known > {{ at }} then 'pre' else 'in_play' end as phase_as_known

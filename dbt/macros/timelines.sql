@@ -31,25 +31,24 @@
     where change.at >= {{ rows }}.tail_from
 {%- endmacro %}
 
+{#- Whether a row stands at a time. -#}
+{% macro stands_at(row, at) -%}
+{{ row }}.valid_from <= {{ at }} and ({{ row }}.valid_to is null or {{ row }}.valid_to > {{ at }})
+{%- endmacro %}
+
 {#- `times` with those of some rows that stood then under their key. -#}
 {% macro times_with_standing(key, rows='quoted') -%}
 times
     join {{ rows }}
-        on {{ rows }}.event_id = times.event_id
-        and {{ rows }}.{{ key }} = times.{{ key }}
-        and {{ rows }}.valid_from <= times.at
-        and ({{ rows }}.valid_to is null or {{ rows }}.valid_to > times.at)
+        on {{ rows }}.event_id = times.event_id and {{ rows }}.{{ key }} = times.{{ key }}
+        and {{ stands_at(rows, 'times.at') }}
 {%- endmacro %}
 
 {#- What the last answer until `at` said of a standing row, for `cross join lateral`. -#}
 {% macro quote_then(row, columns) -%}
 (
-        select {% for column in columns %}q.{{ column }}{{ ", " if not loop.last }}{% endfor %}
-        from {{ ref('quotes') }} as q
-        where q.event_id = {{ row }}.event_id
-            and q.series_id = {{ row }}.series_id
-            and q.line_rank = {{ row }}.line_rank
-            and q.captured_at <= {{ row }}.at
+        select {{ columns_of('q', columns) }} from {{ ref('quotes') }} as q
+        where {{ same_in('q', row, ['event_id', 'series_id', 'line_rank']) }} and q.captured_at <= {{ row }}.at
         order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
     )
 {%- endmacro %}

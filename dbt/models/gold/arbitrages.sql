@@ -22,11 +22,7 @@ quoted as materialized (
     where sets.is_sound and sets.outcome_set <> 'field'
 ),
 
-markets as materialized (
-    select shown.market_key, rule.family, rule.is_point_in_key
-    from (select distinct market_key from quoted) as shown
-    cross join lateral {{ market_rule('shown.market_key') }} as rule
-),
+markets as materialized ({{ rules_of_markets('quoted', ['family', 'is_point_in_key']) }}),
 
 -- the times from the tail's beginning on at which something on a line changed
 times as materialized ({{ times_of_change('times_key') }}),

@@ -23,9 +23,7 @@ with quoted as (
     {{ with_profile('quotes.bookmaker_key', 'quotes.at') }}
     where told.problem is null
         -- of several answers at one time the stored price may be that of one without a price, and the set another's
-        and quotes.price_decimal is not null
-        and told.outcome_set <> 'other'
-        and {{ has_own_prices('profile') }}
+        and quotes.price_decimal is not null and told.outcome_set <> 'other' and {{ has_own_prices('profile') }}
 ),
 
 -- a field is complete when a book quotes nearly all the runners that any book quotes
@@ -97,17 +95,12 @@ usable as (
 best as (
     select
         {{ outcome }},
-        min(market_key) as market_key,
-        min(description) as description,
-        min(line_point) as line_point,
-        min(outcome_side) as outcome_side,
-        min(best_price_decimal) as best_price_decimal,
+        {{ same_of(['market_key', 'description', 'line_point', 'outcome_side', 'best_price_decimal']) }},
         array_agg(bookmaker_key order by bookmaker_key) filter (where price_net = best_price_decimal) as books,
         max(price_net) filter (where price_net < best_price_decimal) as runner_up_price_decimal,
         cast(count(*) as integer) as book_count,
         {{ seconds_between('max(quote_at) filter (where price_net = best_price_decimal)', 'at') }} as age_at_open_seconds
-    from usable
-    group by {{ outcome }}
+    from usable group by {{ outcome }}
 )
 
 select

@@ -82,15 +82,11 @@ looked_at as (
     join known on known.sport_key = event.sport_key
     cross join {{ horizons() }} as look (hours)
     join {{ ref('margins') }} as m
-        on m.event_id = event.event_id
-        and event.start_at - look.hours * interval '1 hour' >= m.valid_from
+        on m.event_id = event.event_id and event.start_at - look.hours * interval '1 hour' >= m.valid_from
         and (m.valid_to is null or event.start_at - look.hours * interval '1 hour' < m.valid_to)
     {{ with_profile('m.bookmaker_key', "event.start_at - look.hours * interval '1 hour'") }}
-    where event.start_at - look.hours * interval '1 hour' <= known.until
-        and m.is_sound
-        and m.set_no = 1
-        and m.market_key in ('h2h', 'spreads', 'totals')
-        and {{ has_own_prices('profile') }}
+    where event.start_at - look.hours * interval '1 hour' <= known.until and m.is_sound and m.set_no = 1
+        and m.market_key in ('h2h', 'spreads', 'totals') and {{ has_own_prices('profile') }}
 ),
 
 -- a group's lowest margin is what the others are compared with
@@ -139,8 +135,7 @@ compared as (
 
 oddities as (
     select sport_key, bookmaker_key, month, count(*) as compared, count(*) filter (where is_outlier) as outliers
-    from compared
-    group by sport_key, bookmaker_key, month
+    from compared group by sport_key, bookmaker_key, month
 ),
 
 cards as (
@@ -164,9 +159,7 @@ select
     {{ share_of('oddities.outliers', 'oddities.compared') }} as outlier_share,
     cast(coalesce(oddities.compared, 0) as integer) as compared_sets
 from cards
-left join presence
-    on presence.sport_key = cards.sport_key and presence.bookmaker_key = cards.bookmaker_key and presence.month = cards.month
-left join holds on holds.sport_key = cards.sport_key and holds.bookmaker_key = cards.bookmaker_key and holds.month = cards.month
-left join ages on ages.sport_key = cards.sport_key and ages.bookmaker_key = cards.bookmaker_key and ages.month = cards.month
-left join oddities
-    on oddities.sport_key = cards.sport_key and oddities.bookmaker_key = cards.bookmaker_key and oddities.month = cards.month
+left join presence on {{ same_in('presence', 'cards', ['sport_key', 'bookmaker_key', 'month']) }}
+left join holds on {{ same_in('holds', 'cards', ['sport_key', 'bookmaker_key', 'month']) }}
+left join ages on {{ same_in('ages', 'cards', ['sport_key', 'bookmaker_key', 'month']) }}
+left join oddities on {{ same_in('oddities', 'cards', ['sport_key', 'bookmaker_key', 'month']) }}

@@ -26,10 +26,7 @@ cross join lateral (
         from {{ ref('margins') }} as m
         join looks on looks.at >= m.valid_from and (m.valid_to is null or looks.at < m.valid_to)
         {{ with_profile('m.bookmaker_key', 'looks.at') }}
-        where m.event_id = event.event_id
-            and m.is_sound
-            and m.description is null
-            and m.outcome_set <> 'field'
+        where m.event_id = event.event_id and m.is_sound and m.description is null and m.outcome_set <> 'field'
             and {{ has_own_prices('profile') }}
     ),
 
@@ -75,8 +72,7 @@ cross join lateral (
         union all
         select
             hours, 'consensus', 'power', market_key, line_point, outcome_set, outcome_names, outcome_sides, fair_power, valid_from
-        from consensus_sets
-        where nth = 1
+        from consensus_sets where nth = 1
     ),
 
     -- of a push, and of half of a stake, nothing is learnt
@@ -86,9 +82,7 @@ cross join lateral (
             array_agg(g.outcome_name order by g.outcome_name) as outcome_names,
             array_agg(g.won_share order by g.outcome_name) as outcomes
         from {{ ref('outcome_grades') }} as g
-        where g.event_id = event.event_id
-            and g.description is null
-            and g.grade in ('win', 'loss')
+        where g.event_id = event.event_id and g.description is null and g.grade in ('win', 'loss')
             and coalesce(mod(abs(g.line_point), 0.5), 0) = 0
         group by line_key
     ),

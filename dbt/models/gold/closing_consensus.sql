@@ -37,8 +37,7 @@ cross join lateral (
 
     dated as (
         select whole.*, max(whole.quote_at) over (partition by whole.line_key) as newest_quote_at
-        from whole
-        where whole.is_sound
+        from whole where whole.is_sound
     ),
 
     members as (
@@ -51,17 +50,12 @@ cross join lateral (
     counted as (
         select
             line_key, outcome_name,
-            min(market_key) as market_key,
-            min(description) as description,
-            min(line_point) as line_point,
-            min(outcome_set) as outcome_set,
-            min(outcome_side) as outcome_side,
+            {{ same_of(['market_key', 'description', 'line_point', 'outcome_set', 'outcome_side']) }},
             {{ counted_votes() }},
             min(quote_at) filter (where speaks) as oldest_quote_at,
             max(quote_at) filter (where speaks) as newest_quote_at,
             bool_or(close_status = 'provisional') as is_provisional
-        from usable
-        group by line_key, outcome_name
+        from usable group by line_key, outcome_name
     ),
 
     enough as (
@@ -77,14 +71,10 @@ cross join lateral (
     lines as (
         select
             line_key,
-            min(market_key) as market_key,
-            min(description) as description,
-            min(line_point) as line_point,
-            min(outcome_set) as outcome_set,
+            {{ same_of(['market_key', 'description', 'line_point', 'outcome_set']) }},
             max(group_count) as group_count,
             min(abs(median / median_sum - 0.5)) filter (where outcome_side in ('home', 'over', 'yes')) as from_even
-        from enough
-        group by line_key
+        from enough group by line_key
     ),
 
     ranked_lines as (

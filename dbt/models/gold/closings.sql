@@ -51,18 +51,12 @@ cross join lateral (
 cross join lateral (
     select exists (
         select 1 from {{ ref('price_history') }} as h
-        where h.series_id = series.series_id
-            and h.line_rank = 1
-            and h.valid_from <= event.start_at
-            and (h.valid_to is null or h.valid_to > event.start_at)
+        where h.series_id = series.series_id and h.line_rank = 1 and {{ stands_at('h', 'event.start_at') }}
     ) as is_quoting
 ) as standing
 left join lateral (
     select q.* from {{ ref('quotes') }} as q
-    where q.event_id = event.event_id
-        and q.series_id = series.series_id
-        and q.line_rank = 1
-        and q.problem is null
+    where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
         and q.quote_at <= event.start_at
         and q.quote_at < (
             select c.start_as_known + interval '10 minutes'

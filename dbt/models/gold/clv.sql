@@ -50,8 +50,7 @@ cross join lateral (
         select
             {{ line_key('held', after='held.outcome_set') }} as line_key,
             held.outcome_name, held.fair_median, held.group_count, held.close_status
-        from {{ ref('closing_consensus') }} as held
-        where held.event_id = event.event_id
+        from {{ ref('closing_consensus') }} as held where held.event_id = event.event_id
     ),
 
     -- no clock: a time has come when an answer about the event was received at or after it
@@ -88,8 +87,7 @@ cross join lateral (
             stood.point as point_taken,
             stood.line_point as line_point_taken,
             {{ price_net('stood.price_decimal', 'profile') }} as price_taken,
-            fair.outcome_set as outcome_set_taken,
-            fair.fair_basis,
+            fair.outcome_set as outcome_set_taken, fair.fair_basis,
             cast(fair.probability as numeric(12, 10)) as probability_taken,
             {{ seconds_between('seen.captured_at', 'moments.at') }} as seconds_since_seen
         from moments
@@ -108,17 +106,14 @@ cross join lateral (
                 order by m.valid_from desc limit 1
             ) as held
             cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
-            where held.is_sound
-                and (held.valid_to is null or held.valid_to > moments.at)
+            where held.is_sound and (held.valid_to is null or held.valid_to > moments.at)
                 and outcome.name = moments.outcome_name
                 -- null: what is no price is in no sound set
                 and outcome.q = stood.implied_probability
         ) as fair
         cross join lateral (
             select q.captured_at from {{ ref('quotes') }} as q
-            where q.event_id = event.event_id
-                and q.series_id = moments.series_id
-                and q.line_rank = 1
+            where q.event_id = event.event_id and q.series_id = moments.series_id and q.line_rank = 1
                 and q.captured_at <= moments.at
             order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
         ) as seen
@@ -149,14 +144,11 @@ cross join lateral (
         case when compared.clv_status <> 'no_close' then compared.price_net end as price_closing,
         compared.probability_taken,
         case when compared.clv_status <> 'no_close' then compared.fair_probability end as probability_closing,
-        agreed.fair_median as consensus_closing,
-        agreed.group_count, compared.fair_basis, compared.clv_status,
+        agreed.fair_median as consensus_closing, agreed.group_count, compared.fair_basis, compared.clv_status,
         compared.clv_status = 'same_point' as is_comparable,
-        compared.close_status,
-        agreed.close_status as consensus_close_status
+        compared.close_status, agreed.close_status as consensus_close_status
     from compared
     left join agreed
-        on compared.clv_status = 'same_point'
-        and agreed.line_key = compared.line_key
+        on compared.clv_status = 'same_point' and agreed.line_key = compared.line_key
         and agreed.outcome_name = compared.outcome_name
 ) as judged

@@ -44,15 +44,10 @@ usable as ({{ usable_votes('outcomes', ['at', 'event_id', 'line_key']) }}),
 counted as (
     select
         at, event_id, line_key, outcome_name,
-        min(market_key) as market_key,
-        min(description) as description,
-        min(line_point) as line_point,
-        min(outcome_set) as outcome_set,
-        min(outcome_side) as outcome_side,
+        {{ same_of(['market_key', 'description', 'line_point', 'outcome_set', 'outcome_side']) }},
         {{ counted_votes() }},
         array_agg(bookmaker_key order by bookmaker_key) filter (where speaks) as voices
-    from usable
-    group by at, event_id, line_key, outcome_name
+    from usable group by at, event_id, line_key, outcome_name
 ),
 
 agreed as materialized (
@@ -63,11 +58,7 @@ agreed as materialized (
     from counted
 ),
 
-markets as materialized (
-    select shown.market_key, rule.family, rule.is_point_in_key
-    from (select distinct market_key from agreed) as shown
-    cross join lateral {{ market_rule('shown.market_key') }} as rule
-),
+markets as materialized ({{ rules_of_markets('agreed', ['family', 'is_point_in_key']) }}),
 
 -- how old the oldest quote is of those who speak
 ages as (

@@ -74,8 +74,7 @@ points as (
         cast(count(*) as integer) as group_count,
         {{ median_of('array_agg(ratio order by ratio)') }} as ratio,
         min(overround) as overround
-    from voices
-    group by at, event_id, line_key, line_point
+    from voices group by at, event_id, line_key, line_point
 ),
 
 -- the line that most groups hang; of several the one nearest to even, then as a book's main line is found
@@ -88,21 +87,18 @@ modal_points as (
 counted as (
     select
         at, event_id, line_key,
-        min(market_key) as market_key,
-        min(description) as description,
+        {{ same_of(['market_key', 'description']) }},
         cast(count(*) as integer) as group_count,
         {{ median_of('array_agg(line_point order by line_point)') }} as line_median,
         min(line_point) as line_min,
         max(line_point) as line_max,
         {{ median_of('array_agg(fair_line order by fair_line) filter (where fair_line is not null)') }} as fair_line
-    from voices
-    group by at, event_id, line_key
+    from voices group by at, event_id, line_key
 ),
 
 agreed as (
     select
-        counted.*,
-        modal_points.line_point as line_modal,
+        counted.*, modal_points.line_point as line_modal,
         round(modal_points.group_count, 40) / counted.group_count as group_share_at_modal,
         counted.group_count >= {{ parameter('consensus_min_groups') }} as is_enough
     from counted

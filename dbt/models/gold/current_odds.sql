@@ -94,8 +94,7 @@ cross join lateral (
         select distinct on (line_key, outcome_name, operator_group)
             line_key, outcome_name, operator_group,
             cast(implied_probability / overround as numeric(12, 10)) as fair_probability
-        from judged
-        where set_reason is null
+        from judged where set_reason is null
         order by line_key, outcome_name, operator_group, overround, bookmaker_key, line_rank
     ),
 

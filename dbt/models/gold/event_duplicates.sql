@@ -2,15 +2,11 @@
 -- Pairs of event ids that may be one game.
 with pairs as (
     select
-        earlier.event_id,
-        later.event_id as other_event_id,
-        earlier.sport_key, earlier.home_team, earlier.away_team,
+        earlier.event_id, later.event_id as other_event_id, earlier.sport_key, earlier.home_team, earlier.away_team,
         earlier.home_team is distinct from later.home_team as is_swapped,
-        earlier.start_at,
-        later.start_at as other_start_at,
+        earlier.start_at, later.start_at as other_start_at,
         abs({{ seconds_between('earlier.start_at', 'later.start_at') }}) as start_gap_seconds,
-        earlier.first_seen_at,
-        later.first_seen_at as other_first_seen_at
+        earlier.first_seen_at, later.first_seen_at as other_first_seen_at
     from {{ ref('events') }} as earlier
     join {{ ref('events') }} as later
         -- the window stands there from both sides, so that either id finds the other through an index
@@ -50,8 +46,7 @@ left join lateral (
     select min(greatest(mine.valid_from, others.valid_from)) as listed_from
     from {{ ref('event_listing_intervals') }} as mine
     join {{ ref('event_listing_intervals') }} as others
-        on others.event_id = pairs.other_event_id
-        and others.valid_from < coalesce(mine.valid_to, 'infinity')
+        on others.event_id = pairs.other_event_id and others.valid_from < coalesce(mine.valid_to, 'infinity')
         and mine.valid_from < coalesce(others.valid_to, 'infinity')
     where mine.event_id = pairs.event_id
 ) as together on true

@@ -17,8 +17,7 @@ moments as (
         event_id,
         bool_or(shows_event) as is_listed,
         coalesce(min(captured_at) filter (where shows_event), max(captured_at)) as captured_at
-    from answers
-    group by event_id, moment_at
+    from answers group by event_id, moment_at
 ),
 
 -- two moments may have their answers at one time: one that shows it is enough
@@ -92,9 +91,7 @@ left join lateral (
     select count(distinct first_at) as observations, max(first_at) as last_seen_at
     from (
         select min(s.captured_at) as first_at from {{ ref('event_sightings') }} as s
-        where s.event_id = touched.event_id
-            and s.captured_at >= ended.valid_from
-            and s.captured_at < touched.tail_from
+        where s.event_id = touched.event_id and s.captured_at >= ended.valid_from and s.captured_at < touched.tail_from
             and s.source_rank < 5
         group by s.moment_at
     ) as seen

@@ -28,9 +28,7 @@ said_before as materialized (
     from (select distinct event_id, tail_from, seen_from, source_rank from sightings) as sources
     cross join lateral (
         select s.commence_time from {{ ref('event_sightings') }} as s
-        where s.event_id = sources.event_id
-            and s.captured_at >= sources.seen_from
-            and s.captured_at < sources.tail_from
+        where s.event_id = sources.event_id and s.captured_at >= sources.seen_from and s.captured_at < sources.tail_from
             and s.source_rank = sources.source_rank
         order by s.captured_at desc, s.place desc, s.exchange_id desc limit 1
     ) as earlier
@@ -59,8 +57,7 @@ entering as materialized (
             partition by compared.event_id
             order by compared.captured_at, compared.source_rank, compared.place, compared.exchange_id
         ) as step
-    from compared
-    where compared.commence_time is distinct from compared.said_last
+    from compared where compared.commence_time is distinct from compared.said_last
 ),
 
 known_before as (
@@ -76,8 +73,7 @@ known_before as (
 walk as (
     select
         entering.event_id, entering.step, entering.exchange_id, entering.sport_key, entering.captured_at,
-        entering.source_rank, entering.place,
-        known_before.start_as_known as old_start,
+        entering.source_rank, entering.place, known_before.start_as_known as old_start,
         entering.commence_time as new_start,
         {{ start_is_accepted('known_before.start_as_known', 'entering.commence_time', 'entering.captured_at') }} as accepted
     from entering

@@ -79,16 +79,13 @@ sources as (
 gathered as (
     select
         latest.event_id, latest.sport_key, latest.home_team, latest.away_team, kinds.has_outrights, sources.source,
-        firsts.commence_time as commence_time_first,
-        latest.commence_time as commence_time_latest,
+        firsts.commence_time as commence_time_first, latest.commence_time as commence_time_latest,
         coalesce(override.start_at, starts.start_as_known) as start_at,
         starts.is_suspect and override.start_at is null as start_is_suspect,
-        starts.change_count,
-        firsts.captured_at as first_seen_at,
+        starts.change_count, firsts.captured_at as first_seen_at,
         coalesce(listings.is_listed, false) as is_listed,
         listings.event_id is not null as was_ever_listed,
-        listings.last_seen_at, listings.unlisted_at,
-        latest.captured_at as last_sighted_at,
+        listings.last_seen_at, listings.unlisted_at, latest.captured_at as last_sighted_at,
         coalesce(results.completed, false) as is_completed
     from latest
     join firsts on firsts.event_id = latest.event_id

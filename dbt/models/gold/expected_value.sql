@@ -58,9 +58,7 @@ cross join lateral (
             coalesce(profile.operator_group, sets.bookmaker_key) as operator_group
         from {{ ref('margins') }} as sets
         {{ with_profile('sets.bookmaker_key', 'sets.valid_from') }}
-        where sets.event_id = event.event_id
-            and sets.valid_to is null
-            and sets.is_sound
+        where sets.event_id = event.event_id and sets.valid_to is null and sets.is_sound
             and {{ has_own_prices('profile') }}
         order by line_key, sets.bookmaker_key, sets.set_no
     ),

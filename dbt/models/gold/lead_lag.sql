@@ -50,8 +50,7 @@ counted as (
         cast(count(*) filter (where is_lag) as integer) as lag_count,
         cast(count(*) filter (where not is_lead and not is_lag) as integer) as tie_count,
         {{ median_of('array_agg(capture_gap_seconds order by capture_gap_seconds)') }} as captures_median_gap_seconds
-    from compared
-    group by sport_key, market_key, operator_group, other_group
+    from compared group by sport_key, market_key, operator_group, other_group
 ),
 
 judged as (

@@ -25,11 +25,7 @@ with told as materialized (
     cross join lateral {{ quote_then('quotes', ['exchange_id', 'captured_at', 'moment_at', 'place', 'duplicate_no', 'outcome_set', 'is_complete', 'problem']) }} as quote
 ),
 
-markets as materialized (
-    select shown.market_key, rule.family
-    from (select distinct market_key from told) as shown
-    cross join lateral {{ market_rule('shown.market_key') }} as rule
-),
+markets as materialized ({{ rules_of_markets('told', ['family']) }}),
 
 -- of several answers that speak for a set's outcomes, the newest speaks for the set
 sets as (
@@ -129,7 +125,6 @@ select
 from judged
 join markets on markets.market_key = judged.market_key
 left join fair
-    on fair.implied_probabilities = judged.implied_probabilities
-    and judged.is_complete
+    on fair.implied_probabilities = judged.implied_probabilities and judged.is_complete
     and (judged.outcome_set <> 'field' or judged.quote_problem is null)
 {% endcall %}

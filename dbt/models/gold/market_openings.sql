@@ -49,13 +49,10 @@ cross join lateral (
             false as is_left_censored
         from sharp
         join {{ ref('quotes') }} as q
-            on q.exchange_id = sharp.exchange_id
-            and q.event_id = event.event_id
-            and q.bookmaker_key = sharp.bookmaker_key
-            and q.market_key = sharp.market_key
+            on q.exchange_id = sharp.exchange_id and q.event_id = event.event_id
+            and q.bookmaker_key = sharp.bookmaker_key and q.market_key = sharp.market_key
             and q.description is not distinct from sharp.description
-            and q.line_point is not distinct from sharp.line_point
-            and q.duplicate_no = sharp.duplicate_no
+            and q.line_point is not distinct from sharp.line_point and q.duplicate_no = sharp.duplicate_no
     ),
 
     -- what stood on each line of the other markets
@@ -94,10 +91,7 @@ cross join lateral (
             array_agg(stretches.line_rank order by stretches.series_id, stretches.line_rank) as line_ranks,
             array_agg(stretches.operator_group order by stretches.series_id, stretches.line_rank) as operator_groups
         from arrivals
-        join stretches
-            on stretches.line_key = arrivals.line_key
-            and stretches.valid_from <= arrivals.at
-            and (stretches.valid_to is null or stretches.valid_to > arrivals.at)
+        join stretches on stretches.line_key = arrivals.line_key and {{ stands_at('stretches', 'arrivals.at') }}
         group by arrivals.market_line, arrivals.line_key, arrivals.at
         having count(distinct stretches.operator_group) >= {{ parameter('opening_min_groups') }}
     ),
@@ -117,10 +111,8 @@ cross join lateral (
                 cross join lateral (
                     select q.outcome_set, q.problem, q.is_complete, q.line_point
                     from {{ ref('quotes') }} as q
-                    where q.event_id = event.event_id
-                        and q.series_id = standing.series_id
-                        and q.line_rank = standing.line_rank
-                        and q.captured_at <= candidates.at
+                    where q.event_id = event.event_id and q.series_id = standing.series_id
+                        and q.line_rank = standing.line_rank and q.captured_at <= candidates.at
                     order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
                 ) as quote
                 where quote.problem is null and quote.is_complete
@@ -143,9 +135,7 @@ cross join lateral (
             as standing (series_id, line_rank, operator_group)
         cross join lateral (
             select q.* from {{ ref('quotes') }} as q
-            where q.event_id = event.event_id
-                and q.series_id = standing.series_id
-                and q.line_rank = standing.line_rank
+            where q.event_id = event.event_id and q.series_id = standing.series_id and q.line_rank = standing.line_rank
                 and q.captured_at <= first_agreement.at
             order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
         ) as quote

@@ -23,11 +23,7 @@ lined as materialized (
     ) as sets
 ),
 
-markets as materialized (
-    select shown.market_key, rule.family, rule.is_point_in_key
-    from (select distinct market_key from lined) as shown
-    cross join lateral {{ market_rule('shown.market_key') }} as rule
-),
+markets as materialized ({{ rules_of_markets('lined', ['family', 'is_point_in_key']) }}),
 
 -- the first leg is on Over or home, the second on Under or away
 quoted as materialized (
@@ -68,8 +64,7 @@ standing_then as materialized (
 
 lines as materialized (
     select at, event_id, times_key, first_side, line_point, min(net_1) as net_1, min(net_2) as net_2
-    from standing_then
-    group by at, event_id, times_key, first_side, line_point
+    from standing_then group by at, event_id, times_key, first_side, line_point
 ),
 
 -- Over a and Under b win both above a and below b; home +a and away at the home handicap b win both above -a and below -b

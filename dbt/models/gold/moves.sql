@@ -69,10 +69,8 @@ quoting as materialized (
     select then_moved.event_id, then_moved.market_line, then_moved.at, array_agg(distinct shown.operator_group order by shown.operator_group) as groups
     from (select distinct event_id, market_line, at from moved) as then_moved
     join shown
-        on shown.event_id = then_moved.event_id
-        and shown.market_line = then_moved.market_line
-        and shown.at <= then_moved.at
-        and (shown.until_at is null or shown.until_at > then_moved.at)
+        on shown.event_id = then_moved.event_id and shown.market_line = then_moved.market_line
+        and shown.at <= then_moved.at and (shown.until_at is null or shown.until_at > then_moved.at)
     group by then_moved.event_id, then_moved.market_line, then_moved.at
 ),
 
@@ -86,8 +84,7 @@ ways_before as (
     join touched on touched.event_id = ways.event_id
     cross join lateral (
         select m.changed_at, m.run_began_at from {{ this }} as m
-        where m.event_id = ways.event_id
-            and m.changed_at < touched.since_at
+        where m.event_id = ways.event_id and m.changed_at < touched.since_at
             and m.changed_at >= touched.since_at - {{ parameter_interval('steam_quiet_seconds') }}
             and {{ same_in('m', 'ways', ['market_id', 'outcome_set', 'direction']) }}
         order by m.changed_at desc limit 1
@@ -124,17 +121,12 @@ runs as (
 
 select
     moved.market_id, moved.event_id, event_keys.sport_key, moved.market_key, moved.description, moved.outcome_set,
-    moved.bookmaker_key, moved.operator_group,
-    moved.at as changed_at,
-    last_quote.captured_at as prev_seen_at,
-    moved.direction, moved.old_line_point,
-    moved.line_point as new_line_point,
+    moved.bookmaker_key, moved.operator_group, moved.at as changed_at, last_quote.captured_at as prev_seen_at,
+    moved.direction, moved.old_line_point, moved.line_point as new_line_point,
     cast(moved.delta_point as numeric(8, 3)) as delta_point,
-    moved.old_probability,
-    moved.probability as new_probability,
+    moved.old_probability, moved.probability as new_probability,
     cast(moved.delta_probability as numeric(12, 10)) as delta_probability,
-    quoting.groups as quoting_groups,
-    runs.run_began_at
+    quoting.groups as quoting_groups, runs.run_began_at
 from moved
 {{ with_sport_key('moved.event_id', 'moved.at') }}
 join quoting on {{ same_in('quoting', 'moved', ['event_id', 'market_line', 'at']) }}

@@ -72,8 +72,7 @@ cross join lateral (
             min(outcome.outcome_side) as outcome_side
         from (
             select distinct m.market_key, m.description, m.line_point, m.outcome_set, m.outcome_names, m.outcome_sides
-            from {{ ref('margins') }} as m
-            where m.event_id = event.event_id
+            from {{ ref('margins') }} as m where m.event_id = event.event_id
         ) as sets
         cross join lateral unnest(sets.outcome_names, sets.outcome_sides) as outcome (outcome_name, outcome_side)
         group by sets.market_key, sets.description, sets.line_point, sets.outcome_set, outcome.outcome_name
@@ -83,8 +82,7 @@ cross join lateral (
         select
             ruled.market_key, ruled.family, ruled.period,
             chosen.event_id is not null as is_override,
-            chosen.reason as override_reason,
-            chosen.winner,
+            chosen.reason as override_reason, chosen.winner,
             case when chosen.event_id is not null then chosen.home_score else result.home_score end as home_score,
             case when chosen.event_id is not null then chosen.away_score else result.away_score end as away_score
         from (

@@ -57,8 +57,7 @@ cross join lateral (
         join books on books.kind = normalised.kind
         left join lateral (
             select known.player from {{ ref('player_alias') }} as known
-            where known.sport_key = event.sport_key
-                and known.name = normalised.name_as_sent
+            where known.sport_key = event.sport_key and known.name = normalised.name_as_sent
                 and coalesce(known.event_id, event.event_id) = event.event_id
                 and coalesce(known.bookmaker_key, normalised.bookmaker_key) = normalised.bookmaker_key
             order by known.event_id nulls last, known.bookmaker_key nulls last, known.player limit 1
@@ -101,8 +100,7 @@ cross join lateral (
             when counted.is_joined then '{}'
             else array(
                 select distinct other.name_as_sent from normalised as other
-                where other.kind = counted.kind
-                    and other.bookmaker_key <> counted.bookmaker_key
+                where other.kind = counted.kind and other.bookmaker_key <> counted.bookmaker_key
                     and {{ last_word('other.normalised_name') }} = {{ last_word('counted.normalised_name') }}
                 order by other.name_as_sent
             )

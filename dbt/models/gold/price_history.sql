@@ -178,9 +178,7 @@ from followed
 {{ with_sport_key('followed.event_id', 'followed.captured_at') }}
 left join lateral (
     select h.last_seen_at from {{ this }} as h
-    where followed.nth = 1
-        and not followed.reaches_in
-        and {{ same_in('h', 'followed', ['series_id', 'line_rank']) }}
+    where followed.nth = 1 and not followed.reaches_in and {{ same_in('h', 'followed', ['series_id', 'line_rank']) }}
         and h.valid_from < followed.captured_at
         and h.valid_to < (select t.tail_from from touched as t where t.event_id = followed.event_id)
     order by h.valid_from desc limit 1

@@ -17,8 +17,7 @@ left join lateral (
     select max(moments.last_at) as last_seen_at, cast(count(distinct moments.last_at) as integer) as observations
     from (
         select max(q.captured_at) as last_at from {{ ref('quotes') }} as q
-        where history.valid_to is null
-            and {{ same_in('q', 'history', ['event_id', 'series_id', 'line_rank']) }}
+        where history.valid_to is null and {{ same_in('q', 'history', ['event_id', 'series_id', 'line_rank']) }}
             and q.captured_at >= history.valid_from
         group by q.moment_at
     ) as moments
@@ -31,13 +30,9 @@ left join lateral (
     cross join (values (''), (history.event_id)) as scopes (event_id)
     cross join lateral (
         select c.captured_at from {{ ref('coverage') }} as c
-        where history.valid_to is null
-            and c.sport_key = known.sport_key
-            and c.captured_at >= known.valid_from
-            and (known.valid_to is null or c.captured_at < known.valid_to)
-            and c.event_id = scopes.event_id
-            and c.markets <> '{}'
-            and {{ tells_of_event('c', 'history.event_id') }}
+        where history.valid_to is null and c.sport_key = known.sport_key and c.captured_at >= known.valid_from
+            and (known.valid_to is null or c.captured_at < known.valid_to) and c.event_id = scopes.event_id
+            and c.markets <> '{}' and {{ tells_of_event('c', 'history.event_id') }}
         order by c.captured_at desc limit 1
     ) as asked
     where known.event_id = history.event_id

@@ -39,12 +39,9 @@ cross join lateral (
             and names.bookmaker_key = h.bookmaker_key
             and names.name_as_sent = case markets.kind when 'player' then h.description else h.outcome_name end
         {{ with_profile('h.bookmaker_key', 'h.valid_from') }}
-        where h.event_id = event.event_id
-            and h.valid_to is null
-            and h.price_side = 'back'
+        where h.event_id = event.event_id and h.valid_to is null and h.price_side = 'back'
             -- below that it is a placeholder
-            and h.price_decimal > 1.001
-            and h.outcome_side in ('over', 'under', 'yes', 'no', 'runner')
+            and h.price_decimal > 1.001 and h.outcome_side in ('over', 'under', 'yes', 'no', 'runner')
             and {{ has_own_prices('profile') }}
     ),
 
@@ -69,6 +66,5 @@ cross join lateral (
             where side = 'under' and price_decimal = best_price_decimal
         ), '{}') as under_books,
         cast(count(distinct bookmaker_key) filter (where side = 'under') as integer) as under_book_count
-    from best
-    group by market_key, player, line_point, phase_as_known
+    from best group by market_key, player, line_point, phase_as_known
 ) as compared

@@ -48,10 +48,8 @@ select
                     and s.captured_at > coalesce(
                         (
                             select max(other.captured_at) from {{ ref('scores') }} as other
-                            where other.event_id = latest.event_id
-                                and not other.completed
-                                and other.captured_at >= latest.seen_from
-                                and other.captured_at < latest.captured_at
+                            where other.event_id = latest.event_id and not other.completed
+                                and other.captured_at >= latest.seen_from and other.captured_at < latest.captured_at
                         ),
                         '-infinity'
                     )

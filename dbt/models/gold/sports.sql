@@ -44,9 +44,8 @@ titles as (
 )
 
 select
-    first_sightings.sport_key,
-    titles.sport_title as title,
-    catalogue.sport_group, catalogue.has_outrights, first_sightings.first_seen_at
+    first_sightings.sport_key, titles.sport_title as title, catalogue.sport_group, catalogue.has_outrights,
+    first_sightings.first_seen_at
 from first_sightings
 join titles on titles.sport_key = first_sightings.sport_key
 left join latest_of_each_kind as catalogue on catalogue.sport_key = first_sightings.sport_key and catalogue.is_catalogue

@@ -23,8 +23,7 @@ moments as materialized (
     select distinct
         tail_from, event_id, sport_key, market_id, market_key, description, outcome_set, direction, changed_at as at, run_began_at,
         quoting_groups
-    from moved
-    where changed_at >= tail_from
+    from moved where changed_at >= tail_from
 ),
 
 -- what each group did within the window; of one that moved both ways the last move counts
@@ -37,8 +36,7 @@ groups_then as (
             filter (where moved.direction = moments.direction))[1] as first_prev_seen_at
     from moments
     join moved
-        on moved.market_id = moments.market_id
-        and moved.outcome_set = moments.outcome_set
+        on moved.market_id = moments.market_id and moved.outcome_set = moments.outcome_set
         and moved.changed_at <= moments.at
         and moved.changed_at >= moments.at - {{ parameter_interval('steam_window_seconds') }}
     group by moments.market_id, moments.outcome_set, moments.direction, moments.at, moved.operator_group
@@ -62,8 +60,7 @@ counted as (
         -- nobody is known to have moved before another who may have moved until then
         array_agg(operator_group order by operator_group) filter (where is_this_way and first_prev_seen_at < started_at) as first_movers,
         max({{ seconds_between('first_prev_seen_at', 'first_at') }}) filter (where is_this_way) as capture_gap_seconds
-    from started
-    group by market_id, outcome_set, direction, at
+    from started group by market_id, outcome_set, direction, at
 ),
 
 measured as (
@@ -81,25 +78,21 @@ measured as (
 -- a run of moves is one episode, and its first such moment counts
 firsts as (
     select distinct on (market_id, outcome_set, direction, run_began_at) measured.* from measured
-    where size >= {{ parameter('steam_min_groups') }}
-        and size >= {{ parameter('steam_min_share') }} * quoting_count
+    where size >= {{ parameter('steam_min_groups') }} and size >= {{ parameter('steam_min_share') }} * quoting_count
         and other_way_count < {{ parameter('steam_other_way_share') }} * quoting_count
     order by market_id, outcome_set, direction, run_began_at, at
 )
 
 select
-    market_id, event_id, sport_key, market_key, description, outcome_set, direction,
-    at as triggered_at,
-    started_at, groups, size, quoting_count, other_way_count, first_movers,
+    market_id, event_id, sport_key, market_key, description, outcome_set, direction, at as triggered_at, started_at,
+    groups, size, quoting_count, other_way_count, first_movers,
     cardinality(first_movers) > 1 as first_is_tied,
     capture_gap_seconds,
     capture_gap_seconds > {{ parameter('steam_window_seconds') }} as too_coarse
 from firsts
 where not exists (
     select 1 from {{ this }} as s
-    where s.event_id = firsts.event_id
-        and s.triggered_at < firsts.tail_from
-        and s.triggered_at >= firsts.run_began_at
+    where s.event_id = firsts.event_id and s.triggered_at < firsts.tail_from and s.triggered_at >= firsts.run_began_at
         and {{ same_in('s', 'firsts', ['market_id', 'outcome_set', 'direction']) }}
     offset 0
 )
