@@ -9,8 +9,7 @@
     it is not below 0 at k = 1 where the overround is at least 1, and never at k = 0. -#}
 {% macro fair_power(asked) -%}
 with recursive steps (implied_probabilities, logs, k, step, nth) as (
-    select
-        asked.implied_probabilities,
+    select asked.implied_probabilities,
         array(
             select round(ln(round(q.q, 24)), 24)
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
@@ -53,8 +52,7 @@ from (
     sum(r) - (n - 2) z - 2 = 0, which is convex in z and falls from z = 0 on until its first root. -#}
 {% macro fair_shin(asked) -%}
 with recursive steps (implied_probabilities, squares, z, step, nth) as (
-    select
-        asked.implied_probabilities,
+    select asked.implied_probabilities,
         array(
             select round(round(q.q * q.q, 40) / asked.overround, 24)
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
@@ -105,12 +103,10 @@ from (
 {#- implied_probabilities, fair_multiplicative, fair_additive, fair_power, power_k, fair_shin and shin_z of each set of numbers. -#}
 {% macro fair_values(asked) -%}
 with powers as materialized ({{ fair_power(asked) }}),
-
 shins as materialized ({{ fair_shin(asked) }}),
 
 ratios as (
-    select
-        asked.implied_probabilities,
+    select asked.implied_probabilities,
         array(
             select cast(round(q.q, 40) / asked.overround as numeric(12, 10))
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)

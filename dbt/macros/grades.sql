@@ -63,3 +63,16 @@ end
     select decided.event_id from {{ ref('result_override') }} as decided
 )
 {%- endmacro %}
+
+{#- Since when answers have told of an event's score what its latest one tells; `unlike`: whether a score, `other`, tells otherwise. -#}
+{% macro told_since(latest, unlike) -%}
+(
+        select min(s.captured_at) from {{ ref('scores') }} as s
+        where s.event_id = {{ latest }}.event_id and s.captured_at >= {{ latest }}.seen_from
+            and s.captured_at > coalesce((
+                select max(other.captured_at) from {{ ref('scores') }} as other
+                where other.event_id = {{ latest }}.event_id and {{ unlike }}
+                    and other.captured_at >= {{ latest }}.seen_from and other.captured_at < {{ latest }}.captured_at
+            ), '-infinity')
+    )
+{%- endmacro %}

@@ -22,7 +22,6 @@
 {%- set told = 'row(' ~ changes | join(', ') ~ ')' -%}
 {%- set columns = model.get('columns', {}).values() | map(attribute='name') | reject('in', ['sport_key', 'valid_from', 'valid_to']) | list -%}
 with touched as materialized ({{ touched(by) }}),
-
 event_keys as materialized ({{ keys_of_touched() }}),
 
 -- rows of the input that are open or reach into the tail
@@ -43,7 +42,6 @@ own_rows as materialized (
 
 -- when, from the tail's beginning on, something began or ended on a line
 times as materialized ({{ times_of_change('line_key', rows='input_rows') }}),
-
 standing_then as (select times.at, input_rows.* from {{ times_with_standing('line_key', rows='input_rows') }}),
 
 held as materialized (
@@ -70,8 +68,7 @@ timeline as (
 ),
 
 compared as (
-    select
-        timeline.*,
+    select timeline.*,
         holds <> coalesce(lag(holds) over one_key, false) or (holds and told is distinct from lag(told) over one_key) as is_change
     from timeline
     window one_key as (partition by {{ key | join(', ') }} order by at)

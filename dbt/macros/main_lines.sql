@@ -27,8 +27,7 @@ markets as materialized (
 ),
 
 featured as materialized (
-    select
-        sets.*, markets.family, markets.is_point_in_key,
+    select sets.*, markets.family, markets.is_point_in_key,
         {{ line_key('sets', before='sets.bookmaker_key', after='sets.outcome_set', point="''") }} as cell_key,
         {{ line_key('sets', after='sets.outcome_set', point="''") }} as market_line,
         sets.outcome_names[side.place] as outcome_name,
@@ -65,8 +64,7 @@ main_sets as (
         {{ nearest_to_even('featured', 'featured.ratio') }}
 )
 
-select
-    main_sets.*,
+select main_sets.*,
     lead(main_sets.at) over (partition by main_sets.event_id, main_sets.cell_key order by main_sets.at) as until_at,
     coalesce(profile.operator_group, main_sets.bookmaker_key) as operator_group,
     {{ has_own_prices('profile') }} as has_own_price

@@ -42,8 +42,7 @@ with best_of_group as (
 ),
 
 ranked as materialized (
-    select
-        best_of_group.*,
+    select best_of_group.*,
         row_number() over (
             partition by event_id, at, opportunity_key, leg_no order by net_probability, bookmaker_key
         ) as place_among_groups
@@ -87,8 +86,7 @@ spoken as (
     join markets on markets.market_key = legs.market_key
     cross join lateral (select {{ series_id_on_line('legs', 'legs.bookmaker_key') }} as series_id) as series
     cross join lateral (
-        select
-            h.line_rank,
+        select h.line_rank,
             cast(case when legs.is_net then 1 + (h.price_decimal - 1) * (1 - legs.commission) else h.price_decimal end as numeric(14, 8))
                 as price_net
         from {{ ref('price_history') }} as h
@@ -101,8 +99,7 @@ spoken as (
 ),
 
 told as (
-    select
-        spoken.*,
+    select spoken.*,
         -- a book that does not say when it read its price: the age is not known
         case when quote.last_update is not null then {{ seconds_between('quote.quote_at', 'spoken.at') }} end as age
     from spoken
@@ -121,8 +118,7 @@ voices as (
 ),
 
 others as (
-    select
-        legs.event_id, legs.at, legs.opportunity_key, legs.leg_no,
+    select legs.event_id, legs.at, legs.opportunity_key, legs.leg_no,
         count(*) as groups,
         {{ median_of('array_agg(voices.ratio order by voices.ratio)') }} as median
     from legs
@@ -133,13 +129,10 @@ others as (
 ),
 
 judged as (
-    select
-        told.*,
+    select told.*,
         coalesce(
             others.groups >= {{ parameter('outlier_min_groups') }}
-            and abs(told.ratio - others.median) > case
-                when told.phase_as_known = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
-            end,
+            and abs(told.ratio - others.median) > {{ outlier_limit('told.phase_as_known') }},
             false
         ) as is_outlier
     from told
@@ -194,8 +187,7 @@ timeline as (
 ),
 
 compared as (
-    select
-        timeline.*,
+    select timeline.*,
         stands <> coalesce(lag(stands) over one_opportunity, false)
         or (stands and phase is distinct from lag(phase) over one_opportunity) as is_change
     from timeline
@@ -203,8 +195,7 @@ compared as (
 ),
 
 numbered as (
-    select
-        compared.*,
+    select compared.*,
         count(*) filter (where is_change) over (
             partition by {{ id }} order by at rows between unbounded preceding and current row
         ) as stretch_no

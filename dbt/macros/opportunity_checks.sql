@@ -23,8 +23,7 @@ with standing as materialized (
 ),
 
 backed as (
-    select
-        standing.event_id, standing.market_key, standing.description, standing.line_point, standing.outcome_set,
+    select standing.event_id, standing.market_key, standing.description, standing.line_point, standing.outcome_set,
         standing.outcome_names, outcome.{{ leg }} as leg, standing.operator_group,
         min(cast(
             1 / (1 + (1 / round(outcome.probability, 40) - 1) * (1 - standing.commission)) as numeric(12, 10)
@@ -38,8 +37,7 @@ backed as (
 ),
 
 lowest as (
-    select
-        backed.*,
+    select backed.*,
         min(probability) over (
             partition by event_id, market_key, description, line_point, outcome_set, outcome_names, leg
         ) as lowest_probability

@@ -49,8 +49,7 @@ select ops.make_months(to_regclass('{{ model }}'), {{ months_of_pending() }});
 
 insert into ops.touched_events (event_id, tail_from, answers)
 with pending as materialized (
-    select
-        exchanges.exchange_id, exchanges.endpoint, exchanges.body_sha256,
+    select exchanges.exchange_id, exchanges.endpoint, exchanges.body_sha256,
         {{ month_of('exchanges.captured_at') }} as month,
         exchanges.coverage ->> 'sport' as sport_key,
         case jsonb_typeof(exchanges.coverage -> 'events')

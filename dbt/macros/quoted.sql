@@ -51,8 +51,7 @@
 
 {#- The moments at which a book's market was asked for, and how much of it was missing if an outcome is. `cells` gives event, book and market. -#}
 {% macro absences(cells, answers) -%}
-    select
-        cells.event_id, cells.bookmaker_key, cells.market_key, answers.moment_at,
+    select cells.event_id, cells.bookmaker_key, cells.market_key, answers.moment_at,
         max(answers.captured_at) as captured_at,
         case
             when not bool_or(answers.shows_event) then 'event_absent'

@@ -33,8 +33,7 @@ left join event_keys on event_keys.event_id = {{ event_id }} and {{ stands_at('e
   `asked` are columns of coverage, `shown` of event_sightings (given as shown_…, null where it is not shown); `only_if` is a condition over coverage `c`.
 -#}
 {% macro covering_answers(asked, shown, only_if) -%}
-    select
-        touched.event_id,
+    select touched.event_id,
         {% for column in asked %}asked.{{ column }}, {% endfor %}
         {% for column in shown %}sighting.{{ column }} as shown_{{ column }}, {% endfor %}
         true as shows_event
@@ -52,8 +51,7 @@ left join event_keys on event_keys.event_id = {{ event_id }} and {{ stands_at('e
         offset 0
     ) as asked
     union all
-    select
-        touched.event_id,
+    select touched.event_id,
         {% for column in asked %}asked.{{ column }}, {% endfor %}
         {% for column in shown %}null as shown_{{ column }}, {% endfor %}
         false as shows_event

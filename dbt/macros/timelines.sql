@@ -46,9 +46,14 @@ times
 
 {#- What the last answer until `at` said of a standing row, for `cross join lateral`. -#}
 {% macro quote_then(row, columns) -%}
+{{ quote_until(row ~ '.at', row ~ '.event_id', row ~ '.series_id', row ~ '.line_rank', columns) }}
+{%- endmacro %}
+
+{#- What the last answer until a time said of a series, for `cross join lateral`; of one time the latest moment's. -#}
+{% macro quote_until(at, event_id, series_id, line_rank, columns) -%}
 (
         select {{ columns_of('q', columns) }} from {{ ref('quotes') }} as q
-        where {{ same_in('q', row, ['event_id', 'series_id', 'line_rank']) }} and q.captured_at <= {{ row }}.at
+        where q.event_id = {{ event_id }} and q.series_id = {{ series_id }} and q.line_rank = {{ line_rank }} and q.captured_at <= {{ at }}
         order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
     )
 {%- endmacro %}

@@ -17,8 +17,7 @@ with voices as (
 ),
 
 compared_voices as (
-    select
-        voices.*,
+    select voices.*,
         array_agg(ratio) filter (where is_compared) over one_outcome as ordered_ratios,
         array_agg(operator_group) filter (where is_compared) over one_outcome as ordered_groups
     from voices
@@ -31,23 +30,24 @@ compared_voices as (
 
 -- a set is left out where any of its outcomes is an outlier
 against_others as (
-    select
-        compared_voices.*,
+    select compared_voices.*,
         bool_or(
             cardinality(ordered_ratios) - 1 >= {{ parameter('outlier_min_groups') }}
-            and abs(ratio - {{ median_of_others('ordered_ratios', 'array_position(ordered_groups, operator_group)') }}) > case
-                when phase_as_known = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
-            end
+            and abs(ratio - {{ median_of_others('ordered_ratios', 'array_position(ordered_groups, operator_group)') }}) > {{ outlier_limit('phase_as_known') }}
         ) over (partition by {{ line_columns }}, bookmaker_key) as is_outlier
     from compared_voices
 )
 
-select
-    against_others.*,
+select against_others.*,
     row_number() over (
         partition by {{ line_columns }}, outcome_name, operator_group order by overround, bookmaker_key
     ) = 1 as speaks
 from against_others where not coalesce(is_outlier, false)
+{%- endmacro %}
+
+{#- How far from the others' median a vote may be, by its phase. -#}
+{% macro outlier_limit(phase) -%}
+case when {{ phase }} = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }} end
 {%- endmacro %}
 
 {% macro counted_votes() -%}

@@ -7,7 +7,6 @@
 ) }}
 -- Stretches in which all outcomes of a line could be bet, at more than one operator, with a profit.
 with touched as materialized ({{ touched_from_their_best(by='line') }}),
-
 event_keys as materialized ({{ keys_of_touched() }}),
 
 quoted as materialized (
@@ -83,8 +82,7 @@ keyed as materialized (
 ),
 
 reaching_in as materialized (
-    select
-        standing.*,
+    select standing.*,
         {{ line_key('standing', after='standing.outcome_set, cast(standing.outcome_names as text)') }} as times_key
     from touched
     cross join lateral {{ reaching_rows(this, by='line') }} as standing

@@ -13,8 +13,7 @@
 ) %}
 -- what stands, with what the last answer then said of its set, and as its bettor is paid
 with quoted as (
-    select
-        quotes.*, told.outcome_set, told.is_complete, told.overround, told.quote_at,
+    select quotes.*, told.outcome_set, told.is_complete, told.overround, told.quote_at,
         cast(told.implied_probability / told.overround as numeric(12, 10)) as fair_probability,
         coalesce(profile.operator_group, quotes.bookmaker_key) as operator_group,
         {{ price_net('quotes.price_decimal', 'profile') }} as price_net
@@ -70,12 +69,8 @@ voices as (
 ranked_voices as (
     select
         {{ outcome }}, operator_group,
-        cast(row_number() over (partition by {{ outcome }} order by fair_probability, operator_group) as integer) as position,
-        array_agg(fair_probability) over (
-            partition by {{ outcome }}
-            order by fair_probability, operator_group
-            rows between unbounded preceding and unbounded following
-        ) as probabilities
+        {{ place_among('fair_probability', of=outcome) }} as position,
+        {{ all_of('fair_probability', of=outcome) }} as probabilities
     from voices
 ),
 
@@ -86,9 +81,7 @@ usable as (
     join ranked_voices using ({{ outcome }}, operator_group)
     where not (
         cardinality(probabilities) - 1 >= {{ parameter('outlier_min_groups') }}
-        and abs(fair_probability - {{ median_of_others('probabilities', 'position') }}) > case
-            when phase_as_known = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
-        end
+        and abs(fair_probability - {{ median_of_others('probabilities', 'position') }}) > {{ outlier_limit('phase_as_known') }}
     )
 ),
 

@@ -2,8 +2,7 @@
 -- What each book is like, month by month: what it keeps, whether it is there, how old and how odd its quotes are.
 with answers as (
     -- an answer about several sports does not tell where a book was missing
-    select
-        c.exchange_id,
+    select c.exchange_id,
         min(c.sport_key) as sport_key,
         {{ month_of('min(c.captured_at)') }} as month,
         min(c.books) as books,
@@ -21,8 +20,7 @@ telling as (
 ),
 
 presence as (
-    select
-        telling.sport_key, telling.month, asked.bookmaker_key,
+    select telling.sport_key, telling.month, asked.bookmaker_key,
         count(*) as asked,
         count(shown.bookmaker_key) as quoted
     from telling
@@ -39,8 +37,7 @@ presence as (
 ),
 
 holds as (
-    select
-        m.sport_key, m.bookmaker_key,
+    select m.sport_key, m.bookmaker_key,
         {{ month_of('m.valid_from') }} as month,
         count(*) as sets,
         sum(m.hold) as hold_sum
@@ -50,8 +47,7 @@ holds as (
 ),
 
 ages as (
-    select
-        q.sport_key, q.bookmaker_key,
+    select q.sport_key, q.bookmaker_key,
         {{ month_of('q.captured_at') }} as month,
         count(*) as aged,
         count(*) filter (
@@ -104,16 +100,9 @@ heard as (
 ),
 
 ranked as (
-    select
-        heard.event_id, heard.hours, heard.line_key, heard.operator_group, heard.outcome_name,
-        cast(row_number() over (
-            partition by event_id, hours, line_key, outcome_name order by ratio, operator_group
-        ) as integer) as position,
-        array_agg(ratio) over (
-            partition by event_id, hours, line_key, outcome_name
-            order by ratio, operator_group
-            rows between unbounded preceding and unbounded following
-        ) as ordered_ratios
+    select heard.event_id, heard.hours, heard.line_key, heard.operator_group, heard.outcome_name,
+        {{ place_among('ratio', of='event_id, hours, line_key, outcome_name') }} as position,
+        {{ all_of('ratio', of='event_id, hours, line_key, outcome_name') }} as ordered_ratios
     from heard
 ),
 

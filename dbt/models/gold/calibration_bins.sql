@@ -8,8 +8,7 @@ with binned as (
 ),
 
 counted as (
-    select
-        sport_key, market_key, outcome_set, bookmaker_key, method, horizon_hours, bin,
+    select sport_key, market_key, outcome_set, bookmaker_key, method, horizon_hours, bin,
         count(*) as n,
         cast(sum(outcome) as numeric) as hits,
         {{ mean_of('probability') }} as mean_probability,

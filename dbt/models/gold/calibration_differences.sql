@@ -1,8 +1,7 @@
 {{ config(materialized='view') }}
 -- Which of two books was nearer to what happened, on what both of them quoted.
 with quoted as (
-    select
-        o.sport_key, o.market_key, o.outcome_set, o.horizon_hours, o.event_id, o.line_point,
+    select o.sport_key, o.market_key, o.outcome_set, o.horizon_hours, o.event_id, o.line_point,
         array_agg(o.bookmaker_key order by o.bookmaker_key) as bookmaker_keys,
         array_agg(o.brier order by o.bookmaker_key) as briers,
         array_agg(o.log_loss order by o.bookmaker_key) as log_losses

@@ -31,8 +31,7 @@ cross join lateral (
     ),
 
     consensus_lines as (
-        select
-            looks.hours, c.market_key, c.line_point, c.outcome_set,
+        select looks.hours, c.market_key, c.line_point, c.outcome_set,
             array_agg(c.outcome_name order by c.outcome_name) as outcome_names,
             array_agg(c.outcome_side order by c.outcome_name) as outcome_sides,
             array_agg(c.fair_median order by c.outcome_name) as fair_power,
@@ -46,8 +45,7 @@ cross join lateral (
 
     -- the market's main line is the one that most groups hang
     consensus_sets as (
-        select
-            consensus_lines.*,
+        select consensus_lines.*,
             row_number() over (
                 partition by hours, market_key, outcome_set
                 order by
@@ -88,8 +86,7 @@ cross join lateral (
     ),
 
     met as (
-        select
-            forecasts.*,
+        select forecasts.*,
             forecasts.probabilities[{{ first_side('forecasts.outcome_sides') }}] as probability,
             hits.outcomes[{{ first_side('forecasts.outcome_sides') }}] as outcome,
             hits.outcomes

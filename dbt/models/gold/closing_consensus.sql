@@ -29,8 +29,7 @@ cross join lateral (
     ),
 
     whole as (
-        select
-            closed.*,
+        select closed.*,
             bool_and(closed.probability is not null) over (partition by closed.line_key, closed.bookmaker_key) as is_sound
         from closed
     ),
@@ -48,8 +47,7 @@ cross join lateral (
     usable as ({{ usable_votes('members', ['line_key']) }}),
 
     counted as (
-        select
-            line_key, outcome_name,
+        select line_key, outcome_name,
             {{ same_of(['market_key', 'description', 'line_point', 'outcome_set', 'outcome_side']) }},
             {{ counted_votes() }},
             min(quote_at) filter (where speaks) as oldest_quote_at,
@@ -59,8 +57,7 @@ cross join lateral (
     ),
 
     enough as (
-        select
-            counted.*,
+        select counted.*,
             cast(sum(median) over (partition by line_key) as numeric(12, 10)) as median_sum,
             group_count >= {{ parameter('consensus_min_groups') }} as is_enough,
             {{ seconds_between('newest_quote_at', 'event.start_at') }} as closing_age_seconds
@@ -69,8 +66,7 @@ cross join lateral (
 
     -- how far a line is from even, by its home side, Over or Yes
     lines as (
-        select
-            line_key,
+        select line_key,
             {{ same_of(['market_key', 'description', 'line_point', 'outcome_set']) }},
             max(group_count) as group_count,
             min(abs(median / median_sum - 0.5)) filter (where outcome_side in ('home', 'over', 'yes')) as from_even
@@ -78,8 +74,7 @@ cross join lateral (
     ),
 
     ranked_lines as (
-        select
-            line_key,
+        select line_key,
             row_number() over (
                 partition by market_key, description
                 order by group_count desc, from_even, abs(line_point), line_point, outcome_set

@@ -40,12 +40,7 @@ cross join lateral (
 -- no clock: the start is reached when an answer about the event was received at or after it
 cross join lateral (
     select coalesce(bool_or(c.captured_at >= event.start_at), false) as is_reached
-    from (values (''), (event.event_id)) as scopes (event_id)
-    cross join lateral (
-        select asked.captured_at from {{ ref('coverage') }} as asked
-        where asked.sport_key = event.sport_key and asked.event_id = scopes.event_id
-        order by asked.captured_at desc limit 1
-    ) as c
+    from {{ newest_answers('event') }} as c
 ) as reached
 -- a stretch that spans the start: the last covering answer until then showed the series
 cross join lateral (

@@ -54,15 +54,7 @@ cross join lateral (
     ),
 
     -- no clock: a time has come when an answer about the event was received at or after it
-    known as materialized (
-        select max(newest.captured_at) as known_until
-        from (values (''), (event.event_id)) as scopes (event_id)
-        cross join lateral (
-            select asked.captured_at from {{ ref('coverage') }} as asked
-            where asked.sport_key = event.sport_key and asked.event_id = scopes.event_id
-            order by asked.captured_at desc limit 1
-        ) as newest
-    ),
+    known as materialized (select max(newest.captured_at) as known_until from {{ newest_answers('event') }} as newest),
 
     moments as (
         select series.*, moment.horizon, moment.at
@@ -81,8 +73,7 @@ cross join lateral (
     ),
 
     taken as (
-        select
-            moments.*,
+        select moments.*,
             coalesce(profile.operator_group, moments.bookmaker_key) as operator_group,
             stood.point as point_taken,
             stood.line_point as line_point_taken,
@@ -111,19 +102,13 @@ cross join lateral (
                 -- null: what is no price is in no sound set
                 and outcome.q = stood.implied_probability
         ) as fair
-        cross join lateral (
-            select q.captured_at from {{ ref('quotes') }} as q
-            where q.event_id = event.event_id and q.series_id = moments.series_id and q.line_rank = 1
-                and q.captured_at <= moments.at
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
-        ) as seen
+        cross join lateral {{ quote_until('moments.at', 'event.event_id', 'moments.series_id', 1, ['captured_at']) }} as seen
         {{ with_profile('moments.bookmaker_key', 'moments.at') }}
         where stood.valid_to is null or stood.valid_to > moments.at
     ),
 
     compared as (
-        select
-            taken.*,
+        select taken.*,
             -- where the book closed
             {{ line_key('taken', after='taken.outcome_set') }} as line_key,
             case

@@ -42,8 +42,7 @@ outcomes as materialized (
 usable as ({{ usable_votes('outcomes', ['at', 'event_id', 'line_key']) }}),
 
 counted as (
-    select
-        at, event_id, line_key, outcome_name,
+    select at, event_id, line_key, outcome_name,
         {{ same_of(['market_key', 'description', 'line_point', 'outcome_set', 'outcome_side']) }},
         {{ counted_votes() }},
         array_agg(bookmaker_key order by bookmaker_key) filter (where speaks) as voices
@@ -51,8 +50,7 @@ counted as (
 ),
 
 agreed as materialized (
-    select
-        counted.*,
+    select counted.*,
         cast(sum(median) over (partition by at, event_id, line_key) as numeric(12, 10)) as median_sum,
         group_count >= {{ parameter('consensus_min_groups') }} as is_enough
     from counted
@@ -62,8 +60,7 @@ markets as materialized ({{ rules_of_markets('agreed', ['family', 'is_point_in_k
 
 -- how old the oldest quote is of those who speak
 ages as (
-    select
-        agreed.at, agreed.event_id, agreed.line_key, agreed.outcome_name,
+    select agreed.at, agreed.event_id, agreed.line_key, agreed.outcome_name,
         max({{ seconds_between('quote.quote_at', 'agreed.at') }}) as oldest
     from agreed
     join markets on markets.market_key = agreed.market_key

@@ -69,8 +69,7 @@ voices as materialized (
 ),
 
 points as (
-    select
-        at, event_id, line_key, line_point,
+    select at, event_id, line_key, line_point,
         cast(count(*) as integer) as group_count,
         {{ median_of('array_agg(ratio order by ratio)') }} as ratio,
         min(overround) as overround
@@ -85,8 +84,7 @@ modal_points as (
 ),
 
 counted as (
-    select
-        at, event_id, line_key,
+    select at, event_id, line_key,
         {{ same_of(['market_key', 'description']) }},
         cast(count(*) as integer) as group_count,
         {{ median_of('array_agg(line_point order by line_point)') }} as line_median,

@@ -38,8 +38,7 @@ cross join lateral (
     ),
 
     profiled as (
-        select
-            newest.*,
+        select newest.*,
             coalesce(profile.operator_group, newest.bookmaker_key) as operator_group,
             coalesce(profile.price_kind, 'back_fixed') as price_kind
         from newest
@@ -61,8 +60,7 @@ cross join lateral (
     ),
 
     completed as (
-        select
-            profiled.*,
+        select profiled.*,
             case
                 when profiled.outcome_set = 'field'
                     then coalesce(
@@ -78,8 +76,7 @@ cross join lateral (
     ),
 
     judged as (
-        select
-            completed.*,
+        select completed.*,
             case
                 when problem is not null then problem
                 when price_kind not in ('back_fixed', 'back_net') then 'price_kind'
@@ -99,39 +96,28 @@ cross join lateral (
     ),
 
     ranked_voices as (
-        select
-            voices.*,
-            cast(row_number() over (
-                partition by line_key, outcome_name order by fair_probability, operator_group
-            ) as integer) as position,
-            array_agg(fair_probability) over (
-                partition by line_key, outcome_name
-                order by fair_probability, operator_group
-                rows between unbounded preceding and unbounded following
-            ) as ordered_probabilities
+        select voices.*,
+            {{ place_among('fair_probability', of='line_key, outcome_name') }} as position,
+            {{ all_of('fair_probability', of='line_key, outcome_name') }} as ordered_probabilities
         from voices
     ),
 
     compared as (
-        select
-            judged.*,
+        select judged.*,
             case
                 when set_reason is null
                     then cardinality(ranked_voices.ordered_probabilities) - 1 >= {{ parameter('outlier_min_groups') }}
                         and abs(
                             cast(judged.implied_probability / judged.overround as numeric(12, 10))
                             - {{ median_of_others('ranked_voices.ordered_probabilities', 'ranked_voices.position') }}
-                        ) > case
-                            when judged.phase = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
-                        end
+                        ) > {{ outlier_limit('judged.phase') }}
             end as is_outlier
         from judged
         left join ranked_voices
             on {{ same_in('ranked_voices', 'judged', ['line_key', 'outcome_name', 'operator_group']) }}
     )
 
-    select
-        compared.*,
+    select compared.*,
         case
             when set_reason is not null then set_reason
             when quote_age_seconds is null then 'age_unknown'

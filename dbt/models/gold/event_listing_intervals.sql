@@ -7,14 +7,11 @@
 ) }}
 -- When an event was listed: shown by some answer of each moment whose answers cover it.
 with touched as materialized (select event_id, tail_from from {{ source('ops', 'touched_events') }}),
-
 event_keys as materialized ({{ keys_of_touched() }}),
-
 answers as ({{ covering_answers(asked=['moment_at', 'captured_at'], shown=[], only_if='c.covers_listing') }}),
 
 moments as (
-    select
-        event_id,
+    select event_id,
         bool_or(shows_event) as is_listed,
         coalesce(min(captured_at) filter (where shows_event), max(captured_at)) as captured_at
     from answers group by event_id, moment_at
@@ -50,8 +47,7 @@ compared as (
 ),
 
 numbered as (
-    select
-        compared.*,
+    select compared.*,
         count(*) filter (where is_change) over (
             partition by event_id order by captured_at rows between unbounded preceding and current row
         ) as stretch_no
@@ -59,8 +55,7 @@ numbered as (
 ),
 
 stretches as (
-    select
-        event_id, stretch_no,
+    select event_id, stretch_no,
         min(captured_at) as valid_from,
         max(captured_at) filter (where not reaches_in) as last_seen_in_tail,
         count(*) filter (where not reaches_in) as observations_in_tail,

@@ -35,8 +35,7 @@ said_before as materialized (
 ),
 
 compared as (
-    select
-        sightings.*,
+    select sightings.*,
         coalesce(
             lag(sightings.commence_time) over (
                 partition by sightings.event_id, sightings.source_rank
@@ -51,8 +50,7 @@ compared as (
 
 -- a value enters only when it differs from what the same source said last: one source must not flip another back
 entering as materialized (
-    select
-        compared.*,
+    select compared.*,
         row_number() over (
             partition by compared.event_id
             order by compared.captured_at, compared.source_rank, compared.place, compared.exchange_id

@@ -40,8 +40,7 @@ kinds as (
 ),
 
 starts as (
-    select
-        touched.event_id,
+    select touched.event_id,
         (array_agg(c.start_as_known order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc))[1] as start_as_known,
         bool_or(not c.accepted) as is_suspect,
         -- null: the first start changes none
@@ -52,8 +51,7 @@ starts as (
 ),
 
 listings as (
-    select
-        touched.event_id,
+    select touched.event_id,
         bool_or(l.valid_to is null) as is_listed,
         max(l.last_seen_at) as last_seen_at,
         max(l.valid_to) as unlisted_at
@@ -64,8 +62,7 @@ listings as (
 
 -- one simulated answer is enough
 sources as (
-    select
-        touched.event_id,
+    select touched.event_id,
         case
             when exists (
                 select 1 from {{ ref('event_sightings') }} as s

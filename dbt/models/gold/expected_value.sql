@@ -76,8 +76,7 @@ cross join lateral (
 
     -- a line as the others see it, once for each group that offers a best price on it
     seen_by_others as (
-        select
-            asked.line_key, asked.operator_group, usable.outcome_name,
+        select asked.line_key, asked.operator_group, usable.outcome_name,
             cast(count(*) as integer) as group_count,
             {{ median_of('array_agg(usable.probability order by usable.probability)') }} as median
         from (select distinct quoted.line_key, quoted.operator_group from quoted where quoted.phase_as_known = 'pre') as asked
@@ -87,16 +86,14 @@ cross join lateral (
     ),
 
     agreed as materialized (
-        select
-            seen_by_others.*,
+        select seen_by_others.*,
             cast(sum(median) over (partition by line_key, operator_group) as numeric(12, 10)) as median_sum,
             group_count >= {{ parameter('expected_value_min_groups') }} as is_enough
         from seen_by_others
     ),
 
     priced as (
-        select
-            quoted.*,
+        select quoted.*,
             coalesce(agreed.group_count, 0) as group_count,
             case when agreed.is_enough then {{ share_of_medians('agreed.median', 'agreed.median_sum') }} end as fair_probability
         from quoted
@@ -104,8 +101,7 @@ cross join lateral (
         where quoted.phase_as_known = 'pre'
     )
 
-    select
-        priced.*,
+    select priced.*,
         cast(priced.price_decimal * priced.fair_probability - 1 as numeric(16, 10)) as ev_fraction,
         case when priced.fair_probability is null then 'too_few_groups' else 'median_of_others' end as ev_basis,
         {{ fair_basis('rule.family', 'priced.line_point') }} as fair_basis,

@@ -1,8 +1,7 @@
 {{ config(materialized='view') }}
 -- Of two operator groups that move one way within the hour: which one moves first.
 with group_moves as (
-    select
-        sport_key, market_key, event_id, market_id, outcome_set, direction, operator_group, changed_at,
+    select sport_key, market_key, event_id, market_id, outcome_set, direction, operator_group, changed_at,
         min(prev_seen_at) as prev_seen_at
     from {{ ref('moves') }}
     group by sport_key, market_key, event_id, market_id, outcome_set, direction, operator_group, changed_at
@@ -33,8 +32,7 @@ near as (
 
 -- where one as near came before and one after, neither is said to lead
 compared as (
-    select
-        sport_key, market_key, operator_group, other_group,
+    select sport_key, market_key, operator_group, other_group,
         bool_and(is_lead) as is_lead,
         bool_and(is_lag) as is_lag,
         max(capture_gap_seconds) as capture_gap_seconds
@@ -44,8 +42,7 @@ compared as (
 ),
 
 counted as (
-    select
-        sport_key, market_key, operator_group, other_group,
+    select sport_key, market_key, operator_group, other_group,
         cast(count(*) filter (where is_lead) as integer) as lead_count,
         cast(count(*) filter (where is_lag) as integer) as lag_count,
         cast(count(*) filter (where not is_lead and not is_lag) as integer) as tie_count,
@@ -54,8 +51,7 @@ counted as (
 ),
 
 judged as (
-    select
-        counted.*,
+    select counted.*,
         lead_count + lag_count as decided,
         lead_count + lag_count >= {{ parameter('lead_lag_min_decided') }} as is_enough,
         cast(round(tie_count, 40) / (lead_count + lag_count + tie_count) as numeric(12, 10)) as tie_share
@@ -64,8 +60,7 @@ judged as (
 
 -- two-sided sign test by the normal distribution, half a count taken off each side: erfc(x) with x = (|lead - lag| - 1) / sqrt(2 n)
 tested as (
-    select
-        judged.*,
+    select judged.*,
         case
             when is_enough then round(greatest(abs(lead_count - lag_count) - 1, 0), 40) / sqrt(round(2 * decided, 40))
         end as x

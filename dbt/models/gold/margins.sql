@@ -60,8 +60,7 @@ fields as (
 ),
 
 covered as (
-    select
-        sets.*,
+    select sets.*,
         case
             when sets.outcome_set = 'field' and sets.set_problem is null
                 then cast(round(sets.names, 40) / fields.runners as numeric(12, 10))
@@ -71,8 +70,7 @@ covered as (
 ),
 
 completed as (
-    select
-        covered.*,
+    select covered.*,
         names = outcomes and case outcome_set
             when 'field' then outcomes >= 2 and coalesce(runner_coverage >= {{ parameter('field_coverage_min') }}, false)
             when 'three_way' then is_whole and outcomes = 3
@@ -82,8 +80,7 @@ completed as (
 ),
 
 judged as materialized (
-    select
-        completed.*,
+    select completed.*,
         case
             when set_problem is not null then set_problem
             when not is_complete then 'incomplete'

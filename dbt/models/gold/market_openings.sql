@@ -14,10 +14,7 @@ cross join lateral (
             openings.series_id, openings.bookmaker_key, openings.market_key, openings.description, openings.is_left_censored,
             openings.not_yet_at, coalesce(profile.operator_group, openings.bookmaker_key) as operator_group,
             coalesce(profile.sharp_weight, 0) as sharp_weight,
-            concat_ws(
-                '|', openings.market_key, coalesce('=' || openings.description, ''),
-                case when rule.is_point_in_key then coalesce(cast(openings.line_point as text), '') end
-            ) as market_line
+            {{ line_key('openings', point="case when rule.is_point_in_key then coalesce(cast(openings.line_point as text), '') end") }} as market_line
         from {{ ref('openings') }} as openings
         cross join lateral {{ market_rule('openings.market_key') }} as rule
         {{ with_profile('openings.bookmaker_key', 'openings.first_seen_at') }}
@@ -41,8 +38,7 @@ cross join lateral (
     ),
 
     sharp_outcomes as (
-        select
-            sharp.market_key, sharp.description, sharp.line_point, q.outcome_set, q.outcome_name, q.outcome_side,
+        select sharp.market_key, sharp.description, sharp.line_point, q.outcome_set, q.outcome_name, q.outcome_side,
             'sharp' as opening_basis, array[sharp.operator_group] as operator_groups, sharp.bookmaker_key, q.price_decimal,
             case when q.outcome_set <> 'field' then cast(q.implied_probability / q.overround as numeric(12, 10)) end as probability,
             sharp.captured_at as first_seen_at,
@@ -57,14 +53,10 @@ cross join lateral (
 
     -- what stood on each line of the other markets
     stretches as (
-        select
-            h.series_id, h.line_rank, h.market_key, h.description, h.line_point, h.valid_from, h.valid_to,
+        select h.series_id, h.line_rank, h.market_key, h.description, h.line_point, h.valid_from, h.valid_to,
             coalesce(profile.operator_group, h.bookmaker_key) as operator_group,
-            concat_ws('|', h.market_key, coalesce('=' || h.description, ''), coalesce(cast(h.line_point as text), '')) as line_key,
-            concat_ws(
-                '|', h.market_key, coalesce('=' || h.description, ''),
-                case when rule.is_point_in_key then coalesce(cast(h.line_point as text), '') end
-            ) as market_line,
+            {{ line_key('h') }} as line_key,
+            {{ line_key('h', point="case when rule.is_point_in_key then coalesce(cast(h.line_point as text), '') end") }} as market_line,
             coalesce(
                 h.valid_from = lag(h.valid_to) over one_series and h.line_point is not distinct from lag(h.line_point) over one_series,
                 false
@@ -85,8 +77,7 @@ cross join lateral (
     ),
 
     candidates as (
-        select
-            arrivals.market_line, arrivals.line_key, arrivals.at,
+        select arrivals.market_line, arrivals.line_key, arrivals.at,
             array_agg(stretches.series_id order by stretches.series_id, stretches.line_rank) as series_ids,
             array_agg(stretches.line_rank order by stretches.series_id, stretches.line_rank) as line_ranks,
             array_agg(stretches.operator_group order by stretches.series_id, stretches.line_rank) as operator_groups
@@ -108,13 +99,10 @@ cross join lateral (
                     min(quote.line_point) as line_point
                 from unnest(candidates.series_ids, candidates.line_ranks, candidates.operator_groups)
                     as standing (series_id, line_rank, operator_group)
-                cross join lateral (
-                    select q.outcome_set, q.problem, q.is_complete, q.line_point
-                    from {{ ref('quotes') }} as q
-                    where q.event_id = event.event_id and q.series_id = standing.series_id
-                        and q.line_rank = standing.line_rank and q.captured_at <= candidates.at
-                    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
-                ) as quote
+                cross join lateral {{ quote_until(
+                    'candidates.at', 'event.event_id', 'standing.series_id', 'standing.line_rank',
+                    ['outcome_set', 'problem', 'is_complete', 'line_point']
+                ) }} as quote
                 where quote.problem is null and quote.is_complete
                 group by quote.outcome_set
                 having count(distinct standing.operator_group) >= {{ parameter('opening_min_groups') }}
@@ -133,12 +121,9 @@ cross join lateral (
         from first_agreement
         cross join lateral unnest(first_agreement.series_ids, first_agreement.line_ranks, first_agreement.operator_groups)
             as standing (series_id, line_rank, operator_group)
-        cross join lateral (
-            select q.* from {{ ref('quotes') }} as q
-            where q.event_id = event.event_id and q.series_id = standing.series_id and q.line_rank = standing.line_rank
-                and q.captured_at <= first_agreement.at
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
-        ) as quote
+        cross join lateral {{ quote_until(
+            'first_agreement.at', 'event.event_id', 'standing.series_id', 'standing.line_rank', ['*']
+        ) }} as quote
         where quote.problem is null and quote.is_complete and quote.outcome_set = first_agreement.outcome_set
         order by
             first_agreement.market_line, quote.outcome_name, standing.operator_group, quote.overround, quote.bookmaker_key,

@@ -7,7 +7,6 @@
 ) }}
 -- Stretches in which two lines of a market could be bet, at two operators, so that some scores win both for little.
 with touched as materialized ({{ touched_from_their_best(by='market') }}),
-
 event_keys as materialized ({{ keys_of_touched() }}),
 
 lined as materialized (
@@ -27,8 +26,7 @@ markets as materialized ({{ rules_of_markets('lined', ['family', 'is_point_in_ke
 
 -- the first leg is on Over or home, the second on Under or away
 quoted as materialized (
-    select
-        lined.*, sides.first_side,
+    select lined.*, sides.first_side,
         -- null: sets without a first side fall out below
         case when lined.outcome_sides[1] = sides.first_side then 1 else 2 end as first_place,
         concat_ws('|', lined.market_key, sides.first_side, '=' || lined.description) as times_key
@@ -117,8 +115,7 @@ keyed as materialized (
 ),
 
 reaching_in as materialized (
-    select
-        standing.*,
+    select standing.*,
         concat_ws('|', standing.market_key, standing.outcome_sides[1], '=' || standing.description) as times_key
     from touched
     cross join lateral {{ reaching_rows(this, by='market') }} as standing

@@ -15,7 +15,6 @@ touched as materialized (
 ),
 
 event_keys as materialized ({{ keys_of_touched() }}),
-
 main_lines as materialized ({{ main_lines() }}),
 
 shown as materialized (
@@ -23,8 +22,7 @@ shown as materialized (
 ),
 
 compared as (
-    select
-        shown.*,
+    select shown.*,
         lag(shown.line_point) over one_cell as old_line_point,
         lag(shown.probability) over one_cell as old_probability,
         lag(shown.phase_as_known) over one_cell as old_phase,
@@ -34,8 +32,7 @@ compared as (
 ),
 
 judged as (
-    select
-        compared.*,
+    select compared.*,
         compared.line_point - compared.old_line_point as delta_point,
         case when compared.line_point is not distinct from compared.old_line_point then compared.probability - compared.old_probability end
             as delta_probability
@@ -92,8 +89,7 @@ ways_before as (
 ),
 
 ways_in_order as (
-    select
-        told.*,
+    select told.*,
         coalesce(
             told.run_began_at,
             case
@@ -110,8 +106,7 @@ ways_in_order as (
 ),
 
 runs as (
-    select
-        market_id, outcome_set, direction, at,
+    select market_id, outcome_set, direction, at,
         max(begun_at) over (
             partition by market_id, outcome_set, direction order by at
             rows between unbounded preceding and current row

@@ -34,15 +34,7 @@ left join {{ ref('results') }} as result on result.event_id = event.event_id
 cross join lateral {{ settlement_rule('event.sport_key') }} as rule
 cross join lateral (
     -- no clock: three days are over when an answer about the event was received after them
-    with newest as (
-        select max(near.captured_at) as captured_at
-        from (values (''), (event.event_id)) as scopes (event_id)
-        cross join lateral (
-            select asked.captured_at from {{ ref('coverage') }} as asked
-            where asked.sport_key = event.sport_key and asked.event_id = scopes.event_id
-            order by asked.captured_at desc limit 1
-        ) as near
-    ),
+    with newest as (select max(near.captured_at) as captured_at from {{ newest_answers('event') }} as near),
 
     -- how long a match went on at least: until the last answer that showed it unfinished
     running as (
@@ -67,8 +59,7 @@ cross join lateral (
     ),
 
     quoted as materialized (
-        select
-            sets.market_key, sets.description, sets.line_point, sets.outcome_set, outcome.outcome_name,
+        select sets.market_key, sets.description, sets.line_point, sets.outcome_set, outcome.outcome_name,
             min(outcome.outcome_side) as outcome_side
         from (
             select distinct m.market_key, m.description, m.line_point, m.outcome_set, m.outcome_names, m.outcome_sides
@@ -79,8 +70,7 @@ cross join lateral (
     ),
 
     markets as materialized (
-        select
-            ruled.market_key, ruled.family, ruled.period,
+        select ruled.market_key, ruled.family, ruled.period,
             chosen.event_id is not null as is_override,
             chosen.reason as override_reason, chosen.winner,
             case when chosen.event_id is not null then chosen.home_score else result.home_score end as home_score,
@@ -105,8 +95,7 @@ cross join lateral (
     ),
 
     oriented as (
-        select
-            placed.*,
+        select placed.*,
             placed.outcome_side not in ('home', 'away') or placed.outcome_name in (placed.home_team, placed.away_team) as is_known,
             -- the margin of the side that this outcome's book calls home
             case
@@ -120,8 +109,7 @@ cross join lateral (
     ),
 
     scored as (
-        select
-            oriented.*,
+        select oriented.*,
             case
                 when oriented.family in ('h2h', 'draw_no_bet', 'to_qualify') and oriented.winner in ('home', 'away', 'draw')
                     then case oriented.winner when 'home' then 1 when 'away' then -1 else 0 end
@@ -133,8 +121,7 @@ cross join lateral (
     ),
 
     refused as (
-        select
-            scored.*,
+        select scored.*,
             case
                 when scored.is_override and scored.winner = 'void' then null
                 when scored.family = 'outrights' then 'outright'

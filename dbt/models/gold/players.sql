@@ -43,8 +43,7 @@ cross join lateral (
     ),
 
     resolved as (
-        select
-            normalised.*,
+        select normalised.*,
             books.books as books_in_all,
             forms.books as books_of_form,
             alias.player is not null as is_alias,
@@ -76,16 +75,14 @@ cross join lateral (
     ),
 
     counted as (
-        select
-            settled.*,
+        select settled.*,
             settled.player is not null
             -- null: a row has its book
             and min(bookmaker_key) over (partition by kind, player) <> max(bookmaker_key) over (partition by kind, player) as is_joined
         from settled
     )
 
-    select
-        counted.kind, counted.bookmaker_key, counted.name_as_sent, counted.normalised_name, counted.player,
+    select counted.kind, counted.bookmaker_key, counted.name_as_sent, counted.normalised_name, counted.player,
         case
             when counted.is_joined and (counted.is_alias or counted.books_of_form = 1) then 'alias'
             when counted.is_joined then 'exact'

@@ -15,7 +15,6 @@
 ] -%}
 -- Each quoted line over time: one row per series and stretch of unchanged price and point.
 with touched as materialized ({{ touched('series') }}),
-
 event_keys as materialized ({{ keys_of_touched() }}),
 
 -- the answers from the tail's beginning on that covered an event, whether they show it or not
@@ -87,8 +86,7 @@ timeline as (
 ),
 
 compared as (
-    select
-        timeline.*,
+    select timeline.*,
         lag(is_present) over one_series as was_present,
         lag(compared_native) over one_series as was_native,
         lag(compared_decimal) over one_series as was_decimal,
@@ -101,8 +99,7 @@ compared as (
 
 -- at most one of these is true of a row that begins a stretch, in this order
 judged as (
-    select
-        compared.*,
+    select compared.*,
         case
             when reaches_in then 'reaches_in'
             when is_present and coalesce(was_present, false) then
@@ -124,8 +121,7 @@ numbered as (
 ),
 
 extents as (
-    select
-        series_id, line_rank, stretch_no,
+    select series_id, line_rank, stretch_no,
         max(captured_at) filter (where is_present and not reaches_in) as last_seen_in_tail,
         count(*) filter (where is_present and not reaches_in) as observations_in_tail
     from numbered
@@ -134,8 +130,7 @@ extents as (
 ),
 
 stretches as (
-    select
-        firsts.*, extents.last_seen_in_tail, extents.observations_in_tail,
+    select firsts.*, extents.last_seen_in_tail, extents.observations_in_tail,
         lead(firsts.captured_at) over one_series as valid_to,
         lead(firsts.beginning) over one_series as ending
     from numbered as firsts
@@ -146,8 +141,7 @@ stretches as (
 
 -- what a row that reaches in had been seen before the tail; read only where the row ends now
 present as materialized (
-    select
-        stretches.*,
+    select stretches.*,
         coalesce(stretches.last_seen_in_tail, earlier.last_seen_at) as last_seen,
         stretches.observations_in_tail + coalesce(earlier.observations, 0) as seen_times
     from stretches
@@ -156,8 +150,7 @@ present as materialized (
 ),
 
 followed as (
-    select
-        present.*,
+    select present.*,
         lag(last_seen) over (partition by series_id, line_rank order by stretch_no) as seen_in_tail_before,
         row_number() over (partition by series_id, line_rank order by stretch_no) as nth
     from present

@@ -28,8 +28,7 @@ cross join lateral (
     ),
 
     offers as (
-        select
-            h.market_key, names.player, h.line_point, h.phase_as_known, h.bookmaker_key,
+        select h.market_key, names.player, h.line_point, h.phase_as_known, h.bookmaker_key,
             case when h.outcome_side in ('under', 'no') then 'under' else 'over' end as side,
             {{ price_net('h.price_decimal', 'profile') }} as price_decimal
         from {{ ref('price_history') }} as h
@@ -46,16 +45,14 @@ cross join lateral (
     ),
 
     best as (
-        select
-            offers.*,
+        select offers.*,
             max(price_decimal) over (
                 partition by market_key, player, line_point, phase_as_known, side
             ) as best_price_decimal
         from offers
     )
 
-    select
-        market_key, player, line_point, phase_as_known,
+    select market_key, player, line_point, phase_as_known,
         max(price_decimal) filter (where side = 'over') as over_price_decimal,
         coalesce(array_agg(distinct bookmaker_key order by bookmaker_key) filter (
             where side = 'over' and price_decimal = best_price_decimal

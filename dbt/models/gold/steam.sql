@@ -28,8 +28,7 @@ moments as materialized (
 
 -- what each group did within the window; of one that moved both ways the last move counts
 groups_then as (
-    select
-        moments.market_id, moments.outcome_set, moments.direction, moments.at, moved.operator_group,
+    select moments.market_id, moments.outcome_set, moments.direction, moments.at, moved.operator_group,
         (array_agg(moved.direction order by moved.changed_at desc, moved.bookmaker_key))[1] = moments.direction as is_this_way,
         min(moved.changed_at) filter (where moved.direction = moments.direction) as first_at,
         (array_agg(moved.prev_seen_at order by moved.changed_at, moved.prev_seen_at)
@@ -43,15 +42,13 @@ groups_then as (
 ),
 
 started as (
-    select
-        groups_then.*,
+    select groups_then.*,
         min(first_at) filter (where is_this_way) over (partition by market_id, outcome_set, direction, at) as started_at
     from groups_then
 ),
 
 counted as (
-    select
-        market_id, outcome_set, direction, at,
+    select market_id, outcome_set, direction, at,
         min(started_at) as started_at,
         array_agg(operator_group order by operator_group) filter (where is_this_way) as groups,
         cast(count(*) filter (where is_this_way) as integer) as size,
@@ -64,8 +61,7 @@ counted as (
 ),
 
 measured as (
-    select
-        moments.*,
+    select moments.*,
         counted.started_at, counted.groups, counted.size, counted.other_way_count, counted.first_movers, counted.capture_gap_seconds,
         (
             select cast(count(distinct there.operator_group) as integer)
