@@ -3,8 +3,7 @@
 (
     select
         cast(coalesce((
-            select sum(ledger.outcomes)
-            from {{ source('ops', 'ledger') }} as ledger
+            select sum(ledger.outcomes) from {{ source('ops', 'ledger') }} as ledger
             where ledger.batch_id = {{ batch }}.batch_id and ledger.applied
         ), 0) as integer) as outcomes,
         cast(count(distinct sightings.event_id) as integer) as events,

@@ -37,10 +37,19 @@
                 and s.commence_time <= coalesce({{ asked }}.commence_to, 'infinity')
             from {{ ref('event_sightings') }} as s
             where s.event_id = {{ event_id }} and s.captured_at < {{ asked }}.captured_at
-            order by s.captured_at desc, s.source_rank desc, s.place desc, s.exchange_id desc
-            limit 1
+            order by s.captured_at desc, s.source_rank desc, s.place desc, s.exchange_id desc limit 1
         ),
         false
     )
 )
+{%- endmacro %}
+
+{#- When the newest answers about an event were received, of its sport's and of its own, for `from`: what stands in for a clock. -#}
+{% macro newest_answers(event) -%}
+(values (''), ({{ event }}.event_id)) as scopes (event_id)
+    cross join lateral (
+        select asked.captured_at from {{ ref('coverage') }} as asked
+        where asked.sport_key = {{ event }}.sport_key and asked.event_id = scopes.event_id
+        order by asked.captured_at desc limit 1
+    )
 {%- endmacro %}

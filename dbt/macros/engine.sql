@@ -14,11 +14,9 @@ left join lateral (
 ) as {{ alias }} on true
 {%- endmacro %}
 
-{#- A text field of a JSON object. -#}
 {% macro json_text(object, field) %}{{ return(adapter.dispatch('json_text', 'sports_market')(object, field)) }}{% endmacro %}
 {% macro default__json_text(object, field) -%}({{ object }} ->> '{{ field }}'){%- endmacro %}
 
-{#- A member of a JSON object, as JSON. -#}
 {% macro json_member(object, field) %}{{ return(adapter.dispatch('json_member', 'sports_market')(object, field)) }}{% endmacro %}
 {% macro default__json_member(object, field) -%}({{ object }} -> '{{ field }}'){%- endmacro %}
 
@@ -48,6 +46,5 @@ case
 end
 {%- endmacro %}
 
-{#- The first day of the month (UTC) that a time lies in. -#}
 {% macro month_of(time) %}{{ return(adapter.dispatch('month_of', 'sports_market')(time)) }}{% endmacro %}
 {% macro default__month_of(time) -%}cast(date_trunc('month', ({{ time }}) at time zone 'UTC') as date){%- endmacro %}

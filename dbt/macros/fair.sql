@@ -9,8 +9,7 @@
     it is not below 0 at k = 1 where the overround is at least 1, and never at k = 0. -#}
 {% macro fair_power(asked) -%}
 with recursive steps (implied_probabilities, logs, k, step, nth) as (
-    select
-        asked.implied_probabilities,
+    select asked.implied_probabilities,
         array(
             select round(ln(round(q.q, 24)), 24)
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
@@ -21,8 +20,7 @@ with recursive steps (implied_probabilities, logs, k, step, nth) as (
         0
     from {{ asked }} as asked
     union all
-    select
-        before.implied_probabilities, before.logs, round(before.k + newton.step, 24), newton.step, before.nth + 1
+    select before.implied_probabilities, before.logs, round(before.k + newton.step, 24), newton.step, before.nth + 1
     from steps as before
     cross join lateral (
         select round((sum(terms.term) - 1) / nullif(-sum(round(terms.term * terms.log, 24)), 0), 24) as step
@@ -54,8 +52,7 @@ from (
     sum(r) - (n - 2) z - 2 = 0, which is convex in z and falls from z = 0 on until its first root. -#}
 {% macro fair_shin(asked) -%}
 with recursive steps (implied_probabilities, squares, z, step, nth) as (
-    select
-        asked.implied_probabilities,
+    select asked.implied_probabilities,
         array(
             select round(round(q.q * q.q, 40) / asked.overround, 24)
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
@@ -67,8 +64,7 @@ with recursive steps (implied_probabilities, squares, z, step, nth) as (
     from {{ asked }} as asked
     where asked.overround >= 1 and cardinality(asked.implied_probabilities) > 2
     union all
-    select
-        before.implied_probabilities, before.squares, round(before.z + newton.step, 24), newton.step, before.nth + 1
+    select before.implied_probabilities, before.squares, round(before.z + newton.step, 24), newton.step, before.nth + 1
     from steps as before
     cross join lateral (
         select
@@ -104,20 +100,13 @@ from (
 ) as solved
 {%- endmacro %}
 
-
 {#- implied_probabilities, fair_multiplicative, fair_additive, fair_power, power_k, fair_shin and shin_z of each set of numbers. -#}
 {% macro fair_values(asked) -%}
-with powers as materialized (
-{{ fair_power(asked) }}
-),
-
-shins as materialized (
-{{ fair_shin(asked) }}
-),
+with powers as materialized ({{ fair_power(asked) }}),
+shins as materialized ({{ fair_shin(asked) }}),
 
 ratios as (
-    select
-        asked.implied_probabilities,
+    select asked.implied_probabilities,
         array(
             select cast(round(q.q, 40) / asked.overround as numeric(12, 10))
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
@@ -137,11 +126,9 @@ ratios as (
 )
 
 select
-    asked.implied_probabilities,
-    ratios.fair_multiplicative,
+    asked.implied_probabilities, ratios.fair_multiplicative,
     case when 0 < all (ratios.shared_out) then ratios.shared_out end as fair_additive,
-    powers.power_k,
-    powers.fair_power,
+    powers.power_k, powers.fair_power,
     case
         when ratios.gap_squared is null then shins.shin_z
         else cast(
@@ -155,4 +142,19 @@ from {{ asked }} as asked
 join ratios on ratios.implied_probabilities = asked.implied_probabilities
 join powers on powers.implied_probabilities = asked.implied_probabilities
 left join shins on shins.implied_probabilities = asked.implied_probabilities
+{%- endmacro %}
+
+{#- What a set of margins, over alias `m` as of `at`, holds an outcome for at that very price, for `left join lateral`. -#}
+{% macro fair_of_price(set_id, outcome_name, implied_probability, at) -%}
+(
+    select outcome.probability, found.outcome_set
+    from (
+        select m.outcome_set, m.outcome_names, m.implied_probabilities, m.fair_power
+        from {{ ref('margins') }} as m where m.set_id = {{ set_id }} and {{ at }}
+        order by m.valid_from desc limit 1
+    ) as found
+    cross join lateral unnest(found.outcome_names, found.implied_probabilities, found.fair_power) as outcome (name, q, probability)
+    -- null: what is no price is in no sound set
+    where outcome.name = {{ outcome_name }} and outcome.q = {{ implied_probability }}
+)
 {%- endmacro %}

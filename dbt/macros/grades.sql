@@ -1,17 +1,13 @@
 {#- How bets are settled: what outcome_grades and what builds on it share. -#}
 
-{#- What a sport's full-game markets are settled by, for `cross join lateral`: the longest prefix of settlement_rules. -#}
 {% macro settlement_rule(sport_key) -%}
 (
-    select rules.settlement
-    from {{ ref('settlement_rules') }} as rules
+    select rules.settlement from {{ ref('settlement_rules') }} as rules
     where starts_with({{ sport_key }}, coalesce(rules.sport_prefix, ''))
-    order by length(coalesce(rules.sport_prefix, '')) desc
-    limit 1
+    order by length(coalesce(rules.sport_prefix, '')) desc limit 1
 )
 {%- endmacro %}
 
-{#- The row of result_override that decides a market of an event, for `left join lateral`: the key, else the family, else all. -#}
 {% macro override_of(event_id, market) -%}
 (
     select o.event_id, o.home_score, o.away_score, o.winner, o.reason
@@ -52,7 +48,6 @@ end
 case when {{ row }}.outcome_side in ('home', 'over') then 1 else -1 end * ({{ difference }})
 {%- endmacro %}
 
-{#- On a quarter point half the stake is settled on each of the two lines beside it. -#}
 {% macro settled_by(difference, row) -%}
 case
     when mod(abs({{ row }}.line_point), 0.5) = 0.25
@@ -61,11 +56,23 @@ case
 end
 {%- endmacro %}
 
-{#- The events of which some outcome may be graded: what builds on grades begins with them. -#}
 {% macro finished_events() -%}
 (
     select finished.event_id from {{ ref('results') }} as finished where finished.completed
     union
     select decided.event_id from {{ ref('result_override') }} as decided
 )
+{%- endmacro %}
+
+{#- Since when answers have told of an event's score what its latest one tells; `unlike`: whether a score, `other`, tells otherwise. -#}
+{% macro told_since(latest, unlike) -%}
+(
+        select min(s.captured_at) from {{ ref('scores') }} as s
+        where s.event_id = {{ latest }}.event_id and s.captured_at >= {{ latest }}.seen_from
+            and s.captured_at > coalesce((
+                select max(other.captured_at) from {{ ref('scores') }} as other
+                where other.event_id = {{ latest }}.event_id and {{ unlike }}
+                    and other.captured_at >= {{ latest }}.seen_from and other.captured_at < {{ latest }}.captured_at
+            ), '-infinity')
+    )
 {%- endmacro %}

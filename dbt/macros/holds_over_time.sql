@@ -21,13 +21,8 @@
 {% macro holds_over_time(input, only_if, by, line, key, changes) -%}
 {%- set told = 'row(' ~ changes | join(', ') ~ ')' -%}
 {%- set columns = model.get('columns', {}).values() | map(attribute='name') | reject('in', ['sport_key', 'valid_from', 'valid_to']) | list -%}
-with touched as materialized (
-{{ touched(by) }}
-),
-
-event_keys as materialized (
-{{ keys_of_touched() }}
-),
+with touched as materialized ({{ touched(by) }}),
+event_keys as materialized ({{ keys_of_touched() }}),
 
 -- rows of the input that are open or reach into the tail
 input_rows as materialized (
@@ -46,14 +41,8 @@ own_rows as materialized (
 ),
 
 -- when, from the tail's beginning on, something began or ended on a line
-times as materialized (
-    {{ times_of_change('line_key', rows='input_rows') }}
-),
-
-standing_then as (
-    select times.at, input_rows.*
-    from {{ times_with_standing('line_key', rows='input_rows') }}
-),
+times as materialized ({{ times_of_change('line_key', rows='input_rows') }}),
+standing_then as (select times.at, input_rows.* from {{ times_with_standing('line_key', rows='input_rows') }}),
 
 held as materialized (
     select {{ line }} as line_key, r.*
@@ -79,8 +68,7 @@ timeline as (
 ),
 
 compared as (
-    select
-        timeline.*,
+    select timeline.*,
         holds <> coalesce(lag(holds) over one_key, false) or (holds and told is distinct from lag(told) over one_key) as is_change
     from timeline
     window one_key as (partition by {{ key | join(', ') }} order by at)
@@ -88,8 +76,7 @@ compared as (
 
 stretches as materialized (
     select {{ key | join(', ') }}, at, holds, reaches_in, lead(at) over (partition by {{ key | join(', ') }} order by at) as valid_to
-    from compared
-    where is_change
+    from compared where is_change
 )
 
 select {{ columns_of('held', columns) if columns else 'held.*' }}, event_keys.sport_key, stretches.at as valid_from, stretches.valid_to
@@ -107,12 +94,14 @@ where stretches.reaches_in
 {%- endif %}
 {%- endmacro %}
 
-{#- Columns of an alias, as a list. -#}
 {% macro columns_of(alias, columns) -%}
 {% for column in columns %}{{ alias }}.{{ column }}{{ ", " if not loop.last }}{% endfor %}
 {%- endmacro %}
 
-{#- Whether two rows have the same values in columns that are never null. -#}
+{% macro same_of(columns) -%}
+{% for column in columns %}min({{ column }}) as {{ column }}{{ ", " if not loop.last }}{% endfor %}
+{%- endmacro %}
+
 {% macro same_in(one, other, columns) -%}
 {% for column in columns %}{{ one }}.{{ column }} = {{ other }}.{{ column }}{{ " and " if not loop.last }}{% endfor %}
 {%- endmacro %}

@@ -6,14 +6,12 @@
 replace(replace({{ text }}, '~', '~0'), '-', '~1')
 {%- endmacro %}
 
-
 {#- The set_id in margins of a row's line, by the row's alias and the line's point: that of the first set, if a book shows several. -#}
 {% macro set_id_of(row, line_point) -%}
 cast({{ dbt_utils.generate_surrogate_key([
     row ~ '.event_id', row ~ '.bookmaker_key', row ~ '.market_key', key_part(row ~ '.description'), line_point, '1'
 ]) }} as uuid)
 {%- endmacro %}
-
 
 {#- Market, description and line point in one, without nulls; `before` and `after` are further parts, `point` another text of the line point. -#}
 {% macro line_key(row, before=none, after=none, point=none) -%}
@@ -22,7 +20,6 @@ concat_ws(
     {%- if after %}, {{ after }}{% endif %}
 )
 {%- endmacro %}
-
 
 {#- The series_id of a book's quote on a row's line and outcome; `rule` names the market rule of the row. -#}
 {% macro series_id_on_line(row, bookmaker_key, rule='markets') -%}

@@ -62,8 +62,7 @@
             ) as model_rows
         ),
         standing as materialized (
-            select t.ctid as row_place, {{ columns_of('t', columns) }}
-            from {{ target }} as t
+            select t.ctid as row_place, {{ columns_of('t', columns) }} from {{ target }} as t
             where {{ config.require('scope') }}
         ),
         removed as (
@@ -75,9 +74,7 @@
             {%- else %}
             delete from {{ target }} where ctid = any (array(
                 select s.row_place from standing as s
-                where not exists (
-                    select 1 from fresh as f where {{ same_in('f', 's', row_key) }}
-                )
+                where not exists (select 1 from fresh as f where {{ same_in('f', 's', row_key) }})
             ))
             {%- endif %}
             returning {{ columns | join(', ') }}

@@ -5,10 +5,8 @@
   at whole: beside rows, tables look up what the last answer said at a time, which may be another now at times that are old.
 -#}
 
-{#- The events that are looked at, each with the beginning of its tail; by series or by lines those that have any. -#}
 {% macro touched(by) -%}
-    select event_id, tail_from, is_whole
-    from {{ source('ops', 'touched_events') }}
+    select event_id, tail_from, is_whole from {{ source('ops', 'touched_events') }}
     where is_whole or event_id in (select those.event_id from ops.touched_{{ 'series' if by == 'series' else 'lines' }} as those)
 {%- endmacro %}
 
@@ -26,7 +24,6 @@
         )
 {%- endmacro %}
 
-{#- What an answer quoted of an event, for `cross join lateral`. -#}
 {% macro quotes_told(exchange_id, event_id, captured_at) -%}
 (
         select t.series_id, t.line_rank, t.price_native, t.odds_format, t.point
@@ -36,19 +33,15 @@
     )
 {%- endmacro %}
 
-{#- Fills ops.touched_series, before price_history is written. -#}
 {% macro find_touched_series() -%}
 insert into ops.touched_series (event_id, series_id, line_rank)
-with touched as materialized (
-    select event_id, tail_from, answers from ops.touched_events where not is_whole
-),
+with touched as materialized (select event_id, tail_from, answers from ops.touched_events where not is_whole),
 
 sightings as materialized (
     select touched.event_id, touched.answers, shown.exchange_id, shown.captured_at
     from touched
     cross join lateral (
-        select s.exchange_id, s.captured_at
-        from {{ ref('event_sightings') }} as s
+        select s.exchange_id, s.captured_at from {{ ref('event_sightings') }} as s
         where s.event_id = touched.event_id and s.captured_at >= touched.tail_from and s.shows_odds
         offset 0
     ) as shown
@@ -70,19 +63,15 @@ followed as materialized (
         where s.event_id = alone.event_id
             and s.shows_odds
             and s.captured_at = (
-                select max(earlier.captured_at)
-                from {{ ref('event_sightings') }} as earlier
+                select max(earlier.captured_at) from {{ ref('event_sightings') }} as earlier
                 where earlier.event_id = alone.event_id and earlier.shows_odds and earlier.captured_at < alone.captured_at
             )
-        group by s.captured_at
-        having count(*) = 1
+        group by s.captured_at having count(*) = 1
     ) as before_it
 ),
 
 phased as materialized (
-    select
-        followed.*,
-        phase.phase_as_known
+    select followed.*, phase.phase_as_known
     from followed
     cross join lateral {{ phase_then('followed.event_id', 'followed.captured_at') }} as phase
 ),
@@ -110,15 +99,11 @@ quiet as (
     select told.event_id, told.series_id, told.line_rank
     from told
     join told_before
-        on told_before.event_id = told.event_id
-        and told_before.series_id = told.series_id
-        and told_before.line_rank = told.line_rank
-        and told_before.odds_format = told.odds_format
+        on {{ same_in('told_before', 'told', ['event_id', 'series_id', 'line_rank', 'odds_format']) }}
         and told_before.price_native = told.price_native -- null: what has no price is looked at
         and told_before.point is not distinct from told.point
     join standing
-        on standing.series_id = told.series_id
-        and standing.line_rank = told.line_rank
+        on standing.series_id = told.series_id and standing.line_rank = told.line_rank
         and standing.phase_as_known = told_before.phase_as_known
 )
 
@@ -129,13 +114,9 @@ except
 select quiet.event_id, quiet.series_id, quiet.line_rank from quiet
 {%- endmacro %}
 
-{#- Fills ops.touched_lines, after price_history was written. -#}
 {% macro find_touched_lines() -%}
 insert into ops.touched_lines (event_id, line_key, market_line)
-select distinct
-    told.row_then ->> 'event_id',
-    {{ line_key('line') }},
-    {{ line_key('line', point="''") }}
+select distinct told.row_then ->> 'event_id', {{ line_key('line') }}, {{ line_key('line', point="''") }}
 from ops.row_changes as changes
 join ops.touched_events as touched on touched.event_id = changes.scope_key and not touched.is_whole
 cross join lateral (values (changes.old_row), (changes.new_row)) as told (row_then)

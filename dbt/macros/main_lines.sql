@@ -11,10 +11,9 @@
 {% macro main_lines() -%}
 with reaching_sets as materialized (
     select
-        touched.tail_from,
-        sets.event_id, sets.sport_key, sets.bookmaker_key, sets.market_key, sets.description, sets.line_point, sets.set_no,
-        sets.outcome_set, sets.outcome_names, sets.outcome_sides, sets.fair_multiplicative, sets.fair_power, sets.overround,
-        sets.phase_as_known, sets.valid_from, sets.valid_to
+        touched.tail_from, sets.event_id, sets.sport_key, sets.bookmaker_key, sets.market_key, sets.description,
+        sets.line_point, sets.set_no, sets.outcome_set, sets.outcome_names, sets.outcome_sides,
+        sets.fair_multiplicative, sets.fair_power, sets.overround, sets.phase_as_known, sets.valid_from, sets.valid_to
     from touched
     cross join lateral {{ reaching_rows(ref('margins'), by='market') }} as sets
     where sets.is_sound and sets.outcome_set in ('two_way', 'three_way')
@@ -28,10 +27,7 @@ markets as materialized (
 ),
 
 featured as materialized (
-    select
-        sets.*,
-        markets.family,
-        markets.is_point_in_key,
+    select sets.*, markets.family, markets.is_point_in_key,
         {{ line_key('sets', before='sets.bookmaker_key', after='sets.outcome_set', point="''") }} as cell_key,
         {{ line_key('sets', after='sets.outcome_set', point="''") }} as market_line,
         sets.outcome_names[side.place] as outcome_name,
@@ -61,17 +57,14 @@ main_sets as (
         featured.probability, featured.ratio, featured.overround, featured.phase_as_known
     from cell_times
     left join featured
-        on featured.event_id = cell_times.event_id
-        and featured.cell_key = cell_times.cell_key
-        and featured.valid_from <= cell_times.at
-        and (featured.valid_to is null or featured.valid_to > cell_times.at)
+        on featured.event_id = cell_times.event_id and featured.cell_key = cell_times.cell_key
+        and {{ stands_at('featured', 'cell_times.at') }}
     order by
         cell_times.event_id, cell_times.cell_key, cell_times.at,
         {{ nearest_to_even('featured', 'featured.ratio') }}
 )
 
-select
-    main_sets.*,
+select main_sets.*,
     lead(main_sets.at) over (partition by main_sets.event_id, main_sets.cell_key order by main_sets.at) as until_at,
     coalesce(profile.operator_group, main_sets.bookmaker_key) as operator_group,
     {{ has_own_prices('profile') }} as has_own_price
@@ -79,18 +72,14 @@ from main_sets
 {{ with_profile('main_sets.bookmaker_key', 'main_sets.at') }}
 {%- endmacro %}
 
-
-{#- The market_id of a row: its event, market and description. -#}
 {% macro market_id_of(row) -%}
 cast({{ dbt_utils.generate_surrogate_key([row ~ '.event_id', row ~ '.market_key', key_part(row ~ '.description')]) }} as uuid)
 {%- endmacro %}
-
 
 {#- How the main line is found among several that a book hangs under one key: that nearest to even comes first. `ratio` is that of the main side. -#}
 {% macro nearest_to_even(row, ratio) -%}
 abs({{ ratio }} - 0.5), {{ row }}.overround, abs({{ row }}.line_point), {{ row }}.line_point, {{ row }}.set_no
 {%- endmacro %}
-
 
 {#- The place of home or Over among a set's outcomes, for `cross join lateral`; null where it has none. -#}
 {% macro main_side(outcome_sides, family) -%}

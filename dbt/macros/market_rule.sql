@@ -1,4 +1,3 @@
-{#- The row of market_rules that a market key falls under, for `cross join lateral`: the exact key first, then the longest prefix. -#}
 {% macro market_rule(market_key) -%}
 (
     select rules.family, rules.period, rules.is_point_in_key, rules.price_side
@@ -12,6 +11,11 @@
 )
 {%- endmacro %}
 
+{% macro rules_of_markets(rows, columns) -%}
+select shown.market_key, {{ columns_of('rule', columns) }}
+from (select distinct market_key from {{ rows }}) as shown
+cross join lateral {{ market_rule('shown.market_key') }} as rule
+{%- endmacro %}
 
 {#- Whether a row's market is an outright's; rules of outrights name whole keys, and no prefix. -#}
 {% macro is_outright(row) -%}

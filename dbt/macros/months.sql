@@ -3,7 +3,6 @@
   are in a recording, and no longer here. Archived is always everything before one month.
 -#}
 
-{#- The stored models that are partitioned, as `schema.table`. -#}
 {% macro models_by_month() -%}
     {%- set found = [] -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.config.get('by_month') -%}
@@ -12,12 +11,10 @@
     {{ return(found | sort) }}
 {%- endmacro %}
 
-{#- The months that the pending answers lie in. -#}
 {% macro months_of_pending() -%}
 array(select distinct {{ month_of('pending.captured_at') }} from ops.pending as pending order by 1)
 {%- endmacro %}
 
-{#- Stops a run that needs archived months, and names them; `times` is an array of the first times that it needs. -#}
 {% macro refuse_archived(times) -%}
 do $$
 declare
@@ -36,18 +33,12 @@ end
 $$;
 {%- endmacro %}
 
-{#- From when on every row is here, and none is archived. -#}
 {% macro kept_since() -%}
 coalesce(
         (select max(archived.month) from {{ source('ops', 'archived_months') }} as archived) + interval '1 month', '-infinity'
     )
 {%- endmacro %}
 
-{#- Events of which every answer is here, for views that read silver: of others they would tell half. -#}
 {% macro whole_events() -%}
-(
-    select e.*
-    from {{ ref('events') }} as e
-    where e.first_seen_at >= {{ kept_since() }}
-)
+(select e.* from {{ ref('events') }} as e where e.first_seen_at >= {{ kept_since() }})
 {%- endmacro %}

@@ -16,7 +16,6 @@ btrim(regexp_replace({{ plain }}, '[[:space:]]+', ' ', 'g'))
 regexp_replace({{ tidy }}, '(?<=[^ ,])[ ,]+(jr|sr|ii|iii|iv|v)$', '')
 {%- endmacro %}
 
-
 {% macro without_accents(name) -%}
 {%- set letters = {
     'a': 'ÀÁÂÃÄÅĀĂĄǍàáâãäåāăąǎ',
@@ -53,7 +52,6 @@ regexp_replace({{ tidy }}, '(?<=[^ ,])[ ,]+(jr|sr|ii|iii|iv|v)$', '')
 {%- endfor -%}
 translate({{ plain.text }}, '{{ plain.from ~ dropped }}', '{{ plain.to | replace("'", "''") }}')
 {%- endmacro %}
-
 
 {% macro last_word(name) -%}
 regexp_replace({{ name }}, '^.* ', '')

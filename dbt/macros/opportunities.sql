@@ -9,25 +9,19 @@
   where the best lies in the tail: then the event is looked at again from that opportunity's beginning on. In order there is none.
 -#}
 {% macro touched_from_their_best(by) -%}
-with touched_now as materialized (
-{{ touched(by) }}
-)
+with touched_now as materialized ({{ touched(by) }})
 
 select
-    touched.event_id,
-    touched.is_whole,
-    touched.tail_from as scope_from,
+    touched.event_id, touched.is_whole, touched.tail_from as scope_from,
     -- least takes no account of a null
     least(touched.tail_from, again.begun_at) as tail_from
 from touched_now as touched
 left join lateral (
-    select min(standing.valid_from) as begun_at
-    from {{ reaching_rows(this, by=by) }} as standing
+    select min(standing.valid_from) as begun_at from {{ reaching_rows(this, by=by) }} as standing
     where standing.best_at >= touched.tail_from
 ) as again on true
 {%- endmacro %}
 
-{#- A probability straight from a price, after the exchange's commission on what is won; `profile` is the book's. Widened, so that no division's rounding decides ours. -#}
 {% macro net_probability(q) -%}
 case
     when profile.price_kind = 'back_net' and profile.commission > 0
@@ -43,23 +37,19 @@ end
 {% macro best_legs(is_one, edge) -%}
 -- two groups a leg are enough to find the best that are not all of one
 with best_of_group as (
-    select distinct on (event_id, at, opportunity_key, leg_no, operator_group) offers.*
-    from offers
+    select distinct on (event_id, at, opportunity_key, leg_no, operator_group) offers.* from offers
     order by event_id, at, opportunity_key, leg_no, operator_group, net_probability, bookmaker_key
 ),
 
 ranked as materialized (
-    select
-        best_of_group.*,
+    select best_of_group.*,
         row_number() over (
             partition by event_id, at, opportunity_key, leg_no order by net_probability, bookmaker_key
         ) as place_among_groups
     from best_of_group
 ),
 
-firsts as (
-    select * from ranked where place_among_groups <= 2
-),
+firsts as (select * from ranked where place_among_groups <= 2),
 
 combined as (
     select
@@ -77,9 +67,7 @@ combined as (
 ),
 
 chosen as (
-    select distinct on (event_id, at, opportunity_key) combined.*
-    from combined
-    where {{ is_one }}
+    select distinct on (event_id, at, opportunity_key) combined.* from combined where {{ is_one }}
     order by event_id, at, opportunity_key, total, book_1, book_2, book_3
 ),
 
@@ -93,32 +81,25 @@ legs as materialized (
 
 -- a leg's quote: its price, and when it was read
 spoken as (
-    select
-        legs.*,
-        series.series_id, priced.line_rank, priced.price_net
+    select legs.*, series.series_id, priced.line_rank, priced.price_net
     from legs
     join markets on markets.market_key = legs.market_key
     cross join lateral (select {{ series_id_on_line('legs', 'legs.bookmaker_key') }} as series_id) as series
     cross join lateral (
-        select
-            h.line_rank,
+        select h.line_rank,
             cast(case when legs.is_net then 1 + (h.price_decimal - 1) * (1 - legs.commission) else h.price_decimal end as numeric(14, 8))
                 as price_net
         from {{ ref('price_history') }} as h
-        where h.series_id = series.series_id
-            and h.valid_from <= legs.at
-            and (h.valid_to is null or h.valid_to > legs.at)
+        where h.series_id = series.series_id and {{ stands_at('h', 'legs.at') }}
             and h.line_point is not distinct from legs.line_point
             -- null: a leg has a price
             and h.implied_probability = legs.implied_probability
-        order by h.line_rank
-        limit 1
+        order by h.line_rank limit 1
     ) as priced
 ),
 
 told as (
-    select
-        spoken.*,
+    select spoken.*,
         -- a book that does not say when it read its price: the age is not known
         case when quote.last_update is not null then {{ seconds_between('quote.quote_at', 'spoken.at') }} end as age
     from spoken
@@ -137,8 +118,7 @@ voices as (
 ),
 
 others as (
-    select
-        legs.event_id, legs.at, legs.opportunity_key, legs.leg_no,
+    select legs.event_id, legs.at, legs.opportunity_key, legs.leg_no,
         count(*) as groups,
         {{ median_of('array_agg(voices.ratio order by voices.ratio)') }} as median
     from legs
@@ -149,13 +129,10 @@ others as (
 ),
 
 judged as (
-    select
-        told.*,
+    select told.*,
         coalesce(
             others.groups >= {{ parameter('outlier_min_groups') }}
-            and abs(told.ratio - others.median) > case
-                when told.phase_as_known = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
-            end,
+            and abs(told.ratio - others.median) > {{ outlier_limit('told.phase_as_known') }},
             false
         ) as is_outlier
     from told
@@ -164,10 +141,7 @@ judged as (
 
 select
     event_id, at, opportunity_key,
-    min(times_key) as times_key,
-    min(market_key) as market_key,
-    min(description) as description,
-    min(outcome_set) as outcome_set,
+    {{ same_of(['times_key', 'market_key', 'description', 'outcome_set']) }},
     -- in_play, where any of them is
     min(phase_as_known) as phase,
     {{ edge }} as edge,
@@ -179,8 +153,7 @@ select
     array_agg(age order by leg_no) as ages,
     array_agg(cast(round(net_probability, 40) / total as numeric(12, 10)) order by leg_no) as stake_shares,
     coalesce(array_agg(bookmaker_key order by leg_no) filter (where is_outlier), '{}') as outliers
-from judged
-group by event_id, at, opportunity_key
+from judged group by event_id, at, opportunity_key
 {%- endmacro %}
 
 {#-
@@ -214,8 +187,7 @@ timeline as (
 ),
 
 compared as (
-    select
-        timeline.*,
+    select timeline.*,
         stands <> coalesce(lag(stands) over one_opportunity, false)
         or (stands and phase is distinct from lag(phase) over one_opportunity) as is_change
     from timeline
@@ -223,8 +195,7 @@ compared as (
 ),
 
 numbered as (
-    select
-        compared.*,
+    select compared.*,
         count(*) filter (where is_change) over (
             partition by {{ id }} order by at rows between unbounded preceding and current row
         ) as stretch_no
@@ -232,30 +203,19 @@ numbered as (
 ),
 
 stretches as (
-    select
-        numbered.*,
-        lead(at) over (partition by {{ id }} order by at) as valid_to
-    from numbered
-    where is_change
+    select numbered.*, lead(at) over (partition by {{ id }} order by at) as valid_to from numbered where is_change
 ),
 
 bests as (
-    select distinct on ({{ id }}, stretch_no) numbered.*
-    from numbered
-    where stands
+    select distinct on ({{ id }}, stretch_no) numbered.* from numbered where stands
     order by {{ id }}, stretch_no, edge_best desc, best_at
 )
 
 select
     stretches.{{ id }}, {% for column in identity %}stretches.{{ column }}, {% endfor %}stretches.phase,
-    stretches.at as valid_from,
-    stretches.valid_to,
-    stretches.edge_at_open,
-    bests.edge_best,
-    bests.best_at,
+    stretches.at as valid_from, stretches.valid_to, stretches.edge_at_open, bests.edge_best, bests.best_at,
     {% for column in told %}stretches.{{ column }}_at_open, bests.{{ column }}_at_best, {% endfor %}
-    ages.max_leg_age_seconds,
-    ages.leg_age_spread_seconds
+    ages.max_leg_age_seconds, ages.leg_age_spread_seconds
 from stretches
 join bests on bests.{{ id }} = stretches.{{ id }} and bests.stretch_no = stretches.stretch_no
 join touched on touched.event_id = stretches.event_id
@@ -276,8 +236,7 @@ cross join lateral (
         select best_leg.age, false as at_open from unnest(bests.ages_at_best) as best_leg (age)
     ) as leg
 ) as ages
-where stretches.stands
-    and (stretches.valid_to is null or stretches.valid_to >= touched.scope_from)
+where stretches.stands and (stretches.valid_to is null or stretches.valid_to >= touched.scope_from)
 {%- endmacro %}
 
 {#- What is told of the legs of an opportunity, as it began and at its best: the last columns of both tables, of `intervals`. -#}
@@ -288,7 +247,6 @@ intervals.best_at, intervals.max_leg_age_seconds, intervals.leg_age_spread_secon
     {% for column in legs %}intervals.{{ column }}_at_best{{ ", " if not loop.last }}{% endfor %}
 {%- endmacro %}
 
-{#- The first of these that applies to a row of `intervals`. -#}
 {% macro opportunity_quality() -%}
 case
     when intervals.edge_best > {{ parameter('implausible_margin') }} then 'implausible'
@@ -301,16 +259,11 @@ case
 end
 {%- endmacro %}
 
-{#- How often and until when an opportunity was seen, for a lateral join: in the batches whose answers show its market at one of its books. -#}
 {% macro seen_standing(row, only_if) -%}
 (
-        select
-            cast(count(distinct s.moment_at) as integer) as captures,
-            max(s.captured_at) as last_seen_at
+        select cast(count(distinct s.moment_at) as integer) as captures, max(s.captured_at) as last_seen_at
         from {{ ref('event_sightings') }} as s
-        where {{ only_if }}
-            and s.event_id = {{ row }}.event_id
-            and s.captured_at >= {{ row }}.valid_from
+        where {{ only_if }} and s.event_id = {{ row }}.event_id and s.captured_at >= {{ row }}.valid_from
             and (s.captured_at < {{ row }}.valid_to or {{ row }}.valid_to is null)
             and s.book_markets && array(
                 select book.bookmaker_key || '|' || {{ row }}.market_key

@@ -12,22 +12,18 @@ with standing as materialized (
         case when profile.price_kind = 'back_net' then profile.commission else 0 end as commission
     from touched
     cross join lateral (
-        select m.*
-        from {{ ref('margins') }} as m
+        select m.* from {{ ref('margins') }} as m
         where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', by) }}
     ) as sets
     {{ with_profile('sets.bookmaker_key', 'sets.valid_from') }}
-    where sets.is_sound
-        and sets.outcome_set <> 'field'
-        and {{ has_own_prices('profile') }}
+    where sets.is_sound and sets.outcome_set <> 'field' and {{ has_own_prices('profile') }}
     order by
         sets.event_id, sets.market_key, sets.description, sets.line_point, sets.outcome_set, sets.outcome_names, sets.bookmaker_key,
         sets.set_no
 ),
 
 backed as (
-    select
-        standing.event_id, standing.market_key, standing.description, standing.line_point, standing.outcome_set,
+    select standing.event_id, standing.market_key, standing.description, standing.line_point, standing.outcome_set,
         standing.outcome_names, outcome.{{ leg }} as leg, standing.operator_group,
         min(cast(
             1 / (1 + (1 / round(outcome.probability, 40) - 1) * (1 - standing.commission)) as numeric(12, 10)
@@ -41,8 +37,7 @@ backed as (
 ),
 
 lowest as (
-    select
-        backed.*,
+    select backed.*,
         min(probability) over (
             partition by event_id, market_key, description, line_point, outcome_set, outcome_names, leg
         ) as lowest_probability
@@ -57,7 +52,6 @@ from lowest
 group by event_id, market_key, description, line_point, outcome_set, outcome_names, leg, lowest_probability
 {%- endmacro %}
 
-{#- The legs that were chosen in the tail, each with its line and series. `other_line_point` is the line of the second leg. -#}
 {% macro legs_of_the_tail(id, other_line_point='line_point') -%}
 with legs as (
     select
@@ -75,29 +69,20 @@ with legs as (
     where moment.at >= tail.tail_from
 ),
 
-markets as materialized (
-    select shown.market_key, rule.family, rule.is_point_in_key
-    from (select distinct market_key from tail) as shown
-    cross join lateral {{ market_rule('shown.market_key') }} as rule
-)
+markets as materialized ({{ rules_of_markets('tail', ['family', 'is_point_in_key']) }})
 
 select legs.*, {{ series_id_on_line('legs', 'legs.bookmaker_key') }} as series_id
 from legs
 join markets on markets.market_key = legs.market_key
 {%- endmacro %}
 
-{#- Whether a row of `offers` stood in price_history at its price, net of commission. -#}
 {% macro offer_stood() -%}
 exists (
     select 1
     from {{ ref('price_history') }} as h
     {{ with_profile('o.bookmaker_key', 'o.at') }}
-    where h.series_id = o.series_id
-        and h.price_side = 'back'
-        and h.valid_from <= o.at
-        and (h.valid_to is null or h.valid_to > o.at)
-        and h.line_point is not distinct from o.line_point
-        and o.price = {{ price_net('h.price_decimal', 'profile') }}
+    where h.series_id = o.series_id and h.price_side = 'back' and {{ stands_at('h', 'o.at') }}
+        and h.line_point is not distinct from o.line_point and o.price = {{ price_net('h.price_decimal', 'profile') }}
     offset 0
 )
 {%- endmacro %}

@@ -49,10 +49,7 @@ select ops.make_months(to_regclass('{{ model }}'), {{ months_of_pending() }});
 
 insert into ops.touched_events (event_id, tail_from, answers)
 with pending as materialized (
-    select
-        exchanges.exchange_id,
-        exchanges.endpoint,
-        exchanges.body_sha256,
+    select exchanges.exchange_id, exchanges.endpoint, exchanges.body_sha256,
         {{ month_of('exchanges.captured_at') }} as month,
         exchanges.coverage ->> 'sport' as sport_key,
         case jsonb_typeof(exchanges.coverage -> 'events')
@@ -97,29 +94,14 @@ missing_quotes as (
     select history.event_id, pending.tail_from, pending.exchange_id as speaking
     from pending
     cross join lateral (
-        select distinct open_rows.event_id
-        from gold.price_history as open_rows
-        where open_rows.sport_key = pending.sport_key
-            and open_rows.market_key = any (pending.market_keys)
+        select distinct open_rows.event_id from gold.price_history as open_rows
+        where open_rows.sport_key = pending.sport_key and open_rows.market_key = any (pending.market_keys)
             and open_rows.valid_to is null
         union
-        select spanning.event_id
-        from gold.price_history as spanning
-        where spanning.sport_key = pending.sport_key
-            and spanning.valid_to >= pending.tail_from
+        select spanning.event_id from gold.price_history as spanning
+        where spanning.sport_key = pending.sport_key and spanning.valid_to >= pending.tail_from
         union
-        -- a row carries the key of its beginning: events that moved to this one since are found by their own history
-        select moved.event_id
-        from silver.event_sport_keys as moved
-        where moved.sport_key = pending.sport_key
-            and moved.moved_from is not null
-            and (moved.valid_to is null or moved.valid_to >= pending.tail_from)
-            and exists (
-                select 1
-                from gold.price_history as rows_of_it
-                where rows_of_it.event_id = moved.event_id
-                    and (rows_of_it.valid_to is null or rows_of_it.valid_to >= pending.tail_from)
-            )
+        {{ moved_with_rows('gold.price_history') }}
     ) as history
     where pending.event_ids is null or history.event_id = any (pending.event_ids)
 ),
@@ -127,25 +109,13 @@ missing_listings as (
     select listings.event_id, pending.tail_from
     from pending
     cross join lateral (
-        select open_rows.event_id
-        from gold.event_listing_intervals as open_rows
+        select open_rows.event_id from gold.event_listing_intervals as open_rows
         where open_rows.sport_key = pending.sport_key and open_rows.valid_to is null
         union
-        select spanning.event_id
-        from gold.event_listing_intervals as spanning
+        select spanning.event_id from gold.event_listing_intervals as spanning
         where spanning.sport_key = pending.sport_key and spanning.valid_to >= pending.tail_from
         union
-        select moved.event_id
-        from silver.event_sport_keys as moved
-        where moved.sport_key = pending.sport_key
-            and moved.moved_from is not null
-            and (moved.valid_to is null or moved.valid_to >= pending.tail_from)
-            and exists (
-                select 1
-                from gold.event_listing_intervals as rows_of_it
-                where rows_of_it.event_id = moved.event_id
-                    and (rows_of_it.valid_to is null or rows_of_it.valid_to >= pending.tail_from)
-            )
+        {{ moved_with_rows('gold.event_listing_intervals') }}
     ) as listings
     where pending.event_ids is null or listings.event_id = any (pending.event_ids)
 )
@@ -201,8 +171,7 @@ set seen_from = least(
         )
         -- what begins is shown then; the rows that begin themselves are found by no index
         or exists (
-            select 1
-            from silver.event_sightings as sightings
+            select 1 from silver.event_sightings as sightings
             where sightings.event_id = touched.event_id and sightings.captured_at >= touched.tail_from and sightings.shows_odds
         );
 
@@ -216,6 +185,17 @@ select ops.analyze_if_other('ops.touched_events');
 {%- endif -%}
 {% endmacro %}
 
+{#- The events that moved to a pending answer's sport, with rows of a table in its tail: a row carries the key of its beginning. -#}
+{% macro moved_with_rows(relation) -%}
+select moved.event_id from silver.event_sport_keys as moved
+        where moved.sport_key = pending.sport_key and moved.moved_from is not null
+            and (moved.valid_to is null or moved.valid_to >= pending.tail_from)
+            and exists (
+                select 1 from {{ relation }} as rows_of_it
+                where rows_of_it.event_id = moved.event_id
+                    and (rows_of_it.valid_to is null or rows_of_it.valid_to >= pending.tail_from)
+            )
+{%- endmacro %}
 
 {#- For plain dbt: what was pending is applied now. `dbt run-operation settle_run` after a build whose checks passed. -#}
 {% macro settle_run() %}

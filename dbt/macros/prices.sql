@@ -36,7 +36,6 @@ coalesce(
 (select value from {{ ref('parameters') }} where name = '{{ name }}')
 {%- endmacro %}
 
-{#- A value of the parameters seed that is a time in seconds, as an interval. -#}
 {% macro parameter_interval(name) -%}
 (cast({{ parameter(name) }} as integer) * interval '1 second')
 {%- endmacro %}

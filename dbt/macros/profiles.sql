@@ -1,12 +1,9 @@
-{#- Joins the row of book_profile of a book at a time, as `profile`. -#}
 {% macro with_profile(bookmaker_key, at) -%}
 left join {{ ref('book_profile') }} as profile
-        on profile.bookmaker_key = {{ bookmaker_key }}
-        and {{ at }} >= coalesce(profile.valid_from, '-infinity')
+        on profile.bookmaker_key = {{ bookmaker_key }} and {{ at }} >= coalesce(profile.valid_from, '-infinity')
         and {{ at }} < coalesce(profile.valid_to, 'infinity')
 {%- endmacro %}
 
-{#- A decimal price as its bettor is paid: of exchanges net of commission. `profile` is the alias of with_profile's row. -#}
 {% macro price_net(price_decimal, profile) -%}
 cast(
     case
@@ -16,7 +13,6 @@ cast(
 )
 {%- endmacro %}
 
-{#- Whether a book's prices are its own; fantasy operators have none. -#}
 {% macro has_own_prices(profile) -%}
 coalesce({{ profile }}.price_kind, 'back_fixed') in ('back_fixed', 'back_net')
 {%- endmacro %}

@@ -2,9 +2,7 @@
 
 {#- The quotes of touched events from their tails on: of a series and moment one, the latest; then the smallest place in the plan; then the smallest hash. -#}
 {% macro quotes_of_tails(columns) -%}
-    select distinct on (quoted.series_id, quoted.line_rank, quoted.moment_at)
-        quoted.*,
-        phased.phase_as_known
+    select distinct on (quoted.series_id, quoted.line_rank, quoted.moment_at) quoted.*, phased.phase_as_known
     from (
         select touched.event_id, touched.is_whole, shown.exchange_id, shown.captured_at, shown.place, shown.body_sha256, phase.phase_as_known
         from touched
@@ -37,15 +35,13 @@
         from {{ ref('quotes') }} as q
         where {{ same_in('q', row, ['event_id', 'series_id', 'line_rank']) }}
             and q.captured_at = (
-                select max(latest.captured_at)
-                from {{ ref('quotes') }} as latest
+                select max(latest.captured_at) from {{ ref('quotes') }} as latest
                 where {{ same_in('latest', row, ['event_id', 'series_id', 'line_rank']) }} and latest.captured_at < {{ before }}
             )
         order by
             q.moment_at desc, q.place,
             (
-                select s.body_sha256
-                from {{ ref('event_sightings') }} as s
+                select s.body_sha256 from {{ ref('event_sightings') }} as s
                 where {{ same_in('s', 'q', ['exchange_id', 'event_id', 'captured_at']) }}
             ),
             q.exchange_id
@@ -55,11 +51,7 @@
 
 {#- The moments at which a book's market was asked for, and how much of it was missing if an outcome is. `cells` gives event, book and market. -#}
 {% macro absences(cells, answers) -%}
-    select
-        cells.event_id,
-        cells.bookmaker_key,
-        cells.market_key,
-        answers.moment_at,
+    select cells.event_id, cells.bookmaker_key, cells.market_key, answers.moment_at,
         max(answers.captured_at) as captured_at,
         case
             when not bool_or(answers.shows_event) then 'event_absent'
@@ -70,8 +62,7 @@
         end as absence
     from {{ cells }} as cells
     join {{ answers }} as answers
-        on answers.event_id = cells.event_id
-        and cells.market_key = any (answers.markets)
+        on answers.event_id = cells.event_id and cells.market_key = any (answers.markets)
         and cells.bookmaker_key = any (answers.books)
         and {{ tells_of_market('answers', 'cells.event_id', 'cells.bookmaker_key', 'cells.market_key') }}
     group by cells.event_id, cells.bookmaker_key, cells.market_key, answers.moment_at
@@ -82,13 +73,10 @@
 (
         select count(distinct moments.last_at) as observations, max(moments.last_at) as last_seen_at
         from (
-            select max(q.captured_at) as last_at
-            from {{ ref('quotes') }} as q
-            where {{ stretch }}.reaches_in
-                and {{ stretch }}.valid_to is not null
+            select max(q.captured_at) as last_at from {{ ref('quotes') }} as q
+            where {{ stretch }}.reaches_in and {{ stretch }}.valid_to is not null
                 and {{ same_in('q', stretch, ['event_id', 'series_id', 'line_rank']) }}
-                and q.captured_at >= {{ stretch }}.captured_at
-                and q.captured_at < {{ stretch }}.tail_from
+                and q.captured_at >= {{ stretch }}.captured_at and q.captured_at < {{ stretch }}.tail_from
             group by q.moment_at
         ) as moments
     )

@@ -30,8 +30,7 @@ t.ctid = any (array(
     select later.row_place
     from ops.touched_events as touched
     cross join lateral (
-        select r.ctid as row_place
-        from {{ relation }} as r
+        select r.ctid as row_place from {{ relation }} as r
         where r.event_id = touched.event_id and r.{{ at }} >= touched.tail_from
         {%- if by %} and {{ is_looked_at('r', by) }}{% endif %}
         offset 0

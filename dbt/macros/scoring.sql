@@ -1,26 +1,21 @@
 {#- Proper scores and their statistics, in numeric: every value is rounded to a stated scale before it enters another. -#}
 
-{#- Hours before the start at which probabilities are looked at; 0 is the start itself, the close. -#}
 {% macro horizons() -%}
 (values (0), (1), (3), (6), (12), (24), (72), (168))
 {%- endmacro %}
 
-{#- The place of the outcome whose probability is looked at: home, over or yes. -#}
 {% macro first_side(sides) -%}
 coalesce(array_position({{ sides }}, 'home'), array_position({{ sides }}, 'over'), array_position({{ sides }}, 'yes'))
 {%- endmacro %}
 
-{#- -ln p, p kept within one in a million of 0 and 1. -#}
 {% macro log_loss_of(probability) -%}
 cast(-ln(round(least(greatest({{ probability }}, 0.000001), 0.999999), 24)) as numeric(12, 10))
 {%- endmacro %}
 
-{#- The mean of a group's values. -#}
 {% macro mean_of(value) -%}
 cast(round(sum({{ value }}), 40) / count(*) as numeric(12, 10))
 {%- endmacro %}
 
-{#- The standard error of that mean, from the sample's deviation; null for one value. -#}
 {% macro standard_error_of(value) -%}
 cast(
     sqrt(
@@ -30,7 +25,6 @@ cast(
 )
 {%- endmacro %}
 
-{#- A bound of Wilson's 95 % interval of a share of `n`: `way` is - or +. -#}
 {% macro wilson_bound(hits, n, way) -%}
 cast(
     round(
@@ -41,7 +35,6 @@ cast(
 )
 {%- endmacro %}
 
-{#- A count as a share of another; null of none. -#}
 {% macro share_of(part, whole) -%}
 cast(round({{ part }}, 40) / {{ whole }} as numeric(12, 10))
 {%- endmacro %}

@@ -29,7 +29,6 @@ end
 )
 {%- endmacro %}
 
-{#- Why a set is not used downstream; null where nothing is wrong with it. -#}
 {% macro set_problem() -%}
 case
     when outcome_set = 'two_way' and outcomes_expected = 3 then 'unexpected_outcome_set'
@@ -45,7 +44,6 @@ case
 end
 {%- endmacro %}
 
-{#- What fair values on a line are probabilities of. -#}
 {% macro fair_basis(family, line_point) -%}
 case
             when {{ family }} = 'draw_no_bet' or mod({{ line_point }}, 1) = 0 then 'no_push'

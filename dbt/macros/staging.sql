@@ -20,7 +20,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-
 {#- What some answers of an endpoint say; `which`: `applied` or `pending`. -#}
 {% macro stage(endpoint, which, outcomes=true) -%}
     {%- if endpoint in ('odds', 'event_odds', 'historical_odds', 'historical_event_odds') -%}
@@ -40,19 +39,13 @@
     {%- endif -%}
 {%- endmacro %}
 
-
 {#- The answers of one endpoint that are pending and admitted, or applied; `document` is the answer itself, without the historical
     envelope and without the elements that are held back. -#}
 {% macro answers_of(endpoint, which) %}
 {%- set held = 'told.applied_held' if which == 'applied' else 'told.held' -%}
 select
-    exchanges.exchange_id,
-    exchanges.batch_id,
-    exchanges.endpoint,
-    exchanges.place,
-    exchanges.body_sha256,
-    batches.scheduled_at as moment_at,
-    exchanges.captured_at,
+    exchanges.exchange_id, exchanges.batch_id, exchanges.endpoint, exchanges.place, exchanges.body_sha256,
+    batches.scheduled_at as moment_at, exchanges.captured_at,
     {% if endpoint == 'participants' -%}
     exchanges.sport_key as asked_sport_key,
     {% endif -%}
@@ -76,14 +69,12 @@ join {{ source('bronze', 'documents') }} as documents
 where told.{{ 'applied' if which == 'applied' else 'admitted' }} and exchanges.endpoint = '{{ endpoint }}'
 {%- endmacro %}
 
-
 {#- What each staged row says of its answer; `row` has the columns of answers_of. -#}
 {% macro answer_columns(row) -%}
 {% for column in ['exchange_id', 'batch_id', 'endpoint', 'place', 'body_sha256', 'moment_at', 'captured_at'] -%}
 {{ row }}.{{ column }}{{ ",\n    " if not loop.last }}
 {%- endfor %}
 {%- endmacro %}
-
 
 {#- What each staged row says of its event; `event` is the event's object in the answer. -#}
 {% macro event_columns(event) -%}
@@ -95,50 +86,35 @@ where told.{{ 'applied' if which == 'applied' else 'admitted' }} and exchanges.e
     {{ json_text(event, 'away_team') }} as away_team
 {%- endmacro %}
 
-
 {#- An odds answer, one row per outcome. Outer joins all the way: an event without books, a book without markets and a
     market without outcomes keep a row, with nulls below. `single` answers hold one event instead of a list. Without `outcomes`
     one row per market, and neither their columns nor the market's time. -#}
 {% macro stage_odds(endpoint, which, single=false, outcomes=true) -%}
 {%- set level = 'outcomes' if outcomes else 'markets' -%}
-with answers as (
-    {{ answers_of(endpoint, which) }}
-),
+with answers as ({{ answers_of(endpoint, which) }}),
 
 events as (
-    select
-        answers.*,
-        event.item as event,
-        event.ordinal as event_ordinal
+    select answers.*, event.item as event, event.ordinal as event_ordinal
     from answers
     {{ each_element('jsonb_build_array(answers.document)' if single else 'answers.document', 'event') }}
     where event.item is not null
 ),
 
 books as (
-    select
-        events.*,
-        book.item as book,
-        book.ordinal as book_ordinal
+    select events.*, book.item as book, book.ordinal as book_ordinal
     from events
     {{ each_element(json_member('events.event', 'bookmakers'), 'book') }}
 ),
 
 markets as (
-    select
-        books.*,
-        market.item as market,
-        market.ordinal as market_ordinal
+    select books.*, market.item as market, market.ordinal as market_ordinal
     from books
     {{ each_element(json_member('books.book', 'markets'), 'market') }}
 )
 {%- if outcomes %},
 
 outcomes as (
-    select
-        markets.*,
-        outcome.item as outcome,
-        outcome.ordinal as outcome_ordinal
+    select markets.*, outcome.item as outcome, outcome.ordinal as outcome_ordinal
     from markets
     {{ each_element(json_member('markets.market', 'outcomes'), 'outcome') }}
 )
@@ -146,8 +122,7 @@ outcomes as (
 
 select
     {{ answer_columns(level) }},
-    odds_format,
-    event_ordinal,
+    odds_format, event_ordinal,
     {{ event_columns('event') }},
     coalesce(cast({{ json_text('event', 'has_outrights') }} as boolean), false) as has_outrights,
     book_ordinal,
@@ -171,12 +146,9 @@ select
 from {{ level }}
 {%- endmacro %}
 
-
 {#- An answer that lists events without odds, one row per event. -#}
 {% macro stage_events(endpoint, which) -%}
-with answers as (
-    {{ answers_of(endpoint, which) }}
-)
+with answers as ({{ answers_of(endpoint, which) }})
 
 select
     {{ answer_columns('answers') }},
@@ -188,28 +160,19 @@ from answers
 where event.item is not null
 {%- endmacro %}
 
-
 {#- An answer of scores, one row per event. -#}
 {% macro stage_scores(which) -%}
-with answers as (
-    {{ answers_of('scores', which) }}
-),
+with answers as ({{ answers_of('scores', which) }}),
 
 events as (
-    select
-        answers.*,
-        event.item as event,
-        event.ordinal as event_ordinal
+    select answers.*, event.item as event, event.ordinal as event_ordinal
     from answers
     {{ each_element('answers.document', 'event') }}
     where event.item is not null
 ),
 
 named as (
-    select
-        events.*,
-        home.score as home_score_text,
-        away.score as away_score_text
+    select events.*, home.score as home_score_text, away.score as away_score_text
     from events
     {{ score_of('events.event', 'home_team') }} as home on true
     {{ score_of('events.event', 'away_team') }} as away on true
@@ -220,15 +183,13 @@ select
     event_ordinal,
     {{ event_columns('event') }},
     cast({{ json_text('event', 'completed') }} as boolean) as completed,
-    home_score_text,
-    away_score_text,
+    home_score_text, away_score_text,
     -- a score is sent as text; what is no plain number stays text only
     cast(case when home_score_text ~ '^[0-9]{1,6}([.][0-9]{1,2})?$' then home_score_text end as numeric(9, 2)) as home_score,
     cast(case when away_score_text ~ '^[0-9]{1,6}([.][0-9]{1,2})?$' then away_score_text end as numeric(9, 2)) as away_score,
     {{ to_time(json_text('event', 'last_update')) }} as last_update
 from named
 {%- endmacro %}
-
 
 {#- Joins one side's score, by name, never by position; the last of a name that stands twice. -#}
 {% macro score_of(event, side) -%}
@@ -237,17 +198,13 @@ left join lateral (
         from (select 1 as one) as once
         {{ each_element(json_member(event, 'scores'), 'score') }}
         where {{ json_text('score.item', 'name') }} = {{ json_text(event, side) }}
-        order by score.ordinal desc
-        limit 1
+        order by score.ordinal desc limit 1
     )
 {%- endmacro %}
 
-
 {#- An answer of sports, one row per sport of the catalogue. -#}
 {% macro stage_sports(which) -%}
-with answers as (
-    {{ answers_of('sports', which) }}
-)
+with answers as ({{ answers_of('sports', which) }})
 
 select
     {{ answer_columns('answers') }},
@@ -263,12 +220,9 @@ from answers
 where sport.item is not null
 {%- endmacro %}
 
-
 {#- An answer of participants, one row per participant; its sport is the one that was asked for. -#}
 {% macro stage_participants(which) -%}
-with answers as (
-    {{ answers_of('participants', which) }}
-)
+with answers as ({{ answers_of('participants', which) }})
 
 select
     {{ answer_columns('answers') }},
@@ -281,28 +235,20 @@ from answers
 where participant.item is not null
 {%- endmacro %}
 
-
 {#- An answer of event markets, one row per market that a book offers; an event without books and a book without markets keep a
     row, with nulls below. -#}
 {% macro stage_event_markets(which) -%}
-with answers as (
-    {{ answers_of('event_markets', which) }}
-),
+with answers as ({{ answers_of('event_markets', which) }}),
 
 events as (
-    select
-        answers.*,
-        event.item as event
+    select answers.*, event.item as event
     from answers
     {{ each_element('jsonb_build_array(answers.document)', 'event') }}
     where event.item is not null
 ),
 
 books as (
-    select
-        events.*,
-        book.item as book,
-        book.ordinal as book_ordinal
+    select events.*, book.item as book, book.ordinal as book_ordinal
     from events
     {{ each_element(json_member('events.event', 'bookmakers'), 'book') }}
 )

@@ -11,14 +11,11 @@ case
 end
 {%- endmacro %}
 
-
-{#- The phase that an event was known to be in at a time, for `cross join lateral`. -#}
 {% macro phase_then(event_id, at) -%}
 (
         select case when c.start_as_known > {{ at }} then 'pre' else 'in_play' end as phase_as_known
         from {{ ref('event_start_changes') }} as c
         where c.event_id = {{ event_id }} and c.captured_at <= {{ at }}
-        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc
-        limit 1
+        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
     )
 {%- endmacro %}

@@ -31,26 +31,29 @@
     where change.at >= {{ rows }}.tail_from
 {%- endmacro %}
 
+{#- Whether a row stands at a time. -#}
+{% macro stands_at(row, at) -%}
+{{ row }}.valid_from <= {{ at }} and ({{ row }}.valid_to is null or {{ row }}.valid_to > {{ at }})
+{%- endmacro %}
+
 {#- `times` with those of some rows that stood then under their key. -#}
 {% macro times_with_standing(key, rows='quoted') -%}
 times
     join {{ rows }}
-        on {{ rows }}.event_id = times.event_id
-        and {{ rows }}.{{ key }} = times.{{ key }}
-        and {{ rows }}.valid_from <= times.at
-        and ({{ rows }}.valid_to is null or {{ rows }}.valid_to > times.at)
+        on {{ rows }}.event_id = times.event_id and {{ rows }}.{{ key }} = times.{{ key }}
+        and {{ stands_at(rows, 'times.at') }}
 {%- endmacro %}
 
 {#- What the last answer until `at` said of a standing row, for `cross join lateral`. -#}
 {% macro quote_then(row, columns) -%}
+{{ quote_until(row ~ '.at', row ~ '.event_id', row ~ '.series_id', row ~ '.line_rank', columns) }}
+{%- endmacro %}
+
+{#- What the last answer until a time said of a series, for `cross join lateral`; of one time the latest moment's. -#}
+{% macro quote_until(at, event_id, series_id, line_rank, columns) -%}
 (
-        select {% for column in columns %}q.{{ column }}{{ ", " if not loop.last }}{% endfor %}
-        from {{ ref('quotes') }} as q
-        where q.event_id = {{ row }}.event_id
-            and q.series_id = {{ row }}.series_id
-            and q.line_rank = {{ row }}.line_rank
-            and q.captured_at <= {{ row }}.at
-        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-        limit 1
+        select {{ columns_of('q', columns) }} from {{ ref('quotes') }} as q
+        where q.event_id = {{ event_id }} and q.series_id = {{ series_id }} and q.line_rank = {{ line_rank }} and q.captured_at <= {{ at }}
+        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
     )
 {%- endmacro %}

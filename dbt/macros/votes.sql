@@ -4,7 +4,6 @@
   probability (fair), and the columns that tell lines apart, whose names are `line`.
 -#}
 
-{#- The outcomes of sets that are no outliers; where `speaks`, for their group. -#}
 {% macro usable_votes(outcomes, line) -%}
 {%- set line_columns = line | join(', ') -%}
 -- a group's lowest margin is what the others are compared with
@@ -18,8 +17,7 @@ with voices as (
 ),
 
 compared_voices as (
-    select
-        voices.*,
+    select voices.*,
         array_agg(ratio) filter (where is_compared) over one_outcome as ordered_ratios,
         array_agg(operator_group) filter (where is_compared) over one_outcome as ordered_groups
     from voices
@@ -32,27 +30,26 @@ compared_voices as (
 
 -- a set is left out where any of its outcomes is an outlier
 against_others as (
-    select
-        compared_voices.*,
+    select compared_voices.*,
         bool_or(
             cardinality(ordered_ratios) - 1 >= {{ parameter('outlier_min_groups') }}
-            and abs(ratio - {{ median_of_others('ordered_ratios', 'array_position(ordered_groups, operator_group)') }}) > case
-                when phase_as_known = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
-            end
+            and abs(ratio - {{ median_of_others('ordered_ratios', 'array_position(ordered_groups, operator_group)') }}) > {{ outlier_limit('phase_as_known') }}
         ) over (partition by {{ line_columns }}, bookmaker_key) as is_outlier
     from compared_voices
 )
 
-select
-    against_others.*,
+select against_others.*,
     row_number() over (
         partition by {{ line_columns }}, outcome_name, operator_group order by overround, bookmaker_key
     ) = 1 as speaks
-from against_others
-where not coalesce(is_outlier, false)
+from against_others where not coalesce(is_outlier, false)
 {%- endmacro %}
 
-{#- Aggregates over the votes on an outcome of a line, rows of `usable`. -#}
+{#- How far from the others' median a vote may be, by its phase. -#}
+{% macro outlier_limit(phase) -%}
+case when {{ phase }} = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }} end
+{%- endmacro %}
+
 {% macro counted_votes() -%}
 cast(count(*) as integer) as book_count,
         cast(count(*) filter (where speaks) as integer) as group_count,
@@ -70,12 +67,10 @@ cast(count(*) as integer) as book_count,
         end as sharpest
 {%- endmacro %}
 
-{#- A median of votes over the sum of the line's medians. Numbers are widened before a division, so that its rounding never decides ours. -#}
 {% macro share_of_medians(median, median_sum) -%}
 cast(round({{ median }}, 40) / {{ median_sum }} as numeric(12, 10))
 {%- endmacro %}
 
-{#- fair_median, fair_mean, fair_sharp and sharp_basis from counted votes with median_sum and is_enough. -#}
 {% macro agreed_values() -%}
 case when is_enough then {{ share_of_medians('median', 'median_sum') }} end as fair_median,
         case when is_enough then cast(round(probability_sum, 40) / group_count as numeric(12, 10)) end as fair_mean,

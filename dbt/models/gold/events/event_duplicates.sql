@@ -2,17 +2,11 @@
 -- Pairs of event ids that may be one game.
 with pairs as (
     select
-        earlier.event_id,
-        later.event_id as other_event_id,
-        earlier.sport_key,
-        earlier.home_team,
-        earlier.away_team,
+        earlier.event_id, later.event_id as other_event_id, earlier.sport_key, earlier.home_team, earlier.away_team,
         earlier.home_team is distinct from later.home_team as is_swapped,
-        earlier.start_at,
-        later.start_at as other_start_at,
+        earlier.start_at, later.start_at as other_start_at,
         abs({{ seconds_between('earlier.start_at', 'later.start_at') }}) as start_gap_seconds,
-        earlier.first_seen_at,
-        later.first_seen_at as other_first_seen_at
+        earlier.first_seen_at, later.first_seen_at as other_first_seen_at
     from {{ ref('events') }} as earlier
     join {{ ref('events') }} as later
         -- the window stands there from both sides, so that either id finds the other through an index
@@ -28,17 +22,8 @@ with pairs as (
 )
 
 select
-    pairs.event_id,
-    pairs.other_event_id,
-    pairs.sport_key,
-    pairs.home_team,
-    pairs.away_team,
-    pairs.is_swapped,
-    pairs.start_at,
-    pairs.other_start_at,
-    pairs.start_gap_seconds,
-    pairs.first_seen_at,
-    pairs.other_first_seen_at,
+    pairs.event_id, pairs.other_event_id, pairs.sport_key, pairs.home_team, pairs.away_team, pairs.is_swapped,
+    pairs.start_at, pairs.other_start_at, pairs.start_gap_seconds, pairs.first_seen_at, pairs.other_first_seen_at,
     case
         when together.listed_from is not null then 'both_listed'
         when extents.listed_to <= extents.other_listed_from or extents.other_listed_to <= extents.listed_from then 'replaced'
@@ -52,8 +37,7 @@ select
         end
     end as replaced_after_seconds,
     exists (
-        select 1
-        from {{ ref('event_override') }} as override
+        select 1 from {{ ref('event_override') }} as override
         where (override.event_id = pairs.event_id and override.same_event_as = pairs.other_event_id)
             or (override.event_id = pairs.other_event_id and override.same_event_as = pairs.event_id)
     ) as is_same_event
@@ -62,8 +46,7 @@ left join lateral (
     select min(greatest(mine.valid_from, others.valid_from)) as listed_from
     from {{ ref('event_listing_intervals') }} as mine
     join {{ ref('event_listing_intervals') }} as others
-        on others.event_id = pairs.other_event_id
-        and others.valid_from < coalesce(mine.valid_to, 'infinity')
+        on others.event_id = pairs.other_event_id and others.valid_from < coalesce(mine.valid_to, 'infinity')
         and mine.valid_from < coalesce(others.valid_to, 'infinity')
     where mine.event_id = pairs.event_id
 ) as together on true

@@ -11,15 +11,8 @@ with recursive touched as materialized (
 
 sightings as materialized (
     select
-        touched.event_id,
-        touched.tail_from,
-        touched.seen_from,
-        shown.exchange_id,
-        shown.sport_key,
-        shown.captured_at,
-        shown.source_rank,
-        shown.place,
-        shown.commence_time
+        touched.event_id, touched.tail_from, touched.seen_from, shown.exchange_id, shown.sport_key, shown.captured_at,
+        shown.source_rank, shown.place, shown.commence_time
     from touched
     cross join lateral (
         select s.exchange_id, s.sport_key, s.captured_at, s.source_rank, s.place, s.commence_time
@@ -34,20 +27,15 @@ said_before as materialized (
     select sources.event_id, sources.source_rank, earlier.commence_time
     from (select distinct event_id, tail_from, seen_from, source_rank from sightings) as sources
     cross join lateral (
-        select s.commence_time
-        from {{ ref('event_sightings') }} as s
-        where s.event_id = sources.event_id
-            and s.captured_at >= sources.seen_from
-            and s.captured_at < sources.tail_from
+        select s.commence_time from {{ ref('event_sightings') }} as s
+        where s.event_id = sources.event_id and s.captured_at >= sources.seen_from and s.captured_at < sources.tail_from
             and s.source_rank = sources.source_rank
-        order by s.captured_at desc, s.place desc, s.exchange_id desc
-        limit 1
+        order by s.captured_at desc, s.place desc, s.exchange_id desc limit 1
     ) as earlier
 ),
 
 compared as (
-    select
-        sightings.*,
+    select sightings.*,
         coalesce(
             lag(sightings.commence_time) over (
                 partition by sightings.event_id, sightings.source_rank
@@ -62,38 +50,28 @@ compared as (
 
 -- a value enters only when it differs from what the same source said last: one source must not flip another back
 entering as materialized (
-    select
-        compared.*,
+    select compared.*,
         row_number() over (
             partition by compared.event_id
             order by compared.captured_at, compared.source_rank, compared.place, compared.exchange_id
         ) as step
-    from compared
-    where compared.commence_time is distinct from compared.said_last
+    from compared where compared.commence_time is distinct from compared.said_last
 ),
 
 known_before as (
     select touched.event_id, earlier.start_as_known
     from touched
     left join lateral (
-        select c.start_as_known
-        from {{ this }} as c
+        select c.start_as_known from {{ this }} as c
         where c.event_id = touched.event_id and c.captured_at < touched.tail_from
-        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc
-        limit 1
+        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
     ) as earlier on true
 ),
 
 walk as (
     select
-        entering.event_id,
-        entering.step,
-        entering.exchange_id,
-        entering.sport_key,
-        entering.captured_at,
-        entering.source_rank,
-        entering.place,
-        known_before.start_as_known as old_start,
+        entering.event_id, entering.step, entering.exchange_id, entering.sport_key, entering.captured_at,
+        entering.source_rank, entering.place, known_before.start_as_known as old_start,
         entering.commence_time as new_start,
         {{ start_is_accepted('known_before.start_as_known', 'entering.commence_time', 'entering.captured_at') }} as accepted
     from entering
@@ -101,13 +79,8 @@ walk as (
     where entering.step = 1
     union all
     select
-        entering.event_id,
-        entering.step,
-        entering.exchange_id,
-        entering.sport_key,
-        entering.captured_at,
-        entering.source_rank,
-        entering.place,
+        entering.event_id, entering.step, entering.exchange_id, entering.sport_key, entering.captured_at,
+        entering.source_rank, entering.place,
         case when walk.accepted then walk.new_start else walk.old_start end as old_start,
         entering.commence_time as new_start,
         {{ start_is_accepted(
@@ -118,15 +91,7 @@ walk as (
 )
 
 select
-    event_id,
-    exchange_id,
-    sport_key,
-    captured_at,
-    source_rank,
-    place,
-    old_start,
-    new_start,
-    accepted,
+    event_id, exchange_id, sport_key, captured_at, source_rank, place, old_start, new_start, accepted,
     case when accepted then new_start else old_start end as start_as_known
 from walk
 -- a source that tells first what others told before changes nothing

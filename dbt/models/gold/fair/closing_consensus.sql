@@ -1,28 +1,14 @@
 {{ config(materialized='view') }}
 -- What the market held each outcome for when its event began: one vote per operator group, from the closing quotes.
 select
-    event.event_id,
-    event.sport_key,
-    agreed.market_key,
-    agreed.description,
+    event.event_id, event.sport_key, agreed.market_key, agreed.description,
     cast(agreed.line_point as numeric(8, 3)) as line_point,
-    agreed.outcome_set,
-    agreed.outcome_name,
-    agreed.outcome_side,
-    event.start_at,
+    agreed.outcome_set, agreed.outcome_name, agreed.outcome_side, event.start_at,
     cast(agreed.fair_median as numeric(12, 10)) as fair_median,
     cast(agreed.fair_mean as numeric(12, 10)) as fair_mean,
     cast(agreed.fair_sharp as numeric(12, 10)) as fair_sharp,
-    agreed.sharp_basis,
-    agreed.fair_basis,
-    agreed.median_sum,
-    agreed.group_count,
-    agreed.book_count,
-    agreed.is_main_line,
-    agreed.oldest_quote_at,
-    agreed.newest_quote_at,
-    agreed.closing_age_seconds,
-    agreed.close_status
+    agreed.sharp_basis, agreed.fair_basis, agreed.median_sum, agreed.group_count, agreed.book_count,
+    agreed.is_main_line, agreed.oldest_quote_at, agreed.newest_quote_at, agreed.closing_age_seconds, agreed.close_status
 from {{ ref('events') }} as event
 cross join lateral (
     with closed as materialized (
@@ -39,55 +25,39 @@ cross join lateral (
             'pre' as phase_as_known
         from {{ ref('closings') }} as closing
         {{ with_profile('closing.bookmaker_key', 'closing.captured_at') }}
-        where closing.event_id = event.event_id
-            and closing.price_native is not null
-            and {{ has_own_prices('profile') }}
+        where closing.event_id = event.event_id and closing.price_native is not null and {{ has_own_prices('profile') }}
     ),
 
     whole as (
-        select
-            closed.*,
+        select closed.*,
             bool_and(closed.probability is not null) over (partition by closed.line_key, closed.bookmaker_key) as is_sound
         from closed
     ),
 
     dated as (
-        select
-            whole.*,
-            max(whole.quote_at) over (partition by whole.line_key) as newest_quote_at
-        from whole
-        where whole.is_sound
+        select whole.*, max(whole.quote_at) over (partition by whole.line_key) as newest_quote_at
+        from whole where whole.is_sound
     ),
 
     members as (
-        select dated.*
-        from dated
+        select dated.* from dated
         where {{ seconds_between('dated.quote_at', 'dated.newest_quote_at') }} <= {{ parameter('closing_apart_seconds') }}
     ),
 
-    usable as (
-{{ usable_votes('members', ['line_key']) }}
-    ),
+    usable as ({{ usable_votes('members', ['line_key']) }}),
 
     counted as (
-        select
-            line_key, outcome_name,
-            min(market_key) as market_key,
-            min(description) as description,
-            min(line_point) as line_point,
-            min(outcome_set) as outcome_set,
-            min(outcome_side) as outcome_side,
+        select line_key, outcome_name,
+            {{ same_of(['market_key', 'description', 'line_point', 'outcome_set', 'outcome_side']) }},
             {{ counted_votes() }},
             min(quote_at) filter (where speaks) as oldest_quote_at,
             max(quote_at) filter (where speaks) as newest_quote_at,
             bool_or(close_status = 'provisional') as is_provisional
-        from usable
-        group by line_key, outcome_name
+        from usable group by line_key, outcome_name
     ),
 
     enough as (
-        select
-            counted.*,
+        select counted.*,
             cast(sum(median) over (partition by line_key) as numeric(12, 10)) as median_sum,
             group_count >= {{ parameter('consensus_min_groups') }} as is_enough,
             {{ seconds_between('newest_quote_at', 'event.start_at') }} as closing_age_seconds
@@ -96,21 +66,15 @@ cross join lateral (
 
     -- how far a line is from even, by its home side, Over or Yes
     lines as (
-        select
-            line_key,
-            min(market_key) as market_key,
-            min(description) as description,
-            min(line_point) as line_point,
-            min(outcome_set) as outcome_set,
+        select line_key,
+            {{ same_of(['market_key', 'description', 'line_point', 'outcome_set']) }},
             max(group_count) as group_count,
             min(abs(median / median_sum - 0.5)) filter (where outcome_side in ('home', 'over', 'yes')) as from_even
-        from enough
-        group by line_key
+        from enough group by line_key
     ),
 
     ranked_lines as (
-        select
-            line_key,
+        select line_key,
             row_number() over (
                 partition by market_key, description
                 order by group_count desc, from_even, abs(line_point), line_point, outcome_set

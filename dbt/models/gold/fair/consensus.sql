@@ -39,53 +39,37 @@ outcomes as materialized (
     ) as outcome (outcome_name, outcome_side, ratio, probability)
 ),
 
-usable as (
-{{ usable_votes('outcomes', ['at', 'event_id', 'line_key']) }}
-),
+usable as ({{ usable_votes('outcomes', ['at', 'event_id', 'line_key']) }}),
 
 counted as (
-    select
-        at, event_id, line_key, outcome_name,
-        min(market_key) as market_key,
-        min(description) as description,
-        min(line_point) as line_point,
-        min(outcome_set) as outcome_set,
-        min(outcome_side) as outcome_side,
+    select at, event_id, line_key, outcome_name,
+        {{ same_of(['market_key', 'description', 'line_point', 'outcome_set', 'outcome_side']) }},
         {{ counted_votes() }},
         array_agg(bookmaker_key order by bookmaker_key) filter (where speaks) as voices
-    from usable
-    group by at, event_id, line_key, outcome_name
+    from usable group by at, event_id, line_key, outcome_name
 ),
 
 agreed as materialized (
-    select
-        counted.*,
+    select counted.*,
         cast(sum(median) over (partition by at, event_id, line_key) as numeric(12, 10)) as median_sum,
         group_count >= {{ parameter('consensus_min_groups') }} as is_enough
     from counted
 ),
 
-markets as materialized (
-    select shown.market_key, rule.family, rule.is_point_in_key
-    from (select distinct market_key from agreed) as shown
-    cross join lateral {{ market_rule('shown.market_key') }} as rule
-),
+markets as materialized ({{ rules_of_markets('agreed', ['family', 'is_point_in_key']) }}),
 
 -- how old the oldest quote is of those who speak
 ages as (
-    select
-        agreed.at, agreed.event_id, agreed.line_key, agreed.outcome_name,
+    select agreed.at, agreed.event_id, agreed.line_key, agreed.outcome_name,
         max({{ seconds_between('quote.quote_at', 'agreed.at') }}) as oldest
     from agreed
     join markets on markets.market_key = agreed.market_key
     cross join lateral unnest(agreed.voices) as voice (bookmaker_key)
     cross join lateral (select {{ series_id_on_line('agreed', 'voice.bookmaker_key') }} as series_id offset 0) as spoken -- once per voice
     cross join lateral (
-        select q.quote_at
-        from {{ ref('quotes') }} as q
+        select q.quote_at from {{ ref('quotes') }} as q
         where q.event_id = agreed.event_id and q.series_id = spoken.series_id and q.captured_at <= agreed.at
-        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-        limit 1
+        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
     ) as quote
     group by agreed.at, agreed.event_id, agreed.line_key, agreed.outcome_name
 )

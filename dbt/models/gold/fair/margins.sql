@@ -19,24 +19,13 @@
 -- What the last answer then said of the quote's set:
 with told as materialized (
     select
-        quotes.*,
-        quote.exchange_id,
-        quote.captured_at,
-        quote.moment_at,
-        quote.place,
-        quote.duplicate_no,
-        quote.outcome_set,
-        quote.is_complete,
-        quote.problem
+        quotes.*, quote.exchange_id, quote.captured_at, quote.moment_at, quote.place, quote.duplicate_no,
+        quote.outcome_set, quote.is_complete, quote.problem
     from {{ standing }} as quotes
     cross join lateral {{ quote_then('quotes', ['exchange_id', 'captured_at', 'moment_at', 'place', 'duplicate_no', 'outcome_set', 'is_complete', 'problem']) }} as quote
 ),
 
-markets as materialized (
-    select shown.market_key, rule.family
-    from (select distinct market_key from told) as shown
-    cross join lateral {{ market_rule('shown.market_key') }} as rule
-),
+markets as materialized ({{ rules_of_markets('told', ['family']) }}),
 
 -- of several answers that speak for a set's outcomes, the newest speaks for the set
 sets as (
@@ -71,22 +60,17 @@ fields as (
 ),
 
 covered as (
-    select
-        sets.*,
+    select sets.*,
         case
             when sets.outcome_set = 'field' and sets.set_problem is null
                 then cast(round(sets.names, 40) / fields.runners as numeric(12, 10))
         end as runner_coverage
     from sets
-    left join fields
-        on fields.at = sets.at
-        and fields.event_id = sets.event_id
-        and fields.line_key = sets.line_key
+    left join fields on {{ same_in('fields', 'sets', ['at', 'event_id', 'line_key']) }}
 ),
 
 completed as (
-    select
-        covered.*,
+    select covered.*,
         names = outcomes and case outcome_set
             when 'field' then outcomes >= 2 and coalesce(runner_coverage >= {{ parameter('field_coverage_min') }}, false)
             when 'three_way' then is_whole and outcomes = 3
@@ -96,8 +80,7 @@ completed as (
 ),
 
 judged as materialized (
-    select
-        completed.*,
+    select completed.*,
         case
             when set_problem is not null then set_problem
             when not is_complete then 'incomplete'
@@ -108,14 +91,11 @@ judged as materialized (
 
 -- each set of numbers once, as books often say the same; placeholders give fields whose numbers say nothing
 asked as materialized (
-    select distinct implied_probabilities, overround
-    from judged
+    select distinct implied_probabilities, overround from judged
     where is_complete and (outcome_set <> 'field' or quote_problem is null)
 ),
 
-fair as materialized (
-{{ fair_values('asked') }}
-)
+fair as materialized ({{ fair_values('asked') }})
 
 select
     cast({{ dbt_utils.generate_surrogate_key([
@@ -123,13 +103,11 @@ select
     ]) }} as uuid) as set_id,
     judged.at, judged.event_id, judged.bookmaker_key, judged.market_key, judged.description, judged.line_point,
     cast(judged.set_no as integer) as set_no,
-    judged.outcome_set, judged.outcome_names, judged.outcome_sides, judged.phase_as_known,
-    judged.implied_probabilities,
+    judged.outcome_set, judged.outcome_names, judged.outcome_sides, judged.phase_as_known, judged.implied_probabilities,
     judged.overround,
     case when judged.is_complete then cast(judged.overround - 1 as numeric(18, 10)) end as margin,
     case when judged.is_complete then cast(1 - round(1, 40) / judged.overround as numeric(18, 10)) end as hold,
-    judged.is_complete,
-    judged.runner_coverage,
+    judged.is_complete, judged.runner_coverage,
     coalesce(
         judged.quote_problem,
         case
@@ -144,7 +122,6 @@ select
 from judged
 join markets on markets.market_key = judged.market_key
 left join fair
-    on fair.implied_probabilities = judged.implied_probabilities
-    and judged.is_complete
+    on fair.implied_probabilities = judged.implied_probabilities and judged.is_complete
     and (judged.outcome_set <> 'field' or judged.quote_problem is null)
 {% endcall %}

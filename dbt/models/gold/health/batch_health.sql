@@ -1,24 +1,10 @@
 {{ config(materialized='view') }}
 -- What each published batch brought, beside what the batches of its plan before it brought.
 select
-    batch.batch_id,
-    batch.scheduled_at,
-    batch.plan_id,
-    requests.asked,
-    requests.answered,
-    requests.held_back,
-    shown.events,
-    shown.books,
-    shown.outcomes,
-    before.batches as baseline_batches,
-    before.events_median,
-    before.books_median,
-    before.outcomes_median,
-    spent.credits,
-    ages.quote_age_p50_seconds,
-    ages.quote_age_p95_seconds,
-    starts.starts_suspect,
-    results.results_missing
+    batch.batch_id, batch.scheduled_at, batch.plan_id, requests.asked, requests.answered, requests.held_back,
+    shown.events, shown.books, shown.outcomes, before.batches as baseline_batches, before.events_median,
+    before.books_median, before.outcomes_median, spent.credits, ages.quote_age_p50_seconds, ages.quote_age_p95_seconds,
+    starts.starts_suspect, results.results_missing
 from {{ source('bronze', 'batches') }} as batch
 join {{ source('ops', 'batch_states') }} as states on states.batch_id = batch.batch_id and states.state = 'published'
 cross join lateral (
@@ -89,8 +75,7 @@ cross join lateral (
         and event.start_at <= batch.scheduled_at - {{ parameter('result_due_after_seconds') }} * interval '1 second'
     where not event.has_outrights
         and not exists (
-            select 1
-            from {{ ref('scores') }} as s
+            select 1 from {{ ref('scores') }} as s
             where s.event_id = event.event_id and s.completed and s.captured_at <= batch.scheduled_at
         )
 ) as results

@@ -2,30 +2,25 @@
 -- What each book is like, month by month: what it keeps, whether it is there, how old and how odd its quotes are.
 with answers as (
     -- an answer about several sports does not tell where a book was missing
-    select
-        c.exchange_id,
+    select c.exchange_id,
         min(c.sport_key) as sport_key,
         {{ month_of('min(c.captured_at)') }} as month,
         min(c.books) as books,
         min(c.held_back) as held_back
     from {{ ref('coverage') }} as c
     where c.books <> '{}'
-    group by c.exchange_id
-    having min(c.sport_key) = max(c.sport_key)
+    group by c.exchange_id having min(c.sport_key) = max(c.sport_key)
 ),
 
 -- of an answer without any quote every book would be absent
 telling as (
     select answers.exchange_id, answers.sport_key, answers.month, answers.books, answers.held_back
     from answers
-    where exists (
-        select 1 from {{ ref('bookmaker_sightings') }} as shown where shown.exchange_id = answers.exchange_id
-    )
+    where exists (select 1 from {{ ref('bookmaker_sightings') }} as shown where shown.exchange_id = answers.exchange_id)
 ),
 
 presence as (
-    select
-        telling.sport_key, telling.month, asked.bookmaker_key,
+    select telling.sport_key, telling.month, asked.bookmaker_key,
         count(*) as asked,
         count(shown.bookmaker_key) as quoted
     from telling
@@ -42,8 +37,7 @@ presence as (
 ),
 
 holds as (
-    select
-        m.sport_key, m.bookmaker_key,
+    select m.sport_key, m.bookmaker_key,
         {{ month_of('m.valid_from') }} as month,
         count(*) as sets,
         sum(m.hold) as hold_sum
@@ -53,8 +47,7 @@ holds as (
 ),
 
 ages as (
-    select
-        q.sport_key, q.bookmaker_key,
+    select q.sport_key, q.bookmaker_key,
         {{ month_of('q.captured_at') }} as month,
         count(*) as aged,
         count(*) filter (
@@ -70,8 +63,7 @@ ages as (
 ),
 
 known as (
-    select c.sport_key, max(c.captured_at) as until
-    from {{ ref('coverage') }} as c
+    select c.sport_key, max(c.captured_at) as until from {{ ref('coverage') }} as c
     group by c.sport_key
 ),
 
@@ -86,15 +78,11 @@ looked_at as (
     join known on known.sport_key = event.sport_key
     cross join {{ horizons() }} as look (hours)
     join {{ ref('margins') }} as m
-        on m.event_id = event.event_id
-        and event.start_at - look.hours * interval '1 hour' >= m.valid_from
+        on m.event_id = event.event_id and event.start_at - look.hours * interval '1 hour' >= m.valid_from
         and (m.valid_to is null or event.start_at - look.hours * interval '1 hour' < m.valid_to)
     {{ with_profile('m.bookmaker_key', "event.start_at - look.hours * interval '1 hour'") }}
-    where event.start_at - look.hours * interval '1 hour' <= known.until
-        and m.is_sound
-        and m.set_no = 1
-        and m.market_key in ('h2h', 'spreads', 'totals')
-        and {{ has_own_prices('profile') }}
+    where event.start_at - look.hours * interval '1 hour' <= known.until and m.is_sound and m.set_no = 1
+        and m.market_key in ('h2h', 'spreads', 'totals') and {{ has_own_prices('profile') }}
 ),
 
 -- a group's lowest margin is what the others are compared with
@@ -106,23 +94,15 @@ voices as (
 ),
 
 heard as (
-    select
-        voices.event_id, voices.hours, voices.line_key, voices.operator_group, outcome.outcome_name, outcome.ratio
+    select voices.event_id, voices.hours, voices.line_key, voices.operator_group, outcome.outcome_name, outcome.ratio
     from voices
     cross join lateral unnest(voices.outcome_names, voices.fair_multiplicative) as outcome (outcome_name, ratio)
 ),
 
 ranked as (
-    select
-        heard.event_id, heard.hours, heard.line_key, heard.operator_group, heard.outcome_name,
-        cast(row_number() over (
-            partition by event_id, hours, line_key, outcome_name order by ratio, operator_group
-        ) as integer) as position,
-        array_agg(ratio) over (
-            partition by event_id, hours, line_key, outcome_name
-            order by ratio, operator_group
-            rows between unbounded preceding and unbounded following
-        ) as ordered_ratios
+    select heard.event_id, heard.hours, heard.line_key, heard.operator_group, heard.outcome_name,
+        {{ place_among('ratio', of='event_id, hours, line_key, outcome_name') }} as position,
+        {{ all_of('ratio', of='event_id, hours, line_key, outcome_name') }} as ordered_ratios
     from heard
 ),
 
@@ -135,10 +115,7 @@ compared as (
     from looked_at
     cross join lateral unnest(looked_at.outcome_names, looked_at.fair_multiplicative) as outcome (outcome_name, ratio)
     join ranked
-        on ranked.event_id = looked_at.event_id
-        and ranked.hours = looked_at.hours
-        and ranked.line_key = looked_at.line_key
-        and ranked.operator_group = looked_at.operator_group
+        on {{ same_in('ranked', 'looked_at', ['event_id', 'hours', 'line_key', 'operator_group']) }}
         and ranked.outcome_name = outcome.outcome_name
     where cardinality(ranked.ordered_ratios) - 1 >= {{ parameter('outlier_min_groups') }}
     group by
@@ -146,12 +123,8 @@ compared as (
 ),
 
 oddities as (
-    select
-        sport_key, bookmaker_key, month,
-        count(*) as compared,
-        count(*) filter (where is_outlier) as outliers
-    from compared
-    group by sport_key, bookmaker_key, month
+    select sport_key, bookmaker_key, month, count(*) as compared, count(*) filter (where is_outlier) as outliers
+    from compared group by sport_key, bookmaker_key, month
 ),
 
 cards as (
@@ -165,9 +138,7 @@ cards as (
 )
 
 select
-    cards.sport_key,
-    cards.bookmaker_key,
-    cards.month,
+    cards.sport_key, cards.bookmaker_key, cards.month,
     cast(round(holds.hold_sum, 40) / holds.sets as numeric(12, 10)) as mean_hold,
     cast(coalesce(holds.sets, 0) as integer) as hold_sets,
     {{ share_of('presence.quoted', 'presence.asked') }} as uptime,
@@ -177,9 +148,7 @@ select
     {{ share_of('oddities.outliers', 'oddities.compared') }} as outlier_share,
     cast(coalesce(oddities.compared, 0) as integer) as compared_sets
 from cards
-left join presence
-    on presence.sport_key = cards.sport_key and presence.bookmaker_key = cards.bookmaker_key and presence.month = cards.month
-left join holds on holds.sport_key = cards.sport_key and holds.bookmaker_key = cards.bookmaker_key and holds.month = cards.month
-left join ages on ages.sport_key = cards.sport_key and ages.bookmaker_key = cards.bookmaker_key and ages.month = cards.month
-left join oddities
-    on oddities.sport_key = cards.sport_key and oddities.bookmaker_key = cards.bookmaker_key and oddities.month = cards.month
+left join presence on {{ same_in('presence', 'cards', ['sport_key', 'bookmaker_key', 'month']) }}
+left join holds on {{ same_in('holds', 'cards', ['sport_key', 'bookmaker_key', 'month']) }}
+left join ages on {{ same_in('ages', 'cards', ['sport_key', 'bookmaker_key', 'month']) }}
+left join oddities on {{ same_in('oddities', 'cards', ['sport_key', 'bookmaker_key', 'month']) }}

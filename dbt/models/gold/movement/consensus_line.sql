@@ -29,8 +29,7 @@ sports as materialized (
         select nullif(rules.margin_sigma, 0) as margin_sigma, nullif(rules.total_sigma, 0) as total_sigma
         from {{ ref('sport_rules') }} as rules
         where starts_with(shown.sport_key, coalesce(rules.sport_prefix, ''))
-        order by length(coalesce(rules.sport_prefix, '')) desc
-        limit 1
+        order by length(coalesce(rules.sport_prefix, '')) desc limit 1
     ) as rule
 ),
 
@@ -70,48 +69,38 @@ voices as materialized (
 ),
 
 points as (
-    select
-        at, event_id, line_key, line_point,
+    select at, event_id, line_key, line_point,
         cast(count(*) as integer) as group_count,
         {{ median_of('array_agg(ratio order by ratio)') }} as ratio,
         min(overround) as overround
-    from voices
-    group by at, event_id, line_key, line_point
+    from voices group by at, event_id, line_key, line_point
 ),
 
 -- the line that most groups hang; of several the one nearest to even, then as a book's main line is found
 modal_points as (
-    select distinct on (at, event_id, line_key)
-        at, event_id, line_key, line_point, group_count
+    select distinct on (at, event_id, line_key) at, event_id, line_key, line_point, group_count
     from points
     order by at, event_id, line_key, group_count desc, abs(ratio - 0.5), overround, abs(line_point), line_point
 ),
 
 counted as (
-    select
-        at, event_id, line_key,
-        min(market_key) as market_key,
-        min(description) as description,
+    select at, event_id, line_key,
+        {{ same_of(['market_key', 'description']) }},
         cast(count(*) as integer) as group_count,
         {{ median_of('array_agg(line_point order by line_point)') }} as line_median,
         min(line_point) as line_min,
         max(line_point) as line_max,
         {{ median_of('array_agg(fair_line order by fair_line) filter (where fair_line is not null)') }} as fair_line
-    from voices
-    group by at, event_id, line_key
+    from voices group by at, event_id, line_key
 ),
 
 agreed as (
     select
-        counted.*,
-        modal_points.line_point as line_modal,
+        counted.*, modal_points.line_point as line_modal,
         round(modal_points.group_count, 40) / counted.group_count as group_share_at_modal,
         counted.group_count >= {{ parameter('consensus_min_groups') }} as is_enough
     from counted
-    join modal_points
-        on modal_points.at = counted.at
-        and modal_points.event_id = counted.event_id
-        and modal_points.line_key = counted.line_key
+    join modal_points on {{ same_in('modal_points', 'counted', ['at', 'event_id', 'line_key']) }}
 )
 
 select

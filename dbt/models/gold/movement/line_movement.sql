@@ -1,16 +1,8 @@
 {{ config(materialized='view') }}
 -- Every change of a quoted line: what it was, what it became, and which way it went.
 select
-    became.series_id,
-    became.line_rank,
-    became.event_id,
-    became.sport_key,
-    became.bookmaker_key,
-    became.market_key,
-    became.description,
-    became.outcome_name,
-    became.outcome_side,
-    became.valid_from as changed_at,
+    became.series_id, became.line_rank, became.event_id, became.sport_key, became.bookmaker_key, became.market_key,
+    became.description, became.outcome_name, became.outcome_side, became.valid_from as changed_at,
     became.phase_as_known as phase,
     case
         -- null: without a sound set on either side nobody can tell
@@ -40,40 +32,18 @@ cross join lateral (
     select h.point, h.line_point, h.price_native, h.price_decimal, h.odds_format, h.implied_probability, h.valid_from, h.valid_to
     from {{ ref('price_history') }} as h
     where h.series_id = became.series_id and h.line_rank = became.line_rank and h.valid_from < became.valid_from
-    order by h.valid_from desc
-    limit 1
+    order by h.valid_from desc limit 1
 ) as was
 cross join lateral (
     select
         {{ set_id_of('became', 'was.line_point') }} as was_set_id,
         {{ set_id_of('became', 'became.line_point') }} as now_set_id
 ) as sets
-left join lateral (
-    select outcome.probability, found.outcome_set
-    from (
-        select m.outcome_set, m.outcome_names, m.implied_probabilities, m.fair_power
-        from {{ ref('margins') }} as m
-        where m.set_id = sets.was_set_id and m.valid_from < was.valid_to and (m.valid_to is null or m.valid_to >= was.valid_to)
-        order by m.valid_from desc
-        limit 1
-    ) as found
-    cross join lateral unnest(found.outcome_names, found.implied_probabilities, found.fair_power) as outcome (name, q, probability)
-    -- null: what is no price is in no sound set
-    where outcome.name = became.outcome_name and outcome.q = was.implied_probability
-) as was_fair on true
-left join lateral (
-    select outcome.probability, found.outcome_set
-    from (
-        select m.outcome_set, m.outcome_names, m.implied_probabilities, m.fair_power
-        from {{ ref('margins') }} as m
-        where m.set_id = sets.now_set_id and m.valid_from <= became.valid_from and (m.valid_to is null or m.valid_to > became.valid_from)
-        order by m.valid_from desc
-        limit 1
-    ) as found
-    cross join lateral unnest(found.outcome_names, found.implied_probabilities, found.fair_power) as outcome (name, q, probability)
-    -- null: what is no price is in no sound set
-    where outcome.name = became.outcome_name and outcome.q = became.implied_probability
-) as now_fair on true
+-- the set as it stood until the price went, and as it stands with the new one
+left join lateral {{ fair_of_price('sets.was_set_id', 'became.outcome_name', 'was.implied_probability',
+    at='m.valid_from < was.valid_to and (m.valid_to is null or m.valid_to >= was.valid_to)') }} as was_fair on true
+left join lateral {{ fair_of_price('sets.now_set_id', 'became.outcome_name', 'became.implied_probability',
+    at=stands_at('m', 'became.valid_from')) }} as now_fair on true
 cross join lateral (
     select
         became.point is distinct from was.point as is_point,
@@ -98,5 +68,4 @@ cross join lateral (
                 then (now_fair.probability - was_fair.probability) * case when became.outcome_side in ('away', 'under') then -1 else 1 end
         end as toward_first
 ) as change
-where became.price_side = 'back'
-    and (change.is_point or change.is_price)
+where became.price_side = 'back' and (change.is_point or change.is_price)

@@ -6,9 +6,7 @@
     indexes=[{'columns': ['event_id', 'changed_at']}],
 ) }}
 -- Every move of a book's main line before the start: what steam and lead_lag are made of.
-with touched_now as materialized (
-{{ touched('market') }}
-),
+with touched_now as materialized ({{ touched('market') }}),
 
 touched as materialized (
     -- a line that was away for no longer than the window is compared with what it was before
@@ -16,21 +14,15 @@ touched as materialized (
     from touched_now
 ),
 
-event_keys as materialized (
-{{ keys_of_touched() }}
-),
-
-main_lines as materialized (
-{{ main_lines() }}
-),
+event_keys as materialized ({{ keys_of_touched() }}),
+main_lines as materialized ({{ main_lines() }}),
 
 shown as materialized (
     select main_lines.* from main_lines where main_lines.has_own_price and main_lines.bookmaker_key is not null
 ),
 
 compared as (
-    select
-        shown.*,
+    select shown.*,
         lag(shown.line_point) over one_cell as old_line_point,
         lag(shown.probability) over one_cell as old_probability,
         lag(shown.phase_as_known) over one_cell as old_phase,
@@ -40,8 +32,7 @@ compared as (
 ),
 
 judged as (
-    select
-        compared.*,
+    select compared.*,
         compared.line_point - compared.old_line_point as delta_point,
         case when compared.line_point is not distinct from compared.old_line_point then compared.probability - compared.old_probability end
             as delta_probability
@@ -75,40 +66,30 @@ quoting as materialized (
     select then_moved.event_id, then_moved.market_line, then_moved.at, array_agg(distinct shown.operator_group order by shown.operator_group) as groups
     from (select distinct event_id, market_line, at from moved) as then_moved
     join shown
-        on shown.event_id = then_moved.event_id
-        and shown.market_line = then_moved.market_line
-        and shown.at <= then_moved.at
-        and (shown.until_at is null or shown.until_at > then_moved.at)
+        on shown.event_id = then_moved.event_id and shown.market_line = then_moved.market_line
+        and shown.at <= then_moved.at and (shown.until_at is null or shown.until_at > then_moved.at)
     group by then_moved.event_id, then_moved.market_line, then_moved.at
 ),
 
 -- The run of moves one way that a move belongs to: no pause in it is longer than a steam's quiet time. A run depends on what came
 -- before alone, so that a later batch finds in the table what it goes on with.
-ways as (
-    select distinct market_id, event_id, outcome_set, direction, at from moved
-),
+ways as (select distinct market_id, event_id, outcome_set, direction, at from moved),
 
 ways_before as (
     select ways.market_id, ways.event_id, ways.outcome_set, ways.direction, earlier.changed_at as at, earlier.run_began_at
     from (select distinct market_id, event_id, outcome_set, direction from ways) as ways
     join touched on touched.event_id = ways.event_id
     cross join lateral (
-        select m.changed_at, m.run_began_at
-        from {{ this }} as m
-        where m.event_id = ways.event_id
-            and m.changed_at < touched.since_at
+        select m.changed_at, m.run_began_at from {{ this }} as m
+        where m.event_id = ways.event_id and m.changed_at < touched.since_at
             and m.changed_at >= touched.since_at - {{ parameter_interval('steam_quiet_seconds') }}
-            and m.market_id = ways.market_id
-            and m.outcome_set = ways.outcome_set
-            and m.direction = ways.direction
-        order by m.changed_at desc
-        limit 1
+            and {{ same_in('m', 'ways', ['market_id', 'outcome_set', 'direction']) }}
+        order by m.changed_at desc limit 1
     ) as earlier
 ),
 
 ways_in_order as (
-    select
-        told.*,
+    select told.*,
         coalesce(
             told.run_began_at,
             case
@@ -125,8 +106,7 @@ ways_in_order as (
 ),
 
 runs as (
-    select
-        market_id, outcome_set, direction, at,
+    select market_id, outcome_set, direction, at,
         max(begun_at) over (
             partition by market_id, outcome_set, direction order by at
             rows between unbounded preceding and current row
@@ -135,37 +115,23 @@ runs as (
 )
 
 select
-    moved.market_id,
-    moved.event_id,
-    event_keys.sport_key,
-    moved.market_key,
-    moved.description,
-    moved.outcome_set,
-    moved.bookmaker_key,
-    moved.operator_group,
-    moved.at as changed_at,
-    last_quote.captured_at as prev_seen_at,
-    moved.direction,
-    moved.old_line_point,
-    moved.line_point as new_line_point,
+    moved.market_id, moved.event_id, event_keys.sport_key, moved.market_key, moved.description, moved.outcome_set,
+    moved.bookmaker_key, moved.operator_group, moved.at as changed_at, last_quote.captured_at as prev_seen_at,
+    moved.direction, moved.old_line_point, moved.line_point as new_line_point,
     cast(moved.delta_point as numeric(8, 3)) as delta_point,
-    moved.old_probability,
-    moved.probability as new_probability,
+    moved.old_probability, moved.probability as new_probability,
     cast(moved.delta_probability as numeric(12, 10)) as delta_probability,
-    quoting.groups as quoting_groups,
-    runs.run_began_at
+    quoting.groups as quoting_groups, runs.run_began_at
 from moved
 {{ with_sport_key('moved.event_id', 'moved.at') }}
 join quoting on {{ same_in('quoting', 'moved', ['event_id', 'market_line', 'at']) }}
 join runs on {{ same_in('runs', 'moved', ['market_id', 'outcome_set', 'direction', 'at']) }}
 -- when the book was last seen with what it moved from
 cross join lateral (
-    select q.captured_at
-    from {{ ref('quotes') }} as q
+    select q.captured_at from {{ ref('quotes') }} as q
     where q.event_id = moved.event_id
         and q.series_id = {{ series_id_on_line('moved', 'moved.bookmaker_key', rule='moved') }}
         -- null: what moved stood before
         and q.captured_at < moved.old_until_at
-    order by q.captured_at desc
-    limit 1
+    order by q.captured_at desc limit 1
 ) as last_quote

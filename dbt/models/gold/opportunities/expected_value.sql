@@ -1,27 +1,11 @@
 {{ config(materialized='view') }}
 -- What a bet at each best price that stands would bring, if the other operator groups are right.
 select
-    valued.line_id,
-    event.event_id,
-    event.sport_key,
-    valued.bookmaker_key,
-    valued.operator_group,
-    valued.market_key,
-    valued.description,
-    valued.line_point,
-    valued.outcome_set,
-    valued.outcome_name,
-    valued.outcome_side,
-    event.start_at,
-    valued.valid_from,
-    valued.price_decimal,
+    valued.line_id, event.event_id, event.sport_key, valued.bookmaker_key, valued.operator_group, valued.market_key,
+    valued.description, valued.line_point, valued.outcome_set, valued.outcome_name, valued.outcome_side, event.start_at,
+    valued.valid_from, valued.price_decimal,
     cast(valued.fair_probability as numeric(12, 10)) as fair_probability,
-    valued.group_count,
-    valued.ev_fraction,
-    valued.ev_basis,
-    valued.fair_basis,
-    valued.captured_at,
-    valued.quote_at,
+    valued.group_count, valued.ev_fraction, valued.ev_basis, valued.fair_basis, valued.captured_at, valued.quote_at,
     valued.quote_age_seconds
 from {{ ref('events') }} as event
 cross join lateral (
@@ -53,17 +37,12 @@ cross join lateral (
             coalesce(profile.operator_group, offered.bookmaker_key) as operator_group,
             open_rows.phase_as_known, quote.captured_at, quote.quote_at, quote.last_update
         from offered
-        join open_rows
-            on open_rows.bookmaker_key = offered.bookmaker_key
-            and open_rows.place = offered.place
-            and open_rows.outcome_name = offered.outcome_name
+        join open_rows on {{ same_in('open_rows', 'offered', ['bookmaker_key', 'place', 'outcome_name']) }}
         {{ with_profile('offered.bookmaker_key', 'offered.valid_from') }}
         cross join lateral (
-            select q.captured_at, q.quote_at, q.last_update
-            from {{ ref('quotes') }} as q
+            select q.captured_at, q.quote_at, q.last_update from {{ ref('quotes') }} as q
             where q.event_id = event.event_id and q.series_id = open_rows.series_id and q.line_rank = open_rows.line_rank
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-            limit 1
+            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
         ) as quote
         -- null: what is no price is no best one
         where {{ price_net('open_rows.price_decimal', 'profile') }} = offered.price_decimal
@@ -79,9 +58,7 @@ cross join lateral (
             coalesce(profile.operator_group, sets.bookmaker_key) as operator_group
         from {{ ref('margins') }} as sets
         {{ with_profile('sets.bookmaker_key', 'sets.valid_from') }}
-        where sets.event_id = event.event_id
-            and sets.valid_to is null
-            and sets.is_sound
+        where sets.event_id = event.event_id and sets.valid_to is null and sets.is_sound
             and {{ has_own_prices('profile') }}
         order by line_key, sets.bookmaker_key, sets.set_no
     ),
@@ -95,47 +72,36 @@ cross join lateral (
             as outcome (outcome_name, ratio, probability)
     ),
 
-    usable as (
-{{ usable_votes('outcomes', ['line_key']) }}
-    ),
+    usable as ({{ usable_votes('outcomes', ['line_key']) }}),
 
     -- a line as the others see it, once for each group that offers a best price on it
     seen_by_others as (
-        select
-            asked.line_key, asked.operator_group, usable.outcome_name,
+        select asked.line_key, asked.operator_group, usable.outcome_name,
             cast(count(*) as integer) as group_count,
             {{ median_of('array_agg(usable.probability order by usable.probability)') }} as median
         from (select distinct quoted.line_key, quoted.operator_group from quoted where quoted.phase_as_known = 'pre') as asked
-        join usable
-            on usable.line_key = asked.line_key
-            and usable.operator_group <> asked.operator_group
+        join usable on usable.line_key = asked.line_key and usable.operator_group <> asked.operator_group
         where usable.speaks
         group by asked.line_key, asked.operator_group, usable.outcome_name
     ),
 
     agreed as materialized (
-        select
-            seen_by_others.*,
+        select seen_by_others.*,
             cast(sum(median) over (partition by line_key, operator_group) as numeric(12, 10)) as median_sum,
             group_count >= {{ parameter('expected_value_min_groups') }} as is_enough
         from seen_by_others
     ),
 
     priced as (
-        select
-            quoted.*,
+        select quoted.*,
             coalesce(agreed.group_count, 0) as group_count,
             case when agreed.is_enough then {{ share_of_medians('agreed.median', 'agreed.median_sum') }} end as fair_probability
         from quoted
-        left join agreed
-            on agreed.line_key = quoted.line_key
-            and agreed.operator_group = quoted.operator_group
-            and agreed.outcome_name = quoted.outcome_name
+        left join agreed on {{ same_in('agreed', 'quoted', ['line_key', 'operator_group', 'outcome_name']) }}
         where quoted.phase_as_known = 'pre'
     )
 
-    select
-        priced.*,
+    select priced.*,
         cast(priced.price_decimal * priced.fair_probability - 1 as numeric(16, 10)) as ev_fraction,
         case when priced.fair_probability is null then 'too_few_groups' else 'median_of_others' end as ev_basis,
         {{ fair_basis('rule.family', 'priced.line_point') }} as fair_basis,

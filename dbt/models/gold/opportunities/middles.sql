@@ -6,13 +6,8 @@
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- Stretches in which two lines of a market could be bet, at two operators, so that some scores win both for little.
-with touched as materialized (
-{{ touched_from_their_best(by='market') }}
-),
-
-event_keys as materialized (
-{{ keys_of_touched() }}
-),
+with touched as materialized ({{ touched_from_their_best(by='market') }}),
+event_keys as materialized ({{ keys_of_touched() }}),
 
 lined as materialized (
     select touched.tail_from, sets.*
@@ -27,17 +22,11 @@ lined as materialized (
     ) as sets
 ),
 
-markets as materialized (
-    select shown.market_key, rule.family, rule.is_point_in_key
-    from (select distinct market_key from lined) as shown
-    cross join lateral {{ market_rule('shown.market_key') }} as rule
-),
+markets as materialized ({{ rules_of_markets('lined', ['family', 'is_point_in_key']) }}),
 
 -- the first leg is on Over or home, the second on Under or away
 quoted as materialized (
-    select
-        lined.*,
-        sides.first_side,
+    select lined.*, sides.first_side,
         -- null: sets without a first side fall out below
         case when lined.outcome_sides[1] = sides.first_side then 1 else 2 end as first_place,
         concat_ws('|', lined.market_key, sides.first_side, '=' || lined.description) as times_key
@@ -54,15 +43,12 @@ quoted as materialized (
 ),
 
 -- the times from the tail's beginning on at which something in a market changed
-times as materialized (
-    {{ times_of_change('times_key') }}
-),
+times as materialized ({{ times_of_change('times_key') }}),
 
 -- a book that shows a set twice speaks with the first
 standing_then as materialized (
     select distinct on (times.at, quoted.event_id, quoted.times_key, quoted.line_point, quoted.bookmaker_key)
-        times.at,
-        quoted.*,
+        times.at, quoted.*,
         coalesce(profile.operator_group, quoted.bookmaker_key) as operator_group,
         coalesce(profile.price_kind = 'back_net', false) as is_net,
         coalesce(profile.commission, 0) as commission,
@@ -71,14 +57,12 @@ standing_then as materialized (
     from {{ times_with_standing('times_key') }}
     {{ with_profile('quoted.bookmaker_key', 'times.at') }}
     where {{ has_own_prices('profile') }}
-    order by
-        times.at, quoted.event_id, quoted.times_key, quoted.line_point, quoted.bookmaker_key, quoted.set_no
+    order by times.at, quoted.event_id, quoted.times_key, quoted.line_point, quoted.bookmaker_key, quoted.set_no
 ),
 
 lines as materialized (
     select at, event_id, times_key, first_side, line_point, min(net_1) as net_1, min(net_2) as net_2
-    from standing_then
-    group by at, event_id, times_key, first_side, line_point
+    from standing_then group by at, event_id, times_key, first_side, line_point
 ),
 
 -- Over a and Under b win both above a and below b; home +a and away at the home handicap b win both above -a and below -b
@@ -87,8 +71,7 @@ promising as materialized (
         one.at, one.event_id, one.times_key, one.line_point, two.line_point as other_line_point,
         concat_ws('|', one.times_key, one.line_point, two.line_point) as opportunity_key
     from lines as one
-    join lines as two
-        on {{ same_in('two', 'one', ['event_id', 'at', 'times_key']) }}
+    join lines as two on {{ same_in('two', 'one', ['event_id', 'at', 'times_key']) }}
     where case when one.first_side = 'over' then two.line_point - one.line_point else one.line_point - two.line_point end
         >= {{ parameter('middle_width_min') }}
         and one.net_1 + two.net_2 <= 1 + {{ parameter('middle_cost_max') }}
@@ -106,8 +89,7 @@ offers as materialized (
         standing_then.outcome_names[leg.place] as outcome_name,
         standing_then.outcome_sides[leg.place] as outcome_side
     from promising
-    join standing_then
-        on {{ same_in('standing_then', 'promising', ['event_id', 'at', 'times_key']) }}
+    join standing_then on {{ same_in('standing_then', 'promising', ['event_id', 'at', 'times_key']) }}
     cross join lateral (
         values
         (1, promising.line_point, standing_then.first_place, standing_then.net_1),
@@ -118,10 +100,7 @@ offers as materialized (
 ),
 
 found as (
-{{ best_legs(
-    is_one='total <= 1 + ' ~ parameter('middle_cost_max'),
-    edge='cast(1 - min(total) as numeric(12, 10))'
-) }}
+{{ best_legs(is_one='total <= 1 + ' ~ parameter('middle_cost_max'), edge='cast(1 - min(total) as numeric(12, 10))') }}
 ),
 
 keyed as materialized (
@@ -136,8 +115,7 @@ keyed as materialized (
 ),
 
 reaching_in as materialized (
-    select
-        standing.*,
+    select standing.*,
         concat_ws('|', standing.market_key, standing.outcome_sides[1], '=' || standing.description) as times_key
     from touched
     cross join lateral {{ reaching_rows(this, by='market') }} as standing
@@ -156,19 +134,10 @@ intervals as (
 )
 
 select
-    intervals.middle_id,
-    intervals.event_id,
-    event_keys.sport_key,
-    intervals.market_key,
-    intervals.description,
-    intervals.line_point,
-    intervals.other_line_point,
-    intervals.outcome_names,
-    intervals.outcome_sides,
-    intervals.phase,
+    intervals.middle_id, intervals.event_id, event_keys.sport_key, intervals.market_key, intervals.description,
+    intervals.line_point, intervals.other_line_point, intervals.outcome_names, intervals.outcome_sides, intervals.phase,
     {{ opportunity_quality() }} as quality,
-    intervals.valid_from,
-    intervals.valid_to,
+    intervals.valid_from, intervals.valid_to,
     case when intervals.valid_to is not null then seen.last_seen_at end as last_seen_at,
     case when intervals.valid_to is not null then seen.captures end as captures,
     reach.ends_at - reach.begins_at as width,

@@ -1,35 +1,14 @@
 {{ config(materialized='view') }}
 -- Middles before the start with nothing against them, and what open rows do not store, as it moves with every answer.
 select
-    stood.middle_id,
-    stood.event_id,
-    stood.sport_key,
-    stood.market_key,
-    stood.description,
-    stood.line_point,
-    stood.other_line_point,
-    stood.outcome_names,
-    stood.outcome_sides,
-    stood.valid_from,
-    stood.valid_to,
+    stood.middle_id, stood.event_id, stood.sport_key, stood.market_key, stood.description, stood.line_point,
+    stood.other_line_point, stood.outcome_names, stood.outcome_sides, stood.valid_from, stood.valid_to,
     coalesce(stood.last_seen_at, seen.last_seen_at) as last_seen_at,
     coalesce(stood.captures, seen.captures) as captures,
     {{ seconds_between('stood.valid_from', 'coalesce(stood.last_seen_at, seen.last_seen_at)') }} as seen_for_seconds,
-    stood.width,
-    stood.winning_numbers,
-    stood.cost_at_open,
-    stood.cost_best,
-    stood.best_at,
-    stood.max_leg_age_seconds,
-    stood.leg_age_spread_seconds,
-    stood.books_at_open,
-    stood.prices_at_open,
-    stood.stake_shares_at_open,
-    stood.ages_at_open,
-    stood.books_at_best,
-    stood.prices_at_best,
-    stood.stake_shares_at_best,
-    stood.ages_at_best
+    stood.width, stood.winning_numbers, stood.cost_at_open, stood.cost_best, stood.best_at, stood.max_leg_age_seconds,
+    stood.leg_age_spread_seconds, stood.books_at_open, stood.prices_at_open, stood.stake_shares_at_open,
+    stood.ages_at_open, stood.books_at_best, stood.prices_at_best, stood.stake_shares_at_best, stood.ages_at_best
 from {{ ref('middles') }} as stood
 left join lateral {{ seen_standing('stood', 'stood.valid_to is null') }} as seen on true
 where stood.quality = 'clean'

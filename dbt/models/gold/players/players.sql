@@ -1,16 +1,8 @@
 {{ config(materialized='view') }}
 -- Whom each book means by the names that it gives to players of props and to runners of outrights.
 select
-    event.event_id,
-    event.sport_key,
-    named.kind,
-    named.bookmaker_key,
-    named.name_as_sent,
-    named.normalised_name,
-    named.player,
-    named.match,
-    named.reason,
-    named.candidates
+    event.event_id, event.sport_key, named.kind, named.bookmaker_key, named.name_as_sent, named.normalised_name,
+    named.player, named.match, named.reason, named.candidates
 from {{ ref('events') }} as event
 cross join lateral (
     with markets as (
@@ -30,33 +22,28 @@ cross join lateral (
     ),
 
     normalised as (
-        select names.*, {{ normalised_name('names.name_as_sent') }} as normalised_name
-        from names
+        select names.*, {{ normalised_name('names.name_as_sent') }} as normalised_name from names
         where names.name_as_sent is not null
     ),
 
     -- a book that gives two names of one form means two people
     at_books as (
-        select kind, normalised_name, bookmaker_key, count(*) as names
-        from normalised
+        select kind, normalised_name, bookmaker_key, count(*) as names from normalised
         group by kind, normalised_name, bookmaker_key
     ),
 
     forms as (
-        select kind, normalised_name, count(*) as books, max(names) > 1 as collides
-        from at_books
+        select kind, normalised_name, count(*) as books, max(names) > 1 as collides from at_books
         group by kind, normalised_name
     ),
 
     books as (
-        select kind, count(distinct bookmaker_key) as books
-        from normalised
+        select kind, count(distinct bookmaker_key) as books from normalised
         group by kind
     ),
 
     resolved as (
-        select
-            normalised.*,
+        select normalised.*,
             books.books as books_in_all,
             forms.books as books_of_form,
             alias.player is not null as is_alias,
@@ -68,14 +55,11 @@ cross join lateral (
         join forms on forms.kind = normalised.kind and forms.normalised_name = normalised.normalised_name
         join books on books.kind = normalised.kind
         left join lateral (
-            select known.player
-            from {{ ref('player_alias') }} as known
-            where known.sport_key = event.sport_key
-                and known.name = normalised.name_as_sent
+            select known.player from {{ ref('player_alias') }} as known
+            where known.sport_key = event.sport_key and known.name = normalised.name_as_sent
                 and coalesce(known.event_id, event.event_id) = event.event_id
                 and coalesce(known.bookmaker_key, normalised.bookmaker_key) = normalised.bookmaker_key
-            order by known.event_id nulls last, known.bookmaker_key nulls last, known.player
-            limit 1
+            order by known.event_id nulls last, known.bookmaker_key nulls last, known.player limit 1
         ) as alias on true
     ),
 
@@ -91,16 +75,14 @@ cross join lateral (
     ),
 
     counted as (
-        select
-            settled.*,
+        select settled.*,
             settled.player is not null
             -- null: a row has its book
             and min(bookmaker_key) over (partition by kind, player) <> max(bookmaker_key) over (partition by kind, player) as is_joined
         from settled
     )
 
-    select
-        counted.kind, counted.bookmaker_key, counted.name_as_sent, counted.normalised_name, counted.player,
+    select counted.kind, counted.bookmaker_key, counted.name_as_sent, counted.normalised_name, counted.player,
         case
             when counted.is_joined and (counted.is_alias or counted.books_of_form = 1) then 'alias'
             when counted.is_joined then 'exact'
@@ -114,10 +96,8 @@ cross join lateral (
         case
             when counted.is_joined then '{}'
             else array(
-                select distinct other.name_as_sent
-                from normalised as other
-                where other.kind = counted.kind
-                    and other.bookmaker_key <> counted.bookmaker_key
+                select distinct other.name_as_sent from normalised as other
+                where other.kind = counted.kind and other.bookmaker_key <> counted.bookmaker_key
                     and {{ last_word('other.normalised_name') }} = {{ last_word('counted.normalised_name') }}
                 order by other.name_as_sent
             )

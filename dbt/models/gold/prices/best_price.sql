@@ -13,9 +13,7 @@
 ) %}
 -- what stands, with what the last answer then said of its set, and as its bettor is paid
 with quoted as (
-    select
-        quotes.*,
-        told.outcome_set, told.is_complete, told.overround, told.quote_at,
+    select quotes.*, told.outcome_set, told.is_complete, told.overround, told.quote_at,
         cast(told.implied_probability / told.overround as numeric(12, 10)) as fair_probability,
         coalesce(profile.operator_group, quotes.bookmaker_key) as operator_group,
         {{ price_net('quotes.price_decimal', 'profile') }} as price_net
@@ -24,9 +22,7 @@ with quoted as (
     {{ with_profile('quotes.bookmaker_key', 'quotes.at') }}
     where told.problem is null
         -- of several answers at one time the stored price may be that of one without a price, and the set another's
-        and quotes.price_decimal is not null
-        and told.outcome_set <> 'other'
-        and {{ has_own_prices('profile') }}
+        and quotes.price_decimal is not null and told.outcome_set <> 'other' and {{ has_own_prices('profile') }}
 ),
 
 -- a field is complete when a book quotes nearly all the runners that any book quotes
@@ -53,8 +49,7 @@ complete_fields as (
 
 -- a book that shows an outcome twice speaks with the first
 one_per_book as materialized (
-    select distinct on ({{ outcome }}, bookmaker_key) quoted.*
-    from quoted
+    select distinct on ({{ outcome }}, bookmaker_key) quoted.* from quoted
     where is_complete
         or (
             outcome_set = 'field'
@@ -74,12 +69,8 @@ voices as (
 ranked_voices as (
     select
         {{ outcome }}, operator_group,
-        cast(row_number() over (partition by {{ outcome }} order by fair_probability, operator_group) as integer) as position,
-        array_agg(fair_probability) over (
-            partition by {{ outcome }}
-            order by fair_probability, operator_group
-            rows between unbounded preceding and unbounded following
-        ) as probabilities
+        {{ place_among('fair_probability', of=outcome) }} as position,
+        {{ all_of('fair_probability', of=outcome) }} as probabilities
     from voices
 ),
 
@@ -90,26 +81,19 @@ usable as (
     join ranked_voices using ({{ outcome }}, operator_group)
     where not (
         cardinality(probabilities) - 1 >= {{ parameter('outlier_min_groups') }}
-        and abs(fair_probability - {{ median_of_others('probabilities', 'position') }}) > case
-            when phase_as_known = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
-        end
+        and abs(fair_probability - {{ median_of_others('probabilities', 'position') }}) > {{ outlier_limit('phase_as_known') }}
     )
 ),
 
 best as (
     select
         {{ outcome }},
-        min(market_key) as market_key,
-        min(description) as description,
-        min(line_point) as line_point,
-        min(outcome_side) as outcome_side,
-        min(best_price_decimal) as best_price_decimal,
+        {{ same_of(['market_key', 'description', 'line_point', 'outcome_side', 'best_price_decimal']) }},
         array_agg(bookmaker_key order by bookmaker_key) filter (where price_net = best_price_decimal) as books,
         max(price_net) filter (where price_net < best_price_decimal) as runner_up_price_decimal,
         cast(count(*) as integer) as book_count,
         {{ seconds_between('max(quote_at) filter (where price_net = best_price_decimal)', 'at') }} as age_at_open_seconds
-    from usable
-    group by {{ outcome }}
+    from usable group by {{ outcome }}
 )
 
 select

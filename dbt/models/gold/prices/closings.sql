@@ -1,31 +1,16 @@
 {{ config(materialized='view') }}
 -- The last sound quote of each series before its event began.
 select
-    series.series_id,
-    event.event_id,
-    event.sport_key,
-    series.bookmaker_key,
-    series.market_key,
-    series.description,
-    series.outcome_name,
-    series.outcome_side,
-    event.start_at,
-    quote.point,
-    quote.line_point,
-    quote.price_native,
-    quote.odds_format,
-    quote.price_decimal,
-    quote.implied_probability,
-    quote.outcome_set,
-    quote.overround,
+    series.series_id, event.event_id, event.sport_key, series.bookmaker_key, series.market_key, series.description,
+    series.outcome_name, series.outcome_side, event.start_at, quote.point, quote.line_point, quote.price_native,
+    quote.odds_format, quote.price_decimal, quote.implied_probability, quote.outcome_set, quote.overround,
     (
         select cast(outcome.probability as numeric(12, 10))
         from (
             select m.is_sound, m.outcome_names, m.implied_probabilities, m.fair_power, m.valid_to
             from {{ ref('margins') }} as m
             where m.set_id = {{ set_id_of('quote', 'quote.line_point') }} and m.valid_from <= quote.captured_at
-            order by m.valid_from desc
-            limit 1
+            order by m.valid_from desc limit 1
         ) as held
         cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
         where held.is_sound
@@ -35,8 +20,7 @@ select
             -- that very price, in whichever format a stretch has it: two formats of one price differ by their rounding
             and abs(1 / outcome.q - quote.price_decimal) <= 0.006 + 0.0005 * quote.price_decimal * quote.price_decimal
     ) as fair_probability,
-    quote.captured_at,
-    quote.quote_at,
+    quote.captured_at, quote.quote_at,
     {{ seconds_between('quote.quote_at', 'event.start_at') }} as closing_age_seconds,
     case
         when event.start_is_suspect or not reached.is_reached then 'provisional'
@@ -56,41 +40,24 @@ cross join lateral (
 -- no clock: the start is reached when an answer about the event was received at or after it
 cross join lateral (
     select coalesce(bool_or(c.captured_at >= event.start_at), false) as is_reached
-    from (values (''), (event.event_id)) as scopes (event_id)
-    cross join lateral (
-        select asked.captured_at
-        from {{ ref('coverage') }} as asked
-        where asked.sport_key = event.sport_key and asked.event_id = scopes.event_id
-        order by asked.captured_at desc
-        limit 1
-    ) as c
+    from {{ newest_answers('event') }} as c
 ) as reached
 -- a stretch that spans the start: the last covering answer until then showed the series
 cross join lateral (
     select exists (
-        select 1
-        from {{ ref('price_history') }} as h
-        where h.series_id = series.series_id
-            and h.line_rank = 1
-            and h.valid_from <= event.start_at
-            and (h.valid_to is null or h.valid_to > event.start_at)
+        select 1 from {{ ref('price_history') }} as h
+        where h.series_id = series.series_id and h.line_rank = 1 and {{ stands_at('h', 'event.start_at') }}
     ) as is_quoting
 ) as standing
 left join lateral (
-    select q.*
-    from {{ ref('quotes') }} as q
-    where q.event_id = event.event_id
-        and q.series_id = series.series_id
-        and q.line_rank = 1
-        and q.problem is null
+    select q.* from {{ ref('quotes') }} as q
+    where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
         and q.quote_at <= event.start_at
         and q.quote_at < (
             select c.start_as_known + interval '10 minutes'
             from {{ ref('event_start_changes') }} as c
             where c.event_id = event.event_id and c.captured_at <= q.captured_at
-            order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc
-            limit 1
+            order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
         )
-    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-    limit 1
+    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
 ) as quote on true

@@ -1,31 +1,11 @@
 {{ config(materialized='view') }}
 -- Every series that the newest covering answer shows, and whether its quote is one to act on.
 select
-    quoted.event_id,
-    quoted.sport_key,
-    odds.series_id,
-    odds.line_rank,
-    odds.bookmaker_key,
-    odds.operator_group,
-    odds.market_key,
-    odds.description,
-    odds.outcome_name,
-    odds.outcome_side,
-    odds.point,
-    odds.line_point,
-    odds.price_native,
-    odds.odds_format,
-    odds.price_decimal,
-    odds.implied_probability,
-    odds.valid_from,
-    odds.captured_at,
-    odds.quote_at,
-    odds.quote_age_seconds,
-    odds.phase,
-    odds.outcome_set,
-    odds.overround,
-    odds.is_complete,
-    odds.is_outlier,
+    quoted.event_id, quoted.sport_key, odds.series_id, odds.line_rank, odds.bookmaker_key, odds.operator_group,
+    odds.market_key, odds.description, odds.outcome_name, odds.outcome_side, odds.point, odds.line_point,
+    odds.price_native, odds.odds_format, odds.price_decimal, odds.implied_probability, odds.valid_from,
+    odds.captured_at, odds.quote_at, odds.quote_age_seconds, odds.phase, odds.outcome_set, odds.overround,
+    odds.is_complete, odds.is_outlier,
     odds.reason is null as is_usable,
     odds.reason
 from (
@@ -50,22 +30,15 @@ cross join lateral (
             ) as line_key
         from {{ ref('price_history') }} as open_row
         cross join lateral (
-            select q.*
-            from {{ ref('quotes') }} as q
-            where q.event_id = open_row.event_id
-                and q.series_id = open_row.series_id
-                and q.line_rank = open_row.line_rank
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-            limit 1
+            select q.* from {{ ref('quotes') }} as q
+            where {{ same_in('q', 'open_row', ['event_id', 'series_id', 'line_rank']) }}
+            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
         ) as quote
-        where open_row.event_id = quoted.event_id
-            and open_row.valid_to is null
-            and open_row.price_side = 'back'
+        where open_row.event_id = quoted.event_id and open_row.valid_to is null and open_row.price_side = 'back'
     ),
 
     profiled as (
-        select
-            newest.*,
+        select newest.*,
             coalesce(profile.operator_group, newest.bookmaker_key) as operator_group,
             coalesce(profile.price_kind, 'back_fixed') as price_kind
         from newest
@@ -74,8 +47,7 @@ cross join lateral (
 
     -- a field is complete when a book quotes nearly all the runners that any book quotes
     book_fields as (
-        select line_key, bookmaker_key, array_agg(distinct outcome_name) as runners
-        from profiled
+        select line_key, bookmaker_key, array_agg(distinct outcome_name) as runners from profiled
         where outcome_set = 'field' and problem is null and price_kind in ('back_fixed', 'back_net')
         group by line_key, bookmaker_key
     ),
@@ -88,8 +60,7 @@ cross join lateral (
     ),
 
     completed as (
-        select
-            profiled.*,
+        select profiled.*,
             case
                 when profiled.outcome_set = 'field'
                     then coalesce(
@@ -105,8 +76,7 @@ cross join lateral (
     ),
 
     judged as (
-        select
-            completed.*,
+        select completed.*,
             case
                 when problem is not null then problem
                 when price_kind not in ('back_fixed', 'back_net') then 'price_kind'
@@ -121,47 +91,33 @@ cross join lateral (
         select distinct on (line_key, outcome_name, operator_group)
             line_key, outcome_name, operator_group,
             cast(implied_probability / overround as numeric(12, 10)) as fair_probability
-        from judged
-        where set_reason is null
+        from judged where set_reason is null
         order by line_key, outcome_name, operator_group, overround, bookmaker_key, line_rank
     ),
 
     ranked_voices as (
-        select
-            voices.*,
-            cast(row_number() over (
-                partition by line_key, outcome_name order by fair_probability, operator_group
-            ) as integer) as position,
-            array_agg(fair_probability) over (
-                partition by line_key, outcome_name
-                order by fair_probability, operator_group
-                rows between unbounded preceding and unbounded following
-            ) as ordered_probabilities
+        select voices.*,
+            {{ place_among('fair_probability', of='line_key, outcome_name') }} as position,
+            {{ all_of('fair_probability', of='line_key, outcome_name') }} as ordered_probabilities
         from voices
     ),
 
     compared as (
-        select
-            judged.*,
+        select judged.*,
             case
                 when set_reason is null
                     then cardinality(ranked_voices.ordered_probabilities) - 1 >= {{ parameter('outlier_min_groups') }}
                         and abs(
                             cast(judged.implied_probability / judged.overround as numeric(12, 10))
                             - {{ median_of_others('ranked_voices.ordered_probabilities', 'ranked_voices.position') }}
-                        ) > case
-                            when judged.phase = 'pre' then {{ parameter('outlier_pre') }} else {{ parameter('outlier_in_play') }}
-                        end
+                        ) > {{ outlier_limit('judged.phase') }}
             end as is_outlier
         from judged
         left join ranked_voices
-            on ranked_voices.line_key = judged.line_key
-            and ranked_voices.outcome_name = judged.outcome_name
-            and ranked_voices.operator_group = judged.operator_group
+            on {{ same_in('ranked_voices', 'judged', ['line_key', 'outcome_name', 'operator_group']) }}
     )
 
-    select
-        compared.*,
+    select compared.*,
         case
             when set_reason is not null then set_reason
             when quote_age_seconds is null then 'age_unknown'

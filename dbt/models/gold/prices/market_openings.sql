@@ -1,21 +1,11 @@
 {{ config(materialized='view') }}
 -- When a market opened, over all books: by the best-ranked sharp group, else by the first groups that agree on a line.
 select
-    event.event_id,
-    event.sport_key,
-    opening.market_key,
-    opening.description,
-    opening.line_point,
-    opening.outcome_set,
-    opening.outcome_name,
-    opening.outcome_side,
-    opening.opening_basis,
-    opening.operator_groups,
-    opening.bookmaker_key,
+    event.event_id, event.sport_key, opening.market_key, opening.description, opening.line_point, opening.outcome_set,
+    opening.outcome_name, opening.outcome_side, opening.opening_basis, opening.operator_groups, opening.bookmaker_key,
     opening.price_decimal,
     cast(opening.probability as numeric(12, 10)) as probability,
-    opening.first_seen_at,
-    opening.is_left_censored,
+    opening.first_seen_at, opening.is_left_censored,
     case when not opening.is_left_censored then opening.first_seen_at end as opened_at
 from {{ whole_events() }} as event
 cross join lateral (
@@ -24,10 +14,7 @@ cross join lateral (
             openings.series_id, openings.bookmaker_key, openings.market_key, openings.description, openings.is_left_censored,
             openings.not_yet_at, coalesce(profile.operator_group, openings.bookmaker_key) as operator_group,
             coalesce(profile.sharp_weight, 0) as sharp_weight,
-            concat_ws(
-                '|', openings.market_key, coalesce('=' || openings.description, ''),
-                case when rule.is_point_in_key then coalesce(cast(openings.line_point as text), '') end
-            ) as market_line
+            {{ line_key('openings', point="case when rule.is_point_in_key then coalesce(cast(openings.line_point as text), '') end") }} as market_line
         from {{ ref('openings') }} as openings
         cross join lateral {{ market_rule('openings.market_key') }} as rule
         {{ with_profile('openings.bookmaker_key', 'openings.first_seen_at') }}
@@ -41,11 +28,9 @@ cross join lateral (
             quote.line_point, quote.duplicate_no, quote.exchange_id, quote.captured_at
         from series
         cross join lateral (
-            select q.*
-            from {{ ref('quotes') }} as q
+            select q.* from {{ ref('quotes') }} as q
             where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
-            order by q.moment_at, q.captured_at desc, q.place, q.exchange_id
-            limit 1
+            order by q.moment_at, q.captured_at desc, q.place, q.exchange_id limit 1
         ) as quote
         where series.sharp_weight > 0 and not series.is_left_censored
         order by
@@ -53,33 +38,25 @@ cross join lateral (
     ),
 
     sharp_outcomes as (
-        select
-            sharp.market_key, sharp.description, sharp.line_point, q.outcome_set, q.outcome_name, q.outcome_side,
+        select sharp.market_key, sharp.description, sharp.line_point, q.outcome_set, q.outcome_name, q.outcome_side,
             'sharp' as opening_basis, array[sharp.operator_group] as operator_groups, sharp.bookmaker_key, q.price_decimal,
             case when q.outcome_set <> 'field' then cast(q.implied_probability / q.overround as numeric(12, 10)) end as probability,
             sharp.captured_at as first_seen_at,
             false as is_left_censored
         from sharp
         join {{ ref('quotes') }} as q
-            on q.exchange_id = sharp.exchange_id
-            and q.event_id = event.event_id
-            and q.bookmaker_key = sharp.bookmaker_key
-            and q.market_key = sharp.market_key
+            on q.exchange_id = sharp.exchange_id and q.event_id = event.event_id
+            and q.bookmaker_key = sharp.bookmaker_key and q.market_key = sharp.market_key
             and q.description is not distinct from sharp.description
-            and q.line_point is not distinct from sharp.line_point
-            and q.duplicate_no = sharp.duplicate_no
+            and q.line_point is not distinct from sharp.line_point and q.duplicate_no = sharp.duplicate_no
     ),
 
     -- what stood on each line of the other markets
     stretches as (
-        select
-            h.series_id, h.line_rank, h.market_key, h.description, h.line_point, h.valid_from, h.valid_to,
+        select h.series_id, h.line_rank, h.market_key, h.description, h.line_point, h.valid_from, h.valid_to,
             coalesce(profile.operator_group, h.bookmaker_key) as operator_group,
-            concat_ws('|', h.market_key, coalesce('=' || h.description, ''), coalesce(cast(h.line_point as text), '')) as line_key,
-            concat_ws(
-                '|', h.market_key, coalesce('=' || h.description, ''),
-                case when rule.is_point_in_key then coalesce(cast(h.line_point as text), '') end
-            ) as market_line,
+            {{ line_key('h') }} as line_key,
+            {{ line_key('h', point="case when rule.is_point_in_key then coalesce(cast(h.line_point as text), '') end") }} as market_line,
             coalesce(
                 h.valid_from = lag(h.valid_to) over one_series and h.line_point is not distinct from lag(h.line_point) over one_series,
                 false
@@ -87,9 +64,7 @@ cross join lateral (
         from {{ ref('price_history') }} as h
         cross join lateral {{ market_rule('h.market_key') }} as rule
         {{ with_profile('h.bookmaker_key', 'h.valid_from') }}
-        where h.event_id = event.event_id
-            and h.price_side = 'back'
-            and {{ has_own_prices('profile') }}
+        where h.event_id = event.event_id and h.price_side = 'back' and {{ has_own_prices('profile') }}
         window one_series as (partition by h.series_id, h.line_rank order by h.valid_from)
     ),
 
@@ -102,16 +77,12 @@ cross join lateral (
     ),
 
     candidates as (
-        select
-            arrivals.market_line, arrivals.line_key, arrivals.at,
+        select arrivals.market_line, arrivals.line_key, arrivals.at,
             array_agg(stretches.series_id order by stretches.series_id, stretches.line_rank) as series_ids,
             array_agg(stretches.line_rank order by stretches.series_id, stretches.line_rank) as line_ranks,
             array_agg(stretches.operator_group order by stretches.series_id, stretches.line_rank) as operator_groups
         from arrivals
-        join stretches
-            on stretches.line_key = arrivals.line_key
-            and stretches.valid_from <= arrivals.at
-            and (stretches.valid_to is null or stretches.valid_to > arrivals.at)
+        join stretches on stretches.line_key = arrivals.line_key and {{ stands_at('stretches', 'arrivals.at') }}
         group by arrivals.market_line, arrivals.line_key, arrivals.at
         having count(distinct stretches.operator_group) >= {{ parameter('opening_min_groups') }}
     ),
@@ -128,23 +99,16 @@ cross join lateral (
                     min(quote.line_point) as line_point
                 from unnest(candidates.series_ids, candidates.line_ranks, candidates.operator_groups)
                     as standing (series_id, line_rank, operator_group)
-                cross join lateral (
-                    select q.outcome_set, q.problem, q.is_complete, q.line_point
-                    from {{ ref('quotes') }} as q
-                    where q.event_id = event.event_id
-                        and q.series_id = standing.series_id
-                        and q.line_rank = standing.line_rank
-                        and q.captured_at <= candidates.at
-                    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-                    limit 1
-                ) as quote
+                cross join lateral {{ quote_until(
+                    'candidates.at', 'event.event_id', 'standing.series_id', 'standing.line_rank',
+                    ['outcome_set', 'problem', 'is_complete', 'line_point']
+                ) }} as quote
                 where quote.problem is null and quote.is_complete
                 group by quote.outcome_set
                 having count(distinct standing.operator_group) >= {{ parameter('opening_min_groups') }}
             ) as sound
             where candidates.market_line = markets.market_line
-            order by candidates.at, sound.group_count desc, sound.distance, sound.line_point, sound.outcome_set
-            limit 1
+            order by candidates.at, sound.group_count desc, sound.distance, sound.line_point, sound.outcome_set limit 1
         ) as agreed
     ),
 
@@ -157,16 +121,9 @@ cross join lateral (
         from first_agreement
         cross join lateral unnest(first_agreement.series_ids, first_agreement.line_ranks, first_agreement.operator_groups)
             as standing (series_id, line_rank, operator_group)
-        cross join lateral (
-            select q.*
-            from {{ ref('quotes') }} as q
-            where q.event_id = event.event_id
-                and q.series_id = standing.series_id
-                and q.line_rank = standing.line_rank
-                and q.captured_at <= first_agreement.at
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-            limit 1
-        ) as quote
+        cross join lateral {{ quote_until(
+            'first_agreement.at', 'event.event_id', 'standing.series_id', 'standing.line_rank', ['*']
+        ) }} as quote
         where quote.problem is null and quote.is_complete and quote.outcome_set = first_agreement.outcome_set
         order by
             first_agreement.market_line, quote.outcome_name, standing.operator_group, quote.overround, quote.bookmaker_key,

@@ -14,22 +14,15 @@
     'price_decimal', 'implied_probability',
 ] -%}
 -- Each quoted line over time: one row per series and stretch of unchanged price and point.
-with touched as materialized (
-{{ touched('series') }}
-),
-
-event_keys as materialized (
-{{ keys_of_touched() }}
-),
+with touched as materialized ({{ touched('series') }}),
+event_keys as materialized ({{ keys_of_touched() }}),
 
 -- the answers from the tail's beginning on that covered an event, whether they show it or not
 answers as materialized (
 {{ covering_answers(asked=['moment_at', 'captured_at', 'markets', 'books', 'held_back'], shown=['books', 'book_markets'], only_if="c.markets <> '{}'") }}
 ),
 
-observed as materialized (
-{{ quotes_of_tails(quoted) }}
-),
+observed as materialized ({{ quotes_of_tails(quoted) }}),
 
 -- the rows that reach into the tail
 reaching_in as materialized (
@@ -88,14 +81,12 @@ told as (
 
 -- Two moments may have their answers at one time: one that shows the line is enough, then the later moment speaks.
 timeline as (
-    select distinct on (series_id, line_rank, captured_at) told.*
-    from told
+    select distinct on (series_id, line_rank, captured_at) told.* from told
     order by series_id, line_rank, captured_at, is_present desc, moment_at desc
 ),
 
 compared as (
-    select
-        timeline.*,
+    select timeline.*,
         lag(is_present) over one_series as was_present,
         lag(compared_native) over one_series as was_native,
         lag(compared_decimal) over one_series as was_decimal,
@@ -108,8 +99,7 @@ compared as (
 
 -- at most one of these is true of a row that begins a stretch, in this order
 judged as (
-    select
-        compared.*,
+    select compared.*,
         case
             when reaches_in then 'reaches_in'
             when is_present and coalesce(was_present, false) then
@@ -131,8 +121,7 @@ numbered as (
 ),
 
 extents as (
-    select
-        series_id, line_rank, stretch_no,
+    select series_id, line_rank, stretch_no,
         max(captured_at) filter (where is_present and not reaches_in) as last_seen_in_tail,
         count(*) filter (where is_present and not reaches_in) as observations_in_tail
     from numbered
@@ -141,10 +130,7 @@ extents as (
 ),
 
 stretches as (
-    select
-        firsts.*,
-        extents.last_seen_in_tail,
-        extents.observations_in_tail,
+    select firsts.*, extents.last_seen_in_tail, extents.observations_in_tail,
         lead(firsts.captured_at) over one_series as valid_to,
         lead(firsts.beginning) over one_series as ending
     from numbered as firsts
@@ -155,8 +141,7 @@ stretches as (
 
 -- what a row that reaches in had been seen before the tail; read only where the row ends now
 present as materialized (
-    select
-        stretches.*,
+    select stretches.*,
         coalesce(stretches.last_seen_in_tail, earlier.last_seen_at) as last_seen,
         stretches.observations_in_tail + coalesce(earlier.observations, 0) as seen_times
     from stretches
@@ -165,8 +150,7 @@ present as materialized (
 ),
 
 followed as (
-    select
-        present.*,
+    select present.*,
         lag(last_seen) over (partition by series_id, line_rank order by stretch_no) as seen_in_tail_before,
         row_number() over (partition by series_id, line_rank order by stretch_no) as nth
     from present
@@ -175,8 +159,7 @@ followed as (
 select
     followed.series_id,
     cast(followed.line_rank as integer) as line_rank,
-    followed.event_id,
-    event_keys.sport_key,
+    followed.event_id, event_keys.sport_key,
     {{ columns_of('followed', quoted + ['phase_as_known']) }},
     followed.captured_at as valid_from,
     case when followed.valid_to is not null then followed.last_seen end as last_seen_at,
@@ -187,13 +170,9 @@ select
 from followed
 {{ with_sport_key('followed.event_id', 'followed.captured_at') }}
 left join lateral (
-    select h.last_seen_at
-    from {{ this }} as h
-    where followed.nth = 1
-        and not followed.reaches_in
-        and {{ same_in('h', 'followed', ['series_id', 'line_rank']) }}
+    select h.last_seen_at from {{ this }} as h
+    where followed.nth = 1 and not followed.reaches_in and {{ same_in('h', 'followed', ['series_id', 'line_rank']) }}
         and h.valid_from < followed.captured_at
         and h.valid_to < (select t.tail_from from touched as t where t.event_id = followed.event_id)
-    order by h.valid_from desc
-    limit 1
+    order by h.valid_from desc limit 1
 ) as earlier_row on true

@@ -8,8 +8,7 @@ with binned as (
 ),
 
 counted as (
-    select
-        sport_key, market_key, outcome_set, bookmaker_key, method, horizon_hours, bin,
+    select sport_key, market_key, outcome_set, bookmaker_key, method, horizon_hours, bin,
         count(*) as n,
         cast(sum(outcome) as numeric) as hits,
         {{ mean_of('probability') }} as mean_probability,
@@ -19,16 +18,9 @@ counted as (
 )
 
 select
-    sport_key,
-    market_key,
-    outcome_set,
-    bookmaker_key,
-    method,
-    horizon_hours,
-    bin,
+    sport_key, market_key, outcome_set, bookmaker_key, method, horizon_hours, bin,
     cast(n as integer) as n_events,
-    mean_probability,
-    hit_rate,
+    mean_probability, hit_rate,
     cast(greatest({{ wilson_bound('hits', 'n', '-') }}, 0) as numeric(12, 10)) as hit_rate_low,
     cast(least({{ wilson_bound('hits', 'n', '+') }}, 1) as numeric(12, 10)) as hit_rate_high,
     n >= {{ parameter('calibration_min_events') }} as publishable

@@ -1,8 +1,7 @@
 {{ config(materialized='view') }}
 -- Which of two books was nearer to what happened, on what both of them quoted.
 with quoted as (
-    select
-        o.sport_key, o.market_key, o.outcome_set, o.horizon_hours, o.event_id, o.line_point,
+    select o.sport_key, o.market_key, o.outcome_set, o.horizon_hours, o.event_id, o.line_point,
         array_agg(o.bookmaker_key order by o.bookmaker_key) as bookmaker_keys,
         array_agg(o.brier order by o.bookmaker_key) as briers,
         array_agg(o.log_loss order by o.bookmaker_key) as log_losses
@@ -13,8 +12,7 @@ with quoted as (
 
 paired as (
     select
-        quoted.sport_key, quoted.market_key, quoted.outcome_set, quoted.horizon_hours,
-        one.bookmaker_key,
+        quoted.sport_key, quoted.market_key, quoted.outcome_set, quoted.horizon_hours, one.bookmaker_key,
         other.bookmaker_key as other_bookmaker_key,
         one.brier - other.brier as brier_difference,
         one.log_loss - other.log_loss as log_loss_difference
@@ -27,12 +25,7 @@ paired as (
 )
 
 select
-    sport_key,
-    market_key,
-    outcome_set,
-    horizon_hours,
-    bookmaker_key,
-    other_bookmaker_key,
+    sport_key, market_key, outcome_set, horizon_hours, bookmaker_key, other_bookmaker_key,
     cast(count(*) as integer) as common_n,
     {{ mean_of('brier_difference') }} as brier_difference,
     {{ standard_error_of('brier_difference') }} as brier_difference_se,

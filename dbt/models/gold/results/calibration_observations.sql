@@ -1,20 +1,10 @@
 {{ config(materialized='view') }}
 -- What each book and the consensus held a graded outcome for, some hours before the start, and how that scored.
 select
-    event.event_id,
-    event.sport_key,
-    scored.market_key,
-    scored.line_point,
-    scored.outcome_set,
-    scored.bookmaker_key,
-    scored.method,
-    scored.horizon_hours,
-    event.start_at,
-    scored.valid_from,
+    event.event_id, event.sport_key, scored.market_key, scored.line_point, scored.outcome_set, scored.bookmaker_key,
+    scored.method, scored.horizon_hours, event.start_at, scored.valid_from,
     cast(scored.probability as numeric(12, 10)) as probability,
-    scored.outcome,
-    scored.brier,
-    scored.log_loss
+    scored.outcome, scored.brier, scored.log_loss
 from {{ finished_events() }} as finished
 join {{ ref('events') }} as event on event.event_id = finished.event_id
 cross join lateral (
@@ -36,16 +26,12 @@ cross join lateral (
         from {{ ref('margins') }} as m
         join looks on looks.at >= m.valid_from and (m.valid_to is null or looks.at < m.valid_to)
         {{ with_profile('m.bookmaker_key', 'looks.at') }}
-        where m.event_id = event.event_id
-            and m.is_sound
-            and m.description is null
-            and m.outcome_set <> 'field'
+        where m.event_id = event.event_id and m.is_sound and m.description is null and m.outcome_set <> 'field'
             and {{ has_own_prices('profile') }}
     ),
 
     consensus_lines as (
-        select
-            looks.hours, c.market_key, c.line_point, c.outcome_set,
+        select looks.hours, c.market_key, c.line_point, c.outcome_set,
             array_agg(c.outcome_name order by c.outcome_name) as outcome_names,
             array_agg(c.outcome_side order by c.outcome_name) as outcome_sides,
             array_agg(c.fair_median order by c.outcome_name) as fair_power,
@@ -59,8 +45,7 @@ cross join lateral (
 
     -- the market's main line is the one that most groups hang
     consensus_sets as (
-        select
-            consensus_lines.*,
+        select consensus_lines.*,
             row_number() over (
                 partition by hours, market_key, outcome_set
                 order by
@@ -85,8 +70,7 @@ cross join lateral (
         union all
         select
             hours, 'consensus', 'power', market_key, line_point, outcome_set, outcome_names, outcome_sides, fair_power, valid_from
-        from consensus_sets
-        where nth = 1
+        from consensus_sets where nth = 1
     ),
 
     -- of a push, and of half of a stake, nothing is learnt
@@ -96,16 +80,13 @@ cross join lateral (
             array_agg(g.outcome_name order by g.outcome_name) as outcome_names,
             array_agg(g.won_share order by g.outcome_name) as outcomes
         from {{ ref('outcome_grades') }} as g
-        where g.event_id = event.event_id
-            and g.description is null
-            and g.grade in ('win', 'loss')
+        where g.event_id = event.event_id and g.description is null and g.grade in ('win', 'loss')
             and coalesce(mod(abs(g.line_point), 0.5), 0) = 0
         group by line_key
     ),
 
     met as (
-        select
-            forecasts.*,
+        select forecasts.*,
             forecasts.probabilities[{{ first_side('forecasts.outcome_sides') }}] as probability,
             hits.outcomes[{{ first_side('forecasts.outcome_sides') }}] as outcome,
             hits.outcomes

@@ -1,20 +1,9 @@
 {{ config(materialized='view') }}
 -- What a unit staked at each closing price came back as.
 select
-    closing.series_id,
-    finished.event_id,
-    closing.sport_key,
-    closing.bookmaker_key,
-    closing.market_key,
-    closing.description,
-    closing.line_point,
-    closing.outcome_set,
-    closing.outcome_name,
-    closing.outcome_side,
-    closing.start_at,
-    closing.close_status,
-    closing.price_decimal,
-    closing.grade,
+    closing.series_id, finished.event_id, closing.sport_key, closing.bookmaker_key, closing.market_key,
+    closing.description, closing.line_point, closing.outcome_set, closing.outcome_name, closing.outcome_side,
+    closing.start_at, closing.close_status, closing.price_decimal, closing.grade,
     cast(closing.won_share * closing.price_decimal + closing.refunded_share as numeric(14, 8)) as return_multiple
 from {{ finished_events() }} as finished
 cross join lateral (
@@ -30,8 +19,7 @@ cross join lateral (
         where c.event_id = finished.event_id and c.price_decimal is not null
     )
 
-    select
-        closes.*, grades.grade, grades.won_share, grades.refunded_share
+    select closes.*, grades.grade, grades.won_share, grades.refunded_share
     from closes
     join grades on grades.line_key = closes.line_key
 ) as closing

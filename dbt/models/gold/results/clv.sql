@@ -1,32 +1,18 @@
 {{ config(materialized='view') }}
 -- What prices at set times before the start turned out to be worth when the event began.
 select
-    judged.series_id,
-    event.event_id,
-    event.sport_key,
-    judged.bookmaker_key,
-    judged.operator_group,
-    judged.market_key,
-    judged.description,
-    judged.outcome_name,
-    judged.outcome_side,
-    judged.outcome_set,
-    event.start_at,
-    judged.horizon,
+    judged.series_id, event.event_id, event.sport_key, judged.bookmaker_key, judged.operator_group, judged.market_key,
+    judged.description, judged.outcome_name, judged.outcome_side, judged.outcome_set, event.start_at, judged.horizon,
     judged.taken_at,
     {{ seconds_between('judged.taken_at', 'event.start_at') }} as seconds_to_start,
-    judged.seconds_since_seen,
-    judged.line_point,
-    judged.point_taken,
+    judged.seconds_since_seen, judged.line_point, judged.point_taken,
     cast(judged.point_closing as numeric(8, 3)) as point_closing,
     judged.price_taken,
     cast(judged.price_closing as numeric(14, 8)) as price_closing,
     judged.probability_taken,
     cast(judged.probability_closing as numeric(12, 10)) as probability_closing,
     cast(judged.consensus_closing as numeric(12, 10)) as consensus_closing,
-    judged.group_count,
-    judged.fair_basis,
-    judged.clv_status,
+    judged.group_count, judged.fair_basis, judged.clv_status,
     cast(case when judged.is_comparable then judged.price_taken * judged.consensus_closing - 1 end as numeric(16, 10)) as clv_ev,
     cast(
         case when judged.is_comparable then round(judged.price_taken, 40) / judged.price_closing - 1 end as numeric(16, 10)
@@ -41,8 +27,7 @@ select
             when judged.outcome_side = 'over' then judged.point_closing - judged.point_taken
         end as numeric(8, 3)
     ) as clv_points,
-    judged.close_status,
-    judged.consensus_close_status
+    judged.close_status, judged.consensus_close_status
 from {{ ref('events') }} as event
 cross join lateral (
     with series as materialized (
@@ -57,8 +42,7 @@ cross join lateral (
     ),
 
     opened as materialized (
-        select opening.series_id, opening.opened_at
-        from {{ ref('openings') }} as opening
+        select opening.series_id, opening.opened_at from {{ ref('openings') }} as opening
         where opening.event_id = event.event_id and not opening.is_left_censored
     ),
 
@@ -66,22 +50,11 @@ cross join lateral (
         select
             {{ line_key('held', after='held.outcome_set') }} as line_key,
             held.outcome_name, held.fair_median, held.group_count, held.close_status
-        from {{ ref('closing_consensus') }} as held
-        where held.event_id = event.event_id
+        from {{ ref('closing_consensus') }} as held where held.event_id = event.event_id
     ),
 
     -- no clock: a time has come when an answer about the event was received at or after it
-    known as materialized (
-        select max(newest.captured_at) as known_until
-        from (values (''), (event.event_id)) as scopes (event_id)
-        cross join lateral (
-            select asked.captured_at
-            from {{ ref('coverage') }} as asked
-            where asked.sport_key = event.sport_key and asked.event_id = scopes.event_id
-            order by asked.captured_at desc
-            limit 1
-        ) as newest
-    ),
+    known as materialized (select max(newest.captured_at) as known_until from {{ newest_answers('event') }} as newest),
 
     moments as (
         select series.*, moment.horizon, moment.at
@@ -100,14 +73,12 @@ cross join lateral (
     ),
 
     taken as (
-        select
-            moments.*,
+        select moments.*,
             coalesce(profile.operator_group, moments.bookmaker_key) as operator_group,
             stood.point as point_taken,
             stood.line_point as line_point_taken,
             {{ price_net('stood.price_decimal', 'profile') }} as price_taken,
-            fair.outcome_set as outcome_set_taken,
-            fair.fair_basis,
+            fair.outcome_set as outcome_set_taken, fair.fair_basis,
             cast(fair.probability as numeric(12, 10)) as probability_taken,
             {{ seconds_between('seen.captured_at', 'moments.at') }} as seconds_since_seen
         from moments
@@ -115,8 +86,7 @@ cross join lateral (
             select h.point, h.line_point, h.price_decimal, h.implied_probability, h.valid_to
             from {{ ref('price_history') }} as h
             where h.series_id = moments.series_id and h.line_rank = 1 and h.valid_from <= moments.at
-            order by h.valid_from desc
-            limit 1
+            order by h.valid_from desc limit 1
         ) as stood
         cross join lateral (
             select held.outcome_set, held.fair_basis, outcome.probability
@@ -124,33 +94,21 @@ cross join lateral (
                 select m.outcome_set, m.fair_basis, m.is_sound, m.outcome_names, m.implied_probabilities, m.fair_power, m.valid_to
                 from {{ ref('margins') }} as m
                 where m.set_id = {{ set_id_of('moments', 'stood.line_point') }} and m.valid_from <= moments.at
-                order by m.valid_from desc
-                limit 1
+                order by m.valid_from desc limit 1
             ) as held
             cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
-            where held.is_sound
-                and (held.valid_to is null or held.valid_to > moments.at)
+            where held.is_sound and (held.valid_to is null or held.valid_to > moments.at)
                 and outcome.name = moments.outcome_name
                 -- null: what is no price is in no sound set
                 and outcome.q = stood.implied_probability
         ) as fair
-        cross join lateral (
-            select q.captured_at
-            from {{ ref('quotes') }} as q
-            where q.event_id = event.event_id
-                and q.series_id = moments.series_id
-                and q.line_rank = 1
-                and q.captured_at <= moments.at
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
-            limit 1
-        ) as seen
+        cross join lateral {{ quote_until('moments.at', 'event.event_id', 'moments.series_id', 1, ['captured_at']) }} as seen
         {{ with_profile('moments.bookmaker_key', 'moments.at') }}
         where stood.valid_to is null or stood.valid_to > moments.at
     ),
 
     compared as (
-        select
-            taken.*,
+        select taken.*,
             -- where the book closed
             {{ line_key('taken', after='taken.outcome_set') }} as line_key,
             case
@@ -171,14 +129,11 @@ cross join lateral (
         case when compared.clv_status <> 'no_close' then compared.price_net end as price_closing,
         compared.probability_taken,
         case when compared.clv_status <> 'no_close' then compared.fair_probability end as probability_closing,
-        agreed.fair_median as consensus_closing,
-        agreed.group_count, compared.fair_basis, compared.clv_status,
+        agreed.fair_median as consensus_closing, agreed.group_count, compared.fair_basis, compared.clv_status,
         compared.clv_status = 'same_point' as is_comparable,
-        compared.close_status,
-        agreed.close_status as consensus_close_status
+        compared.close_status, agreed.close_status as consensus_close_status
     from compared
     left join agreed
-        on compared.clv_status = 'same_point'
-        and agreed.line_key = compared.line_key
+        on compared.clv_status = 'same_point' and agreed.line_key = compared.line_key
         and agreed.outcome_name = compared.outcome_name
 ) as judged

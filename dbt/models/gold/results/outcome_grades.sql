@@ -1,17 +1,8 @@
 {{ config(materialized='view') }}
 -- How a bet on each outcome that a book ever quoted is settled, or why nobody can say.
 select
-    graded.event_id,
-    graded.sport_key,
-    graded.market_key,
-    graded.description,
-    graded.line_point,
-    graded.outcome_set,
-    graded.outcome_name,
-    graded.outcome_side,
-    graded.start_at,
-    graded.home_score,
-    graded.away_score,
+    graded.event_id, graded.sport_key, graded.market_key, graded.description, graded.line_point, graded.outcome_set,
+    graded.outcome_name, graded.outcome_side, graded.start_at, graded.home_score, graded.away_score,
     case
         when graded.refusal is not null then 'unresolved'
         when graded.winner = 'void' then 'void'
@@ -43,22 +34,11 @@ left join {{ ref('results') }} as result on result.event_id = event.event_id
 cross join lateral {{ settlement_rule('event.sport_key') }} as rule
 cross join lateral (
     -- no clock: three days are over when an answer about the event was received after them
-    with newest as (
-        select max(near.captured_at) as captured_at
-        from (values (''), (event.event_id)) as scopes (event_id)
-        cross join lateral (
-            select asked.captured_at
-            from {{ ref('coverage') }} as asked
-            where asked.sport_key = event.sport_key and asked.event_id = scopes.event_id
-            order by asked.captured_at desc
-            limit 1
-        ) as near
-    ),
+    with newest as (select max(near.captured_at) as captured_at from {{ newest_answers('event') }} as near),
 
     -- how long a match went on at least: until the last answer that showed it unfinished
     running as (
-        select max(s.captured_at) as last_at
-        from {{ ref('scores') }} as s
+        select max(s.captured_at) as last_at from {{ ref('scores') }} as s
         where s.event_id = event.event_id and not s.completed and s.captured_at < result.completed_since
     ),
 
@@ -79,24 +59,20 @@ cross join lateral (
     ),
 
     quoted as materialized (
-        select
-            sets.market_key, sets.description, sets.line_point, sets.outcome_set, outcome.outcome_name,
+        select sets.market_key, sets.description, sets.line_point, sets.outcome_set, outcome.outcome_name,
             min(outcome.outcome_side) as outcome_side
         from (
             select distinct m.market_key, m.description, m.line_point, m.outcome_set, m.outcome_names, m.outcome_sides
-            from {{ ref('margins') }} as m
-            where m.event_id = event.event_id
+            from {{ ref('margins') }} as m where m.event_id = event.event_id
         ) as sets
         cross join lateral unnest(sets.outcome_names, sets.outcome_sides) as outcome (outcome_name, outcome_side)
         group by sets.market_key, sets.description, sets.line_point, sets.outcome_set, outcome.outcome_name
     ),
 
     markets as materialized (
-        select
-            ruled.market_key, ruled.family, ruled.period,
+        select ruled.market_key, ruled.family, ruled.period,
             chosen.event_id is not null as is_override,
-            chosen.reason as override_reason,
-            chosen.winner,
+            chosen.reason as override_reason, chosen.winner,
             case when chosen.event_id is not null then chosen.home_score else result.home_score end as home_score,
             case when chosen.event_id is not null then chosen.away_score else result.away_score end as away_score
         from (
@@ -110,8 +86,7 @@ cross join lateral (
     -- who an outcome names is asked of the scores: two answers may have home and away the other way round
     placed as (
         select
-            quoted.*,
-            markets.family, markets.period, markets.is_override, markets.override_reason, markets.winner,
+            quoted.*, markets.family, markets.period, markets.is_override, markets.override_reason, markets.winner,
             markets.home_score, markets.away_score,
             coalesce(result.home_team, event.home_team) as home_team,
             coalesce(result.away_team, event.away_team) as away_team
@@ -120,8 +95,7 @@ cross join lateral (
     ),
 
     oriented as (
-        select
-            placed.*,
+        select placed.*,
             placed.outcome_side not in ('home', 'away') or placed.outcome_name in (placed.home_team, placed.away_team) as is_known,
             -- the margin of the side that this outcome's book calls home
             case
@@ -135,8 +109,7 @@ cross join lateral (
     ),
 
     scored as (
-        select
-            oriented.*,
+        select oriented.*,
             case
                 when oriented.family in ('h2h', 'draw_no_bet', 'to_qualify') and oriented.winner in ('home', 'away', 'draw')
                     then case oriented.winner when 'home' then 1 when 'away' then -1 else 0 end
@@ -148,8 +121,7 @@ cross join lateral (
     ),
 
     refused as (
-        select
-            scored.*,
+        select scored.*,
             case
                 when scored.is_override and scored.winner = 'void' then null
                 when scored.family = 'outrights' then 'outright'
@@ -165,8 +137,7 @@ cross join lateral (
                     when scored.family = 'h2h' and rule.settlement in ('regulation', 'knock_out') then 'three_way'
                     when scored.family = 'h2h' and scored.outcome_set = 'three_way' then 'three_way'
                     else 'two_way'
-                end
-                    then 'unexpected_outcome_set'
+                end then 'unexpected_outcome_set'
                 when scored.family in ('spreads', 'totals') and scored.line_point is null then 'no_point'
                 when scored.is_known is not true then 'teams_differ'
                 when scored.is_override

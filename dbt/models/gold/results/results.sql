@@ -4,9 +4,7 @@
     scope_key='event_id',
 ) }}
 -- The newest score of each event that a scores answer ever showed.
-with touched as materialized (
-    select event_id, seen_from from {{ source('ops', 'touched_events') }}
-),
+with touched as materialized (select event_id, seen_from from {{ source('ops', 'touched_events') }}),
 
 latest as (
     select touched.event_id, touched.seen_from, score.*
@@ -17,58 +15,17 @@ latest as (
             s.home_score_text, s.away_score_text, s.home_score, s.away_score
         from {{ ref('scores') }} as s
         where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
-        order by s.captured_at desc, s.place, s.body_sha256, s.exchange_id
-        limit 1
+        order by s.captured_at desc, s.place, s.body_sha256, s.exchange_id limit 1
     ) as score
 )
 
 select
-    latest.event_id,
-    latest.sport_key,
-    latest.home_team,
-    latest.away_team,
-    latest.completed,
-    latest.home_score,
+    latest.event_id, latest.sport_key, latest.home_team, latest.away_team, latest.completed, latest.home_score,
     latest.away_score,
     -- since when the score has stood as it stands, and the game has been over
-    (
-        select min(s.captured_at)
-        from {{ ref('scores') }} as s
-        where s.event_id = latest.event_id
-            and s.captured_at >= latest.seen_from
-            and s.captured_at > coalesce(
-                (
-                    select max(other.captured_at)
-                    from {{ ref('scores') }} as other
-                    where other.event_id = latest.event_id
-                        and (other.home_score_text, other.away_score_text)
-                            is distinct from (latest.home_score_text, latest.away_score_text)
-                        and other.captured_at >= latest.seen_from
-                        and other.captured_at < latest.captured_at
-                ),
-                '-infinity'
-            )
-    ) as score_since,
-    case
-        when latest.completed
-            then (
-                select min(s.captured_at)
-                from {{ ref('scores') }} as s
-                where s.event_id = latest.event_id
-                    and s.captured_at >= latest.seen_from
-                    and s.captured_at > coalesce(
-                        (
-                            select max(other.captured_at)
-                            from {{ ref('scores') }} as other
-                            where other.event_id = latest.event_id
-                                and not other.completed
-                                and other.captured_at >= latest.seen_from
-                                and other.captured_at < latest.captured_at
-                        ),
-                        '-infinity'
-                    )
-            )
-    end as completed_since,
+    {{ told_since('latest', unlike='(other.home_score_text, other.away_score_text)
+        is distinct from (latest.home_score_text, latest.away_score_text)') }} as score_since,
+    case when latest.completed then {{ told_since('latest', unlike='not other.completed') }} end as completed_since,
     case
         when latest.home_team is null or latest.away_team is null then 'no_teams'
         when latest.completed and (latest.home_score_text is null or latest.away_score_text is null) then 'score_missing'
