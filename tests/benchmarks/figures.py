@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 from collections.abc import Sequence
@@ -59,18 +60,30 @@ class PostgresCpu:
         self.postmaster = int((server.embedded.data_dir / "postmaster.pid").read_text().split()[0])
 
     def seconds(self) -> float:
-        total = 0.0
+        """So far. A child that ends while it is looked at would be missed, or counted twice: then all are looked at again."""
+        while True:
+            children = self._children()
+            total = sum(children.values())
+            fields = _stat(Path("/proc") / str(self.postmaster))
+            # what ended is only counted in ticks
+            total += own_seconds(Path("/proc") / str(self.postmaster), fields) + _ticks(fields[13:15])
+            if self._children().keys() == children.keys():
+                return total
+
+    def _children(self) -> dict[int, float]:
+        """CPU seconds of each by its number."""
+        found = {}
         for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
-                if int(folder.name) == self.postmaster:
-                    # what ended is only counted in ticks
-                    total += own_seconds(folder, fields) + _ticks(fields[13:15])
-                elif int(fields[1]) == self.postmaster:
-                    total += own_seconds(folder, fields)
-            except OSError:  # it has just ended
-                continue
-        return total
+            with contextlib.suppress(OSError):  # it has just ended
+                fields = _stat(folder)
+                if int(fields[1]) == self.postmaster:
+                    found[int(folder.name)] = own_seconds(folder, fields)
+        return found
+
+
+def _stat(folder: Path) -> list[str]:
+    """The fields of a process's ``stat``, from the state on."""
+    return (folder / "stat").read_text().rsplit(")", 1)[1].split()
 
 
 def own_seconds(folder: Path, fields: Sequence[str]) -> float:

@@ -13,8 +13,10 @@ from pipeline.clock import from_iso
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
+from pipeline.warehouse.connect import Role
+from pipeline.warehouse.database import Server
 from tests.benchmarks.batches import BUNDLED, moving_event, outcomes, shifted, timeline, with_american_odds
-from tests.benchmarks.figures import Figure, own_seconds, typical_ratio
+from tests.benchmarks.figures import Figure, PostgresCpu, own_seconds, typical_ratio
 from tests.benchmarks.floor import FILE, sections
 from tests.benchmarks.lanes import spread
 from tests.benchmarks.season import HUNDRED, Hundred, growth
@@ -148,3 +150,18 @@ class TestGrowth:
 
     def test_there_may_be_nothing_to_compare(self) -> None:
         assert growth([self.piece(0, HUNDRED, 1), self.piece(100, HUNDRED, 1)]) is None
+
+
+def test_a_server_process_that_has_just_ended_is_counted(server: Server) -> None:
+    if server.embedded is None:
+        pytest.skip("the processes of a server elsewhere are not ours to count")
+    account = PostgresCpu(server)
+    for _ in range(10):
+        before = account.seconds()
+        with server.home.connect_unchecked(Role.OWNER) as connection:
+            connection.execute("select sum(number) from generate_series(1, 2000000) as t (number)")
+            [[process]] = connection.execute("select pg_backend_pid()").fetchall()
+            folder = Path("/proc") / str(process)
+            spent = own_seconds(folder, (folder / "stat").read_text().rsplit(")", 1)[1].split())
+        # what ended is counted in ticks, in user and in system time each
+        assert account.seconds() - before > spent - 0.03
