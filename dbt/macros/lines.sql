@@ -60,8 +60,7 @@ followed as materialized (
     cross join lateral (
         select (array_agg(s.exchange_id order by s.exchange_id))[1] as exchange_id, s.captured_at
         from {{ ref('event_sightings') }} as s
-        where s.event_id = alone.event_id
-            and s.shows_odds
+        where s.event_id = alone.event_id and s.shows_odds
             and s.captured_at = (
                 select max(earlier.captured_at) from {{ ref('event_sightings') }} as earlier
                 where earlier.event_id = alone.event_id and earlier.shows_odds and earlier.captured_at < alone.captured_at

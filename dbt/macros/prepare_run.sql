@@ -86,8 +86,7 @@ shown as (
     ) as event
     where pending.endpoint not in ('sports', 'participants')
         -- of what is held back some was in before, or comes in now; what has no id was never in
-        and jsonb_typeof(event.item -> 'id') = 'string'
-        and jsonb_typeof(event.item -> 'sport_key') = 'string'
+        and jsonb_typeof(event.item -> 'id') = 'string' and jsonb_typeof(event.item -> 'sport_key') = 'string'
 )
 {%- if not anew %},
 missing_quotes as (

@@ -56,8 +56,7 @@ cross join lateral (
     from {{ source('ops', 'ledger') }} as ledger
     join {{ ref('event_sightings') }} as sightings on sightings.exchange_id = ledger.exchange_id
     join {{ ref('event_start_changes') }} as changes
-        on changes.event_id = sightings.event_id
-        and changes.exchange_id = sightings.exchange_id
+        on changes.event_id = sightings.event_id and changes.exchange_id = sightings.exchange_id
     where ledger.batch_id = batch.batch_id and ledger.applied and not changes.accepted
 ) as starts
 -- of the sports that it asked about: games that ask for their score soon, or never get it from an answer

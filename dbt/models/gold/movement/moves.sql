@@ -41,8 +41,7 @@ judged as (
     where compared.at >= touched.since_at
         -- null: a first line moved from nothing
         and compared.at - compared.old_until_at <= {{ parameter_interval('steam_window_seconds') }}
-        and compared.phase_as_known = 'pre'
-        and compared.old_phase = 'pre'
+        and compared.phase_as_known = 'pre' and compared.old_phase = 'pre'
 ),
 
 moved as materialized (

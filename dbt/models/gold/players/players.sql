@@ -37,10 +37,7 @@ cross join lateral (
         group by kind, normalised_name
     ),
 
-    books as (
-        select kind, count(distinct bookmaker_key) as books from normalised
-        group by kind
-    ),
+    books as (select kind, count(distinct bookmaker_key) as books from normalised group by kind),
 
     resolved as (
         select normalised.*,

@@ -13,8 +13,7 @@ select
             order by m.valid_from desc limit 1
         ) as held
         cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
-        where held.is_sound
-            and (held.valid_to is null or held.valid_to > quote.captured_at)
+        where held.is_sound and (held.valid_to is null or held.valid_to > quote.captured_at)
             -- null: without a quote there is no fair value
             and outcome.name = quote.outcome_name
             -- that very price, in whichever format a stretch has it: two formats of one price differ by their rounding

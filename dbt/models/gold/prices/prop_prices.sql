@@ -34,8 +34,7 @@ cross join lateral (
         from {{ ref('price_history') }} as h
         join markets on markets.market_key = h.market_key
         join names
-            on names.kind = markets.kind
-            and names.bookmaker_key = h.bookmaker_key
+            on names.kind = markets.kind and names.bookmaker_key = h.bookmaker_key
             and names.name_as_sent = case markets.kind when 'player' then h.description else h.outcome_name end
         {{ with_profile('h.bookmaker_key', 'h.valid_from') }}
         where h.event_id = event.event_id and h.valid_to is null and h.price_side = 'back'
