@@ -414,4 +414,3 @@ BOOKS: tuple[Book, ...] = (
     Book("pinnacle", "Pinnacle", ("eu",), "pinnacle", 0.0310, _D, 0, 0.85, quarter=True, props="main"),
     Book("unibet_nl", "Unibet (NL)", ("eu",), "kambi", 0.0600, _D, 540, 0.50),
 )
-BOOK_BY_KEY = {book.key: book for book in BOOKS}
