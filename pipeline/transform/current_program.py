@@ -28,9 +28,10 @@ def load_program(work_dir: Path, say: Callable[[str], None]) -> Program:
             return program
     say("The dbt project is not the one that the program at hand was rendered from: dbt renders it anew.")
     # dbt takes seconds to import, and is not needed again
+    from pipeline.transform.project import DbtProject
     from pipeline.transform.render import render_apart
 
-    program = render_apart(work_dir, key, say)
+    program = render_apart(DbtProject(work_dir, say), key)
     write_program(work_dir / f"program-{key}.json", program)
     for older in set(work_dir.glob("program-*.json")) - {work_dir / f"program-{key}.json"}:
         older.unlink(missing_ok=True)

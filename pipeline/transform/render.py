@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +26,7 @@ from pipeline.transform.program import FILE, Program, Step, project_key, write_p
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.digest import FILE as RELATIONS
-from pipeline.warehouse.digest import GoldTable, relations_text
+from pipeline.warehouse.digest import relations_text
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -43,16 +43,12 @@ HOOK: Final = "prepare_run"
 _MAIN: Final = "with fresh as materialized"
 
 
-def render_apart(
-    work_dir: Path, key: str, say: Callable[[str], None], also: Callable[[Manifest], None] = lambda manifest: None
-) -> Program:
+def render_apart(project: DbtProject, key: str) -> Program:
     """Render the program in an embedded server that is there for this alone.
 
     Args:
-        work_dir: a folder of ours for dbt.
+        project: dbt's.
         key: of the state of the project.
-        say: told what goes on.
-        also: what else is to be done with dbt's manifest, which takes seconds to parse.
 
     Raises:
         SetupError: ``DBT_PROJECT_BROKEN``, ``DBT_FAILED``, ``PROGRAM_NOT_RENDERED``.
@@ -63,8 +59,6 @@ def render_apart(
     with tempfile.TemporaryDirectory(prefix="sm-", dir="/tmp") as folder:
         embedded = EmbeddedServer.start(Path(folder))
         with Server(embedded.warehouse("render_"), embedded, "an embedded server") as server:
-            project = DbtProject(work_dir, say)
-            also(project.manifest())
             return render(project, server.create_database("render"), key)
 
 
@@ -212,13 +206,9 @@ def main() -> int:
         directory = resource("dbt")
         # read by dbt, so before it
         (directory / EXPOSURE).write_text(exposure_text(directory), encoding="utf-8")
-        found: list[GoldTable] = []
-        program = render_apart(
-            settings.state_dir.absolute() / "dbt",
-            project_key(directory),
-            print,
-            lambda manifest: found.extend(digested(manifest, read_contracts())),
-        )
+        project = DbtProject(settings.state_dir.absolute() / "dbt", print)
+        found = digested(project.manifest(), read_contracts())
+        program = render_apart(project, project_key(directory))
     except SportsMarketError as error:
         print(error, file=sys.stderr)
         return error.exit_code

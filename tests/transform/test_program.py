@@ -82,7 +82,7 @@ def test_a_changed_project_is_rendered_anew_and_said(project: Project, tmp_path:
     told: list[str] = []
     made: list[str] = []
 
-    def render_apart(work_dir: Path, key: str, say: Any) -> Program:
+    def render_apart(dbt: Any, key: str) -> Program:
         made.append(key)
         return replace(project.program, key=key)
 
