@@ -16,7 +16,7 @@ from pipeline.contracts.freshness import freshness
 from pipeline.contracts.pages import write_pages
 from pipeline.contracts.promises import documents, project_files
 from pipeline.contracts.suites import SuitesReport, run_suites, write_data_docs
-from pipeline.contracts.tables import SUFFIX, TableContract, contracts_of, in_step, read_contracts, readers
+from pipeline.contracts.tables import SUFFIX, TableContract, contracts_in, in_step, read_contracts, readers
 from pipeline.warehouse.connect import Warehouse
 
 HEAD: Final = "HEAD"
@@ -127,11 +127,11 @@ def export(folder: Path) -> tuple[Path, ...]:
     Raises:
         SetupError: ``CONTRACT_INVALID``; nothing is written then.
     """
-    files = project_files()
-    contracts_of(files)  # valid, or nothing is written
+    built = documents(project_files())
+    contracts_in(built)  # valid, or nothing is written
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, document in documents(files).items():
+    for name, document in built.items():
         path = folder / f"{name}{SUFFIX}"
         text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
         path.write_text(text, encoding="utf-8")

@@ -23,7 +23,7 @@ FOLDER: Final = "contracts/warehouse"
 SUFFIX: Final = ".yml"
 SHARED_FILE: Final = f"{FOLDER}/_shared.yml"
 SHARED: Final = "shared"
-# In `broken_by` the one key that is no column, nor can be one: which good rows are broken so.
+# In `broken_by`, whose other keys are columns with SQL over a good row, the one that is none: which good rows are broken so.
 WHERE: Final = "where"
 CUTS: Final = ("stretch", "moment", "hindsight", "newest")
 _LOGICAL_TYPES: Final[Mapping[str, str]] = {
@@ -137,26 +137,6 @@ def read_promises(files: Mapping[str, str]) -> tuple[Mapping[str, Any], tuple[Pr
     if faults:
         raise SetupError("CONTRACT_INVALID", "; ".join(faults), "Mend what is named.")
     return shared, tuple(promises)
-
-
-def broken_rows(root: Path | None = None) -> dict[tuple[str, str], tuple[Mapping[str, str], ...]]:
-    """How good rows are broken: name and rule id → column → SQL over the good row, and under ``where``, of which rows.
-
-    Raises:
-        SetupError: ``CONTRACT_INVALID``.
-    """
-    _, promises = read_promises(project_files(root))
-    return {(each.name, rule): tuple(facts["broken_by"]) for each in promises for rule, facts in each.rules.items()}
-
-
-def good_rows(root: Path | None = None) -> dict[str, tuple[Mapping[str, Any], ...]]:
-    """Rows that keep all rules and that the bundled recording does not have: name → column → value.
-
-    Raises:
-        SetupError: ``CONTRACT_INVALID``.
-    """
-    _, promises = read_promises(project_files(root))
-    return {each.name: tuple(each.facts["good_rows"]) for each in promises if "good_rows" in each.facts}
 
 
 def _filled(own: Mapping[str, Any] | None, shared: Mapping[str, Any]) -> dict[str, Any]:

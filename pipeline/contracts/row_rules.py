@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pipeline.contracts.tables import KEY_IS_UNIQUE, Rule, TableContract
-from pipeline.warehouse.connect import Connection
 
 # Of a view that opens a body per answer, so many answers are looked at where not all are.
 NEWEST_ANSWERS: Final = 50
@@ -207,11 +206,6 @@ def broken_rules(contract: TableContract, rows: Sequence[Answer]) -> tuple[RuleC
     answered = {row[0] for row in rows}
     silent = [RuleCount(rule.name, 1, "the rule did not run") for rule in contract.rules if rule.name not in answered]
     return (*(RuleCount(*row) for row in rows if row[1]), *silent)
-
-
-def count_broken(connection: Connection, contract: TableContract, relation: str | None = None) -> tuple[RuleCount, ...]:
-    """The rules that some row breaks, on a connection of ours; without Great Expectations."""
-    return broken_rules(contract, connection.execute(rows_query(contract, relation).encode()).fetchall())
 
 
 def _measured(contract: TableContract, rules: Sequence[Rule]) -> str:

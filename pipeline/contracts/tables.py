@@ -191,7 +191,15 @@ def contracts_of(files: Mapping[str, str]) -> tuple[TableContract, ...]:
     kept = sorted(path for path in files if path.startswith(f"{FOLDER}/") and path.endswith(SUFFIX))
     if kept:
         return _every(lambda path: parse_contract(files[path], path.rpartition("/")[2]), kept)
-    built = documents(files)
+    return contracts_in(documents(files))
+
+
+def contracts_in(built: Mapping[str, Any]) -> tuple[TableContract, ...]:
+    """What full documents say, by name.
+
+    Raises:
+        SetupError: ``CONTRACT_INVALID``, with every fault of every document.
+    """
     return _every(lambda name: _contract(built[name], f"{name}{SUFFIX}"), built)
 
 

@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from pipeline.contracts.commands import export
-from pipeline.contracts.promises import FOLDER, broken_rows, documents, good_rows, project_files, read_promises
+from pipeline.contracts.promises import FOLDER, documents, project_files, read_promises
 from pipeline.contracts.tables import SUFFIX, contracts_of, parse_contract, read_contracts
 from pipeline.errors import SetupError
 from pipeline.resources import resource
+from tests.contracts.mutations.tables import broken_rows, written_rows
 
 SHARED: Final = """
 document:
@@ -295,7 +296,7 @@ def test_what_breaks_a_rule_stands_under_it() -> None:
 
 
 def test_rows_that_no_recording_has_are_written_down() -> None:
-    found = good_rows()
+    found = written_rows()
     assert found["silver.participants"][0]["full_name"] == "Some Team"
     needed = {each.name: {column.name for column in each.columns if column.required} for each in read_contracts()}
     assert all(needed[name] <= row.keys() for name, rows in found.items() for row in rows)

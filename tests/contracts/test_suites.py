@@ -13,7 +13,7 @@ from pipeline.clock import ManualClock, SystemClock
 from pipeline.contracts import suites
 from pipeline.contracts.commands import run
 from pipeline.contracts.freshness import freshness, parse_age
-from pipeline.contracts.row_rules import count_broken, rows_query
+from pipeline.contracts.row_rules import rows_query
 from pipeline.contracts.suites import SuitesReport, run_suites, write_data_docs
 from pipeline.contracts.tables import Rule, TableContract, read_contracts
 from pipeline.errors import UsageError
@@ -21,7 +21,7 @@ from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from tests.conftest import Project
 from tests.contracts.mutations.score import Score
-from tests.contracts.mutations.tables import false_alarms, score
+from tests.contracts.mutations.tables import count_broken, false_alarms, score
 from tests.recordings import fill
 
 

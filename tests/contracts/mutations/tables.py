@@ -22,9 +22,8 @@ from typing import Any, Final
 
 import psycopg
 
-from pipeline.contracts.promises import WHERE, broken_rows
-from pipeline.contracts.promises import good_rows as written_rows
-from pipeline.contracts.row_rules import batch_query, broken_query, broken_rules, count_broken
+from pipeline.contracts.promises import WHERE, project_files, read_promises
+from pipeline.contracts.row_rules import RuleCount, batch_query, broken_query, broken_rules, rows_query
 from pipeline.contracts.suites import run_suites
 from pipeline.contracts.tables import KEY_IS_UNIQUE, Rule, TableContract, read_contracts
 from pipeline.warehouse.connect import Connection, Role, Warehouse
@@ -70,20 +69,27 @@ def mutants_of(contract: TableContract, rule: Rule) -> tuple[RowMutant, ...]:
         return (RowMutant({}, copies=2, refused_by=None if contract.is_view else psycopg.errors.UniqueViolation),)
     return tuple(
         RowMutant({column: value for column, value in row.items() if column != WHERE}, row.get(WHERE, "true"))
-        for row in _broken_rows().get((contract.name, rule.name), ())
+        for row in broken_rows().get((contract.name, rule.name), ())
     )
 
 
 @functools.cache
-def _broken_rows() -> Mapping[tuple[str, str], tuple[Mapping[str, str], ...]]:
-    """The project's own, read once per process."""
-    return broken_rows()
+def broken_rows() -> Mapping[tuple[str, str], tuple[Mapping[str, str], ...]]:
+    """How good rows are broken, by name and rule id: column → SQL over the good row, and under ``where``, of which rows."""
+    _, promises = read_promises(project_files())
+    return {(each.name, rule): tuple(facts["broken_by"]) for each in promises for rule, facts in each.rules.items()}
 
 
 @functools.cache
-def _good_rows() -> Mapping[str, tuple[Mapping[str, Any], ...]]:
-    """The project's own, read once per process."""
-    return written_rows()
+def written_rows() -> Mapping[str, tuple[Mapping[str, Any], ...]]:
+    """Rows that keep all rules and that the bundled recording does not have: name → column → value."""
+    _, promises = read_promises(project_files())
+    return {each.name: tuple(each.facts["good_rows"]) for each in promises if "good_rows" in each.facts}
+
+
+def count_broken(connection: Connection, contract: TableContract, relation: str | None = None) -> tuple[RuleCount, ...]:
+    """The rules that some row breaks, on a connection of ours; without Great Expectations."""
+    return broken_rules(contract, connection.execute(rows_query(contract, relation).encode()).fetchall())
 
 
 def places(contract: TableContract, mutant: RowMutant) -> tuple[str, ...]:
@@ -243,8 +249,8 @@ def good_rows(connection: Connection, contract: TableContract) -> None:
     Whoever commits drops it before: it is no temporary table, as the transformer may make none.
     """
     _execute(connection, f"create unlogged table {GOOD} as select * from {contract.name}")
-    if contract.name in _good_rows():
-        rows = json.dumps(_good_rows()[contract.name]).replace("'", "''")
+    if contract.name in written_rows():
+        rows = json.dumps(written_rows()[contract.name]).replace("'", "''")
         _execute(connection, f"insert into {GOOD} select * from jsonb_populate_recordset(null::{GOOD}, '{rows}'::jsonb)")
     if any(column.name == "captured_at" for column in contract.columns):
         # where the table is kept by month, those rows must find theirs
