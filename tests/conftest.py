@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
 import pytest
 
 from pipeline.errors import WarehouseError
@@ -234,6 +235,31 @@ def with_parse(state_dir: Path, project: Project) -> Path:
 def own_state(tmp_path: Path, project: Project) -> Path:
     """A state folder of the test's own."""
     return with_parse(tmp_path / "state", project)
+
+
+def address(warehouse: Warehouse) -> str:
+    """A libpq address of a database as its owner."""
+    password = warehouse.password(Role.OWNER)
+    words = {
+        "host": warehouse.host,
+        "port": warehouse.port,
+        "dbname": warehouse.dbname,
+        "user": warehouse.owner,
+        "password": password.reveal() if password else "",
+        **dict(warehouse.parameters),
+    }
+    return psycopg.conninfo.make_conninfo("", **{name: value for name, value in words.items() if value})
+
+
+def live_environment(warehouse: Warehouse, state_dir: Path) -> dict[str, str]:
+    """What a process that asks the sandbox needs, with a key that is nobody's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SPORTS_MARKET_")} | {
+        "PYTHONPATH": str(REPOSITORY),
+        "SPORTS_MARKET_API_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        "SPORTS_MARKET_STATE_DIR": str(state_dir),
+        "SPORTS_MARKET_ROLE_PREFIX": warehouse.role_prefix,
+        "SPORTS_MARKET_DATABASE_URL": warehouse.conninfo(Role.OWNER),
+    }
 
 
 @pytest.fixture(scope="session")

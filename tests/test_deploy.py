@@ -23,8 +23,7 @@ from pipeline.secret import Secret
 from pipeline.settings import SECRET_VARIABLES
 from pipeline.warehouse.connect import PIPELINE_ROLES, Role, Warehouse, from_url
 from pipeline.warehouse.database import Server
-from tests.conftest import ROLE_PREFIX
-from tests.orchestration.conftest import address
+from tests.conftest import ROLE_PREFIX, address
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDER = REPOSITORY / "deploy"

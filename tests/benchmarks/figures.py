@@ -64,7 +64,7 @@ class PostgresCpu:
         while True:
             children = self._children()
             total = sum(children.values())
-            fields = _stat(Path("/proc") / str(self.postmaster))
+            fields = stat_fields(Path("/proc") / str(self.postmaster))
             # what ended is only counted in ticks
             total += own_seconds(Path("/proc") / str(self.postmaster), fields) + _ticks(fields[13:15])
             if self._children().keys() == children.keys():
@@ -75,13 +75,13 @@ class PostgresCpu:
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it has just ended
-                fields = _stat(folder)
+                fields = stat_fields(folder)
                 if int(fields[1]) == self.postmaster:
                     found[int(folder.name)] = own_seconds(folder, fields)
         return found
 
 
-def _stat(folder: Path) -> list[str]:
+def stat_fields(folder: Path) -> list[str]:
     """The fields of a process's ``stat``, from the state on."""
     return (folder / "stat").read_text().rsplit(")", 1)[1].split()
 

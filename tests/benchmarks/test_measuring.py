@@ -16,7 +16,7 @@ from pipeline.resources import resource
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.database import Server
 from tests.benchmarks.batches import BUNDLED, moving_event, outcomes, shifted, timeline, with_american_odds
-from tests.benchmarks.figures import Figure, PostgresCpu, own_seconds, typical_ratio
+from tests.benchmarks.figures import Figure, PostgresCpu, own_seconds, stat_fields, typical_ratio
 from tests.benchmarks.floor import FILE, sections
 from tests.benchmarks.lanes import spread
 from tests.benchmarks.season import HUNDRED, Hundred, growth
@@ -162,6 +162,6 @@ def test_a_server_process_that_has_just_ended_is_counted(server: Server) -> None
             connection.execute("select sum(number) from generate_series(1, 2000000) as t (number)")
             [[process]] = connection.execute("select pg_backend_pid()").fetchall()
             folder = Path("/proc") / str(process)
-            spent = own_seconds(folder, (folder / "stat").read_text().rsplit(")", 1)[1].split())
+            spent = own_seconds(folder, stat_fields(folder))
         # what ended is counted in ticks, in user and in system time each
         assert account.seconds() - before > spent - 0.03

@@ -38,6 +38,7 @@ from pipeline.recording.store import Recording, RecordingWriter, content_sha256,
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
+from tests.conftest import address
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 README: Final = REPOSITORY / "README.md"
@@ -613,24 +614,11 @@ class Place:
         return {name for (name,) in rows}
 
 
-def _url(warehouse: Warehouse) -> str:
-    password = warehouse.password(Role.OWNER)
-    words = {
-        "host": warehouse.host,
-        "port": warehouse.port,
-        "dbname": warehouse.dbname,
-        "user": warehouse.owner,
-        "password": password.reveal() if password else "",
-        **dict(warehouse.parameters),
-    }
-    return psycopg.conninfo.make_conninfo("", **{name: value for name, value in words.items() if value})
-
-
 @pytest.fixture
 def place(server: Server, template: Warehouse, own_state: Path) -> Place:
     """The tests' server; its roles are there since the template was made."""
     env = {
-        "SPORTS_MARKET_DATABASE_URL": _url(server.home),
+        "SPORTS_MARKET_DATABASE_URL": address(server.home),
         "SPORTS_MARKET_ROLE_PREFIX": server.home.role_prefix,
         "SPORTS_MARKET_STATE_DIR": str(own_state),
     }
@@ -706,7 +694,7 @@ def test_an_interrupt_ends_in_130_and_leaves_nothing(place: Place, number: signa
 def standing(place: Place, empty_database: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
     for name, value in place.env.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("SPORTS_MARKET_DATABASE_URL", _url(empty_database))
+    monkeypatch.setenv("SPORTS_MARKET_DATABASE_URL", address(empty_database))
     yield empty_database
 
 

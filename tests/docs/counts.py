@@ -20,18 +20,23 @@ PARTS: Final[Mapping[str, Callable[[str], bool]]] = {
 }
 
 
-def lines_of(revision: str | None = None) -> dict[str, int]:
+def lines_of(revision: str | None = None, repository: Path = REPOSITORY) -> dict[str, int]:
     """Path → lines, of each text file that git knows.
 
     Args:
         revision: of which revision; None: of the folder as it is.
+        repository: a checkout.
     """
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", repository, *arguments], capture_output=True, text=True, check=True).stdout
+
     if revision is None:
-        paths = [path for path in _git("ls-files").splitlines() if (REPOSITORY / path).is_file()]
-        return {path: (REPOSITORY / path).read_bytes().count(b"\n") for path in paths}
+        paths = [path for path in git("ls-files").splitlines() if (repository / path).is_file()]
+        return {path: (repository / path).read_bytes().count(b"\n") for path in paths}
     # numstat against the empty tree: lines added, removed, path
-    empty = _git("hash-object", "-t", "tree", "/dev/null").strip()
-    rows = (row.split("\t") for row in _git("diff", "--numstat", empty, revision).splitlines())
+    empty = git("hash-object", "-t", "tree", "/dev/null").strip()
+    rows = (row.split("\t") for row in git("diff", "--numstat", empty, revision).splitlines())
     return {path: int(added) for added, _, path in rows if added != "-"}
 
 
@@ -47,10 +52,6 @@ def long_models(lines: Mapping[str, int]) -> dict[str, int]:
         for path, count in lines.items()
         if path.startswith("dbt/models/") and path.endswith(".sql") and count > LONGEST_MODEL
     }
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", "-C", REPOSITORY, *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def main() -> None:

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import psycopg
 import pytest
 
 from pipeline.recording.store import Recording, reseal
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import recomputed_digests
-from tests.conftest import Project, with_parse
+from tests.conftest import Project, address, with_parse
 
 BUNDLED = resource("fixtures/recordings/simulated")
 BATCH_IDS = Recording.open(BUNDLED).batch_ids
@@ -126,17 +125,3 @@ def first_batches(folder: Path, count: int) -> Path:
         shutil.copy(BUNDLED / "snapshots" / f"{batch_id}.json", folder / "snapshots")
     reseal(folder)
     return folder
-
-
-def address(warehouse: Warehouse) -> str:
-    """A libpq address of a database as its owner."""
-    password = warehouse.password(Role.OWNER)
-    words = {
-        "host": warehouse.host,
-        "port": warehouse.port,
-        "dbname": warehouse.dbname,
-        "user": warehouse.owner,
-        "password": password.reveal() if password else "",
-        **dict(warehouse.parameters),
-    }
-    return psycopg.conninfo.make_conninfo("", **{name: value for name, value in words.items() if value})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from pipeline.replay.run import ReplayOptions, replay
 from pipeline.runs.context import RunContext
 from pipeline.runs.ingest import gold_digests
 from pipeline.warehouse.connect import Role, Warehouse
-from tests.conftest import REPOSITORY, Project
+from tests.conftest import Project, live_environment
 from tests.replay.support import Databases, digests
 from tests.runs.test_ingest import Live
 
@@ -45,13 +44,7 @@ def test_a_run_that_is_killed_and_the_next_slot(
     (tmp_path / "plan.yml").write_text(PLAN)
     clock, system = ManualClock(AT), SystemClock()
     sandbox = Sandbox(SimulatedMarket(7), SandboxClock(clock), system, faults=["scores:timeout", "scores:timeout"])
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SPORTS_MARKET_")} | {
-        "PYTHONPATH": str(REPOSITORY),
-        "SPORTS_MARKET_API_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
-        "SPORTS_MARKET_STATE_DIR": str(own_state),
-        "SPORTS_MARKET_ROLE_PREFIX": prepared.role_prefix,
-        "SPORTS_MARKET_DATABASE_URL": prepared.conninfo(Role.OWNER),
-    }
+    environment = live_environment(prepared, own_state)
     spool = tmp_path / "spool"
     with serving(sandbox) as url:
         command = [sys.executable, "-m", "pipeline.cli", "ingest", "--live", "--once", "--plan", str(tmp_path / "plan.yml")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from pipeline.recording.store import Recording
 from pipeline.runs.ingest import IngestSummary
 from pipeline.runs.ingest_on import ingest_on
 from pipeline.warehouse.connect import Role, Warehouse
-from tests.conftest import REPOSITORY
+from tests.conftest import live_environment
 
 AT = dt.datetime(2026, 1, 4, 17, 7, 31, 5, tzinfo=UTC)
 MINUTE = dt.timedelta(minutes=1)
@@ -105,13 +104,7 @@ def test_the_command_goes_on_until_it_is_stopped(number: int, prepared: Warehous
     )
     system = SystemClock()
     sandbox = Sandbox(SimulatedMarket(7), SandboxClock(system, AT, 200.0), system)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SPORTS_MARKET_")} | {
-        "PYTHONPATH": str(REPOSITORY),
-        "SPORTS_MARKET_API_KEY": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
-        "SPORTS_MARKET_STATE_DIR": str(own_state),
-        "SPORTS_MARKET_ROLE_PREFIX": prepared.role_prefix,
-        "SPORTS_MARKET_DATABASE_URL": prepared.conninfo(Role.OWNER),
-    }
+    environment = live_environment(prepared, own_state)
     with serving(sandbox) as url:
         command = [sys.executable, "-m", "pipeline.cli", "ingest", "--live", "--every", "--plan", str(plan), "--json"]
         command += ["--spool", str(tmp_path / "spool"), "--api-url", url, "--sandbox-clock"]
