@@ -88,6 +88,15 @@ def recorded_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cases_dir() -> Path:
+    """The folder of small inputs that were once got wrong; tests that ask for it are skipped where it is absent."""
+    folder = RECORDED.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"no cases in {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The one server of this run (of this worker, under xdist)."""
     where: str = request.config.getoption("--postgres")

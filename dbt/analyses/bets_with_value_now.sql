@@ -23,7 +23,8 @@ select
 from {{ ref('expected_value') }} as bets
 join {{ ref('events') }} as events on events.event_id = bets.event_id
 cross join newest
-where bets.ev_fraction > 0.02
+where bets.is_usable
+    and bets.ev_fraction > 0.02
     and bets.start_at > newest.captured_at
     and bets.quote_at > newest.captured_at - interval '2 minutes'
 order by bets.ev_fraction desc, bets.line_id, bets.bookmaker_key

@@ -10,6 +10,6 @@ select
         as prices
 from {{ ref('current_odds') }} as odds
 join {{ ref('events') }} as event on event.event_id = odds.event_id
-where odds.market_key in ('h2h', 'spreads', 'totals') and odds.price_decimal > 1
+where odds.is_usable and odds.market_key in ('h2h', 'spreads', 'totals')
 group by event.start_at, event.event_id, event.home_team, event.away_team, odds.market_key, odds.outcome_name, odds.point
 order by event.start_at, event.event_id, odds.market_key, odds.outcome_name, odds.point

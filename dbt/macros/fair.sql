@@ -1,8 +1,9 @@
 {#-
   Fair probabilities of sets, each macro a complete select. The two methods that need a root find it by Newton's method on a convex
-  function, from the left of the root, where no step passes it. Every value is rounded to 24 places, and widened to 40 before a
-  division, so that the result does not depend on a server's own choice of digits. `asked` names a CTE of distinct
-  implied_probabilities (an array of probabilities within (0, 1)) and their sum, overround.
+  function, from the left of the root, where no step passes it. Every value is rounded to 34 places, and widened to 48 before a
+  division, so that the result does not depend on a server's own choice of digits; results are rounded once, at the end. `asked`
+  names a CTE of distinct implied_probabilities (an array of probabilities within (0, 1), to 40 places) and their sum to 32,
+  overround, which is 1 where they sum to it.
 -#}
 
 {#- implied_probabilities, power_k, fair_power: q^k with k such that they sum to 1. sum(q^k) - 1 falls and is convex in k;
@@ -11,7 +12,7 @@
 with recursive steps (implied_probabilities, logs, k, step, nth) as (
     select asked.implied_probabilities,
         array(
-            select round(ln(round(q.q, 24)), 24)
+            select round(ln(round(q.q, 34)), 34)
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
             order by q.place
         ),
@@ -20,23 +21,23 @@ with recursive steps (implied_probabilities, logs, k, step, nth) as (
         0
     from {{ asked }} as asked
     union all
-    select before.implied_probabilities, before.logs, round(before.k + newton.step, 24), newton.step, before.nth + 1
+    select before.implied_probabilities, before.logs, round(before.k + newton.step, 34), newton.step, before.nth + 1
     from steps as before
     cross join lateral (
-        select round((sum(terms.term) - 1) / nullif(-sum(round(terms.term * terms.log, 24)), 0), 24) as step
+        select round((sum(terms.term) - 1) / nullif(-sum(round(terms.term * terms.log, 34)), 0), 34) as step
         from (
-            select round(exp(round(before.k * logs.log, 24)), 24) as term, logs.log
+            select round(exp(round(before.k * logs.log, 34)), 34) as term, logs.log
             from unnest(before.logs) as logs (log)
         ) as terms
     ) as newton
-    where before.step > 1e-12 and before.nth < 100
+    where before.step > 1e-17 and before.nth < 100
 )
 
 select
     solved.implied_probabilities,
     cast(solved.k as numeric(20, 10)) as power_k,
     array(
-        select cast(exp(round(solved.k * logs.log, 24)) as numeric(12, 10))
+        select cast(exp(round(solved.k * logs.log, 34)) as numeric(12, 10))
         from unnest(solved.logs) with ordinality as logs (log, place)
         order by logs.place
     ) as fair_power
@@ -54,7 +55,7 @@ from (
 with recursive steps (implied_probabilities, squares, z, step, nth) as (
     select asked.implied_probabilities,
         array(
-            select round(round(q.q * q.q, 40) / asked.overround, 24)
+            select round(round(q.q * q.q, 48) / asked.overround, 34)
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
             order by q.place
         ),
@@ -62,23 +63,23 @@ with recursive steps (implied_probabilities, squares, z, step, nth) as (
         cast(1 as numeric),
         0
     from {{ asked }} as asked
-    where asked.overround >= 1 and cardinality(asked.implied_probabilities) > 2
+    where round(asked.overround, 10) >= 1 and cardinality(asked.implied_probabilities) > 2
     union all
-    select before.implied_probabilities, before.squares, round(before.z + newton.step, 24), newton.step, before.nth + 1
+    select before.implied_probabilities, before.squares, round(before.z + newton.step, 34), newton.step, before.nth + 1
     from steps as before
     cross join lateral (
         select
             round(
                 (sum(roots.r) - (count(*) - 2) * before.z - 2)
-                / nullif((count(*) - 2) - sum(round((before.z - 2 * roots.a) / roots.r, 24)), 0),
-                24
+                / nullif((count(*) - 2) - sum(round((before.z - 2 * roots.a) / roots.r, 34)), 0),
+                34
             ) as step
         from (
-            select squares.a, round(sqrt(round(before.z * before.z + 4 * (1 - before.z) * squares.a, 48)), 24) as r
+            select squares.a, round(sqrt(round(before.z * before.z + 4 * (1 - before.z) * squares.a, 48)), 34) as r
             from unnest(before.squares) as squares (a)
         ) as roots
     ) as newton
-    where before.step > 1e-15 and before.nth < 100
+    where before.step > 1e-17 and before.nth < 100
 )
 
 select
@@ -108,17 +109,17 @@ shins as materialized ({{ fair_shin(asked) }}),
 ratios as (
     select asked.implied_probabilities,
         array(
-            select cast(round(q.q, 40) / asked.overround as numeric(12, 10))
+            select cast(round(q.q, 48) / asked.overround as numeric(12, 10))
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
             order by q.place
         ) as fair_multiplicative,
         array(
-            select cast(q.q - round(asked.overround - 1, 40) / cardinality(asked.implied_probabilities) as numeric(12, 10))
+            select cast(q.q - round(asked.overround - 1, 48) / cardinality(asked.implied_probabilities) as numeric(12, 10))
             from unnest(asked.implied_probabilities) with ordinality as q (q, place)
             order by q.place
         ) as shared_out,
         case
-            when cardinality(asked.implied_probabilities) = 2 and asked.overround >= 1
+            when cardinality(asked.implied_probabilities) = 2 and round(asked.overround, 10) >= 1
                 then (asked.implied_probabilities[1] - asked.implied_probabilities[2])
                     * (asked.implied_probabilities[1] - asked.implied_probabilities[2])
         end as gap_squared
@@ -132,7 +133,7 @@ select
     case
         when ratios.gap_squared is null then shins.shin_z
         else cast(
-            round((asked.overround - 1) * (ratios.gap_squared - asked.overround), 40)
+            round((asked.overround - 1) * (ratios.gap_squared - asked.overround), 48)
             / (asked.overround * (ratios.gap_squared - 1))
             as numeric(12, 10)
         )

@@ -4,13 +4,16 @@
 
   A model calls it with one select: for lines and times, what holds then.
 
-      {% raw %}{% call(standing) holds_over_time(ref('margins'), …) %} select … from {{ standing }} as sets … {% endcall %}{% endraw %}
+      {% raw %}{% call(standing, beside) holds_over_time(ref('margins'), …) %} select … from {{ standing }} as sets … {% endcall %}{% endraw %}
 
   The select reads its input, itself a table of stretches, through `standing`: its rows that stand at a time, with `at` and
   `line_key` beside their columns. It gives `at` and the columns of the model but sport_key, valid_from and valid_to. It does not know
   which lines and times it is asked for, nor what its table holds.
 
   input     the table that it reads
+  also      another table of stretches with the columns of `line`, whose beginnings and ends are looked at too; the select has its rows
+            of the lines that are looked at as `beside`
+  also_at   or a select of more times to look at: event_id, line_key and at, each within its event's tail
   only_if   which rows of it, over alias `r`
   by        of events that are not looked at whole, what is looked at: line or market (lines.sql)
   line      over alias `r`, a row of the input or of the model: within an event, all that the select looks at together. It is not
@@ -18,7 +21,7 @@
   key       columns that say what holds; with valid_from they identify a row
   changes   over alias `r`: a stretch ends where one of these differs. Other columns are told as they were when it began
 -#}
-{% macro holds_over_time(input, only_if, by, line, key, changes) -%}
+{% macro holds_over_time(input, only_if, by, line, key, changes, also=none, also_at=none) -%}
 {%- set told = 'row(' ~ changes | join(', ') ~ ')' -%}
 {%- set columns = model.get('columns', {}).values() | map(attribute='name') | reject('in', ['sport_key', 'valid_from', 'valid_to']) | list -%}
 with touched as materialized ({{ touched(by) }}),
@@ -40,14 +43,33 @@ own_rows as materialized (
     where r.valid_from < touched.tail_from
 ),
 
+{% if also -%}
+-- rows of the other table that do
+also_rows as materialized (
+    select touched.tail_from, {{ line }} as line_key, r.*
+    from touched
+    cross join lateral {{ reaching_rows(also, by=by) }} as r
+),
+
+{% endif -%}
 -- when, from the tail's beginning on, something began or ended on a line
-times as materialized ({{ times_of_change('line_key', rows='input_rows') }}),
+times as materialized (
+    {{ times_of_change('line_key', rows='input_rows') }}
+    {%- if also %}
+    union
+    {{ times_of_change('line_key', rows='also_rows') }}
+    {%- endif %}
+    {%- if also_at %}
+    union
+    select more.event_id, more.line_key, more.at from ({{ also_at }}) as more
+    {%- endif %}
+),
 standing_then as (select times.at, input_rows.* from {{ times_with_standing('line_key', rows='input_rows') }}),
 
 held as materialized (
     select {{ line }} as line_key, r.*
     from (
-{{ caller('standing_then') }}
+{{ caller('standing_then', 'also_rows') if also else caller('standing_then') }}
     ) as r
 ),
 

@@ -7,9 +7,9 @@ replace(replace({{ text }}, '~', '~0'), '-', '~1')
 {%- endmacro %}
 
 {#- The set_id in margins of a row's line, by the row's alias and the line's point: that of the first set, if a book shows several. -#}
-{% macro set_id_of(row, line_point) -%}
+{% macro set_id_of(row, line_point, set_no='1') -%}
 cast({{ dbt_utils.generate_surrogate_key([
-    row ~ '.event_id', row ~ '.bookmaker_key', row ~ '.market_key', key_part(row ~ '.description'), line_point, '1'
+    row ~ '.event_id', row ~ '.bookmaker_key', row ~ '.market_key', key_part(row ~ '.description'), line_point, set_no
 ]) }} as uuid)
 {%- endmacro %}
 

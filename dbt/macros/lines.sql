@@ -1,6 +1,7 @@
 {#-
   What of a touched event a run looks at. Most of what an answer says repeats the answer before it: those series are quiet, and
   left alone. Of the others the rows of price_history that change tell the lines that the tables made of it look at.
+  A series whose quote became stale, or fresh again, is not quiet; its rows of stale_quotes tell its lines too.
   Where something of an event began or ended in its tail before this run (a late answer, one that is taken away), it is looked
   at whole: beside rows, tables look up what the last answer said at a time, which may be another now at times that are old.
 -#}
@@ -26,7 +27,7 @@
 
 {% macro quotes_told(exchange_id, event_id, captured_at) -%}
 (
-        select t.series_id, t.line_rank, t.price_native, t.odds_format, t.point
+        select t.series_id, t.line_rank, t.price_native, t.odds_format, t.point, t.captured_at, t.quote_at
         from {{ ref('quotes') }} as t
         where t.exchange_id = {{ exchange_id }} and t.event_id = {{ event_id }} and t.captured_at = {{ captured_at }}
         offset 0
@@ -70,19 +71,21 @@ followed as materialized (
 ),
 
 phased as materialized (
-    select followed.*, phase.phase_as_known
+    select followed.*, phase.phase_as_known, {{ stale_after('phase.phase_as_known') }} as stale_after
     from followed
     cross join lateral {{ phase_then('followed.event_id', 'followed.captured_at') }} as phase
 ),
 
 told as materialized (
-    select sightings.event_id, sightings.exchange_id, q.series_id, q.line_rank, q.price_native, q.odds_format, q.point
+    select sightings.event_id, sightings.exchange_id, q.series_id, q.line_rank, q.price_native, q.odds_format, q.point,
+        q.captured_at - q.quote_at as age
     from sightings
     cross join lateral {{ quotes_told('sightings.exchange_id', 'sightings.event_id', 'sightings.captured_at') }} as q
 ),
 
 told_before as materialized (
-    select phased.event_id, phased.phase_as_known, q.series_id, q.line_rank, q.price_native, q.odds_format, q.point
+    select phased.event_id, phased.phase_as_known, q.series_id, q.line_rank, q.price_native, q.odds_format, q.point,
+        q.captured_at - q.quote_at as age, phased.stale_after
     from phased
     cross join lateral {{ quotes_told('phased.previous_id', 'phased.event_id', 'phased.previous_at') }} as q
 ),
@@ -93,7 +96,7 @@ standing as materialized (
     cross join lateral {{ reaching_rows(this, 'r.event_id, r.series_id, r.line_rank, r.phase_as_known') }} as reaching
 ),
 
--- what is said once more, in the phase that its row is of, changes nothing
+-- what is said once more, in the phase that its row is of, and no staler or fresher, changes nothing
 quiet as (
     select told.event_id, told.series_id, told.line_rank
     from told
@@ -101,6 +104,7 @@ quiet as (
         on {{ same_in('told_before', 'told', ['event_id', 'series_id', 'line_rank', 'odds_format']) }}
         and told_before.price_native = told.price_native -- null: what has no price is looked at
         and told_before.point is not distinct from told.point
+        and (told_before.age > told_before.stale_after) = (told.age > told_before.stale_after)
     join standing
         on standing.series_id = told.series_id and standing.line_rank = told.line_rank
         and standing.phase_as_known = told_before.phase_as_known
@@ -113,7 +117,7 @@ except
 select quiet.event_id, quiet.series_id, quiet.line_rank from quiet
 {%- endmacro %}
 
-{% macro find_touched_lines() -%}
+{% macro find_touched_lines(table) -%}
 insert into ops.touched_lines (event_id, line_key, market_line)
 select distinct told.row_then ->> 'event_id', {{ line_key('line') }}, {{ line_key('line', point="''") }}
 from ops.row_changes as changes
@@ -125,5 +129,5 @@ cross join lateral (
         told.row_then ->> 'description' as description,
         told.row_then ->> 'line_point' as line_point
 ) as line
-where changes.table_name = 'gold.price_history' and told.row_then is not null
+where changes.table_name = '{{ table }}' and told.row_then is not null
 {%- endmacro %}

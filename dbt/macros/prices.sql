@@ -20,6 +20,16 @@ cast(
 )
 {%- endmacro %}
 
+{#- The same to 40 places, for what is computed from several of them. -#}
+{% macro implied_exactly(price_native, odds_format) -%}
+case
+    when {{ odds_format }} = 'decimal' and {{ price_native }} >= 1 then round(round(1, 48) / {{ price_native }}, 40)
+    when {{ odds_format }} = 'american' and {{ price_native }} >= 100 then round(round(100, 48) / ({{ price_native }} + 100), 40)
+    when {{ odds_format }} = 'american' and {{ price_native }} <= -100
+        then round(round(abs({{ price_native }}), 48) / (abs({{ price_native }}) + 100), 40)
+end
+{%- endmacro %}
+
 {#-
   Whether one price, given in two formats, differs by more than their rounding, by what its columns begin with, such as `was` of was_native and was_decimal.
   What is no price differs from any price; of two numbers that are none the numbers tell.

@@ -1,10 +1,11 @@
 {#-
   How books agree on a line: one vote per operator group. `outcomes` names a CTE of a row per book and outcome with bookmaker_key,
-  operator_group, sharp_weight, is_exchange, overround, phase_as_known, outcome_name, ratio (implied probability / overround),
+  operator_group, sharp_weight, is_exchange, overround, phase_as_known, outcome_set, outcome_name, ratio (implied probability / overround),
   probability (fair), and the columns that tell lines apart, whose names are `line`.
 -#}
 
-{% macro usable_votes(outcomes, line) -%}
+{#- Each vote with whether its set is far from the others'; the set counts whole or not at all, of a field the runner alone drops out. -#}
+{% macro votes_against_others(outcomes, line) -%}
 {%- set line_columns = line | join(', ') -%}
 -- a group's lowest margin is what the others are compared with
 with voices as (
@@ -26,23 +27,29 @@ compared_voices as (
         order by ratio, operator_group, bookmaker_key
         rows between unbounded preceding and unbounded following
     )
-),
+)
 
--- a set is left out where any of its outcomes is an outlier
-against_others as (
-    select compared_voices.*,
+select compared_voices.*,
+    coalesce(
         bool_or(
             cardinality(ordered_ratios) - 1 >= {{ parameter('outlier_min_groups') }}
             and abs(ratio - {{ median_of_others('ordered_ratios', 'array_position(ordered_groups, operator_group)') }}) > {{ outlier_limit('phase_as_known') }}
-        ) over (partition by {{ line_columns }}, bookmaker_key) as is_outlier
-    from compared_voices
-)
+        ) over (partition by {{ line_columns }}, bookmaker_key, case when outcome_set = 'field' then outcome_name end),
+        false
+    ) as is_outlier
+from compared_voices
+{%- endmacro %}
+
+{#- The votes of sets that are not far from the others', and who of an operator group speaks. -#}
+{% macro votes_that_count(outcomes, line) -%}
+{%- set line_columns = line | join(', ') -%}
+with against_others as ({{ votes_against_others(outcomes, line) }})
 
 select against_others.*,
     row_number() over (
         partition by {{ line_columns }}, outcome_name, operator_group order by overround, bookmaker_key
     ) = 1 as speaks
-from against_others where not coalesce(is_outlier, false)
+from against_others where not is_outlier
 {%- endmacro %}
 
 {#- How far from the others' median a vote may be, by its phase. -#}

@@ -246,7 +246,8 @@ def _best_prices(facts: Facts) -> Section:
     parts = [
         Part(
             notes=(
-                "The best usable price of each outcome at the start of the event, or now where the start is not reached. "
+                "The best price of each outcome, in sets that are complete, unbroken and fresh, at the start of the event, "
+                "or now where the start is not reached. "
                 "“Age” is how old the quote was, by its last_update, as it became the best; “stood” is the time since.",
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
+from fractions import Fraction
 from functools import cache
 
 PLACES = Decimal(1).scaleb(-10)
@@ -24,13 +25,14 @@ class Fair:
 
 
 @cache
-def fair(implied: Values) -> Fair:
+def fair(exact: tuple[Fraction, ...]) -> Fair:
     with localcontext() as context:
-        context.prec = 45
-        total, count = sum(implied, Decimal(0)), len(implied)
+        context.prec = 60
+        implied = tuple(Decimal(q.numerator) / q.denominator for q in exact)
+        total, count = Decimal(sum(exact).numerator) / sum(exact).denominator, len(implied)
         shared = _rounded([q - (total - 1) / count for q in implied])
         k = _power_k(implied, total)
-        z = None if total < 1 else _shin_z(implied, total)
+        z = None if total.quantize(PLACES, ROUND_HALF_UP) < 1 else _shin_z(implied, max(total, Decimal(1)))
         return Fair(
             _rounded([q / total for q in implied]),
             shared if min(shared) > 0 else None,
@@ -48,7 +50,7 @@ def _rounded(values: Sequence[Decimal]) -> Values:
 
 def _root(excess: Callable[[Decimal], Decimal], low: Decimal, high: Decimal) -> Decimal:
     """Where a function that is above 0 at ``low`` and not at ``high`` crosses: chords find it, signs beside it prove it."""
-    width = Decimal("1e-25") * max(1, high)
+    width = Decimal("1e-35") * max(1, high)
     left, right, above, below = low, high, excess(low), excess(high)
     last, side = left, 0
     while above > 0 >= below:

@@ -12,12 +12,12 @@ import datetime as dt
 import itertools
 import json
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from statistics import median
 from typing import Any
 
@@ -28,6 +28,7 @@ from pipeline.recording.model import Batch, Coverage, Exchange, exchange_id
 from pipeline.resources import resource
 from tests.replay import model_lines
 from tests.replay.fair import fair
+from tests.replay.model_staleness import StaleSets
 
 Time = dt.datetime
 Row = dict[str, Any]
@@ -253,6 +254,9 @@ class Quote:
     last_update: Time | None
     price_decimal: Decimal | None
     implied: Decimal | None
+    entry: tuple[int, int] = (0, 0)
+    is_superseded: bool = False
+    has_namesakes: bool = False
     duplicate_no: int = 1
     rank: int = 1
     outcome_set: str = "other"
@@ -308,17 +312,29 @@ def quotes_of(answer: Answer) -> list[Quote]:
         return []
     quotes = []
     for event in answer.events:
-        for book in event["bookmakers"]:
-            for market in book["markets"]:
+        for book_no, book in enumerate(event["bookmakers"]):
+            for market_no, market in enumerate(book["markets"]):
                 told = market.get("last_update") or book.get("last_update")
                 for outcome in market["outcomes"]:
-                    quotes.append(
-                        _quote(answer, event, book["key"], market["key"], outcome, parse_time(told) if told else None)
-                    )
+                    quote = _quote(answer, event, book["key"], market["key"], outcome, parse_time(told) if told else None)
+                    quote.entry = (book_no, market_no)
+                    quotes.append(quote)
+    _silence_older_entries(quotes)
+    _find_namesakes(quotes)
     _number_duplicates(quotes)
     sets = defaultdict(list)
     for quote in quotes:
-        sets[(quote.event_id, quote.book, quote.market, quote.description, quote.line_point, quote.duplicate_no)].append(quote)
+        sets[
+            (
+                quote.event_id,
+                quote.book,
+                quote.market,
+                quote.description,
+                quote.line_point,
+                quote.duplicate_no,
+                quote.is_superseded,
+            )
+        ].append(quote)
     for members in sets.values():
         _judge_set(members)
     _rank_lines(quotes)
@@ -342,10 +358,35 @@ def _quote(
     )  # fmt: skip
 
 
+def _silence_older_entries(quotes: Sequence[Quote]) -> None:
+    """Of a book's market that stands twice in an event, the entry with the newest last_update speaks, then the first."""
+    entries: dict[tuple[str, str, str], list[Quote]] = defaultdict(list)
+    for quote in quotes:
+        entries[(quote.event_id, quote.book, quote.market)].append(quote)
+    for members in entries.values():
+        speaking = min(
+            members, key=lambda q: (q.last_update is None, -q.last_update.timestamp() if q.last_update else 0, q.entry)
+        ).entry
+        for quote in members:
+            quote.is_superseded = quote.entry != speaking
+
+
+def _find_namesakes(quotes: Sequence[Quote]) -> None:
+    """A market object that shows one outcome, description and point twice has two players of that name."""
+    players: dict[tuple[Any, ...], list[Quote]] = defaultdict(list)
+    for quote in quotes:
+        if quote.description is not None:
+            players[(quote.event_id, *quote.entry, quote.description)].append(quote)
+    for members in players.values():
+        shown = Counter((quote.name, quote.point) for quote in members)
+        for quote in members:
+            quote.has_namesakes = max(shown.values()) > 1
+
+
 def _number_duplicates(quotes: Sequence[Quote]) -> None:
     """The very same outcome of a book again belongs to a second set: the pairs are taken in the order in which they stand."""
     seen: dict[tuple[Any, ...], int] = defaultdict(int)
-    for quote in quotes:
+    for quote in sorted(quotes, key=lambda quote: quote.is_superseded):
         key = (quote.event_id, quote.book, quote.market, quote.description, quote.name, quote.point)
         seen[key] += 1
         quote.duplicate_no = seen[key]
@@ -382,7 +423,11 @@ def _judge_set(members: Sequence[Quote]) -> None:
     lay = rule["price_side"] == "lay"
     is_complete = is_priced and whole
     problem = None
-    if kind == "two_way" and expected == 3:
+    if first.is_superseded:
+        problem = "superseded"
+    elif first.has_namesakes:
+        problem = "namesakes"
+    elif kind == "two_way" and expected == 3:
         problem = "unexpected_outcome_set"
     elif kind == "other":
         problem = "unknown_outcomes"
@@ -430,6 +475,7 @@ def _rank_lines(quotes: Sequence[Quote]) -> None:
     for group in groups.values():
         group.sort(
             key=lambda item: (
+                item[1].is_superseded,
                 not item[1].is_complete,
                 nothing if item[1].first_side_fair is None else abs(item[1].first_side_fair - Fraction(1, 2)),
                 nothing if item[1].overround is None else item[1].overround,
@@ -487,10 +533,11 @@ class Gold:
             "gold.event_start_changes": self.event_start_changes(),
             "gold.event_listing_intervals": listings,
             "gold.price_history": history,
+            "gold.stale_quotes": self.stale_quotes(),
             "gold.best_price": self.best_price(history),
             "gold.margins": margins,
             "gold.consensus": self.consensus(margins),
-            "gold.consensus_line": model_lines.consensus_line(margins, self.known_sport),
+            "gold.consensus_line": model_lines.consensus_line(margins, self.known_sport, self.stale),
             "gold.moves": moves,
             "gold.steam": model_lines.steam(moves),
             "gold.arbitrages": self.arbitrages(margins),
@@ -723,6 +770,8 @@ class Gold:
         for series, row in members:
             if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
                 word = self._last_word(series, at)
+                if word.problem == "superseded":
+                    continue
                 line = (row["market_key"], row["description"], row["line_point"])
                 sets[(row["event_id"], row["bookmaker_key"], *line, word.duplicate_no)].append((row, word))
         # of several answers the newest speaks for a set
@@ -738,9 +787,69 @@ class Gold:
             for key, rows in sets.items()
         }
 
+    # freshness
+
+    def is_stale(self, series: tuple[Any, ...], at: Time) -> bool:
+        """Whether the last answer to show a series showed a quote that is too old for its phase."""
+        return self._is_too_old(self._last_word(series, at))
+
+    def _is_too_old(self, word: Quote) -> bool:
+        phase = self.phase(word.event_id, word.answer.captured_at)
+        limit = parameter("fresh_age_pre_seconds" if phase == "pre" else "fresh_age_in_play_seconds")
+        return word.answer.captured_at - word.quote_at > dt.timedelta(seconds=int(limit))
+
+    def stale_quotes(self) -> Table:
+        """When a series of back prices was not fresh, while it stood, by the set that it stood in."""
+        return self._staleness[0]
+
+    @property
+    def stale(self) -> StaleSets:
+        return self._staleness[1]
+
+    @cached_property
+    def _staleness(self) -> tuple[Table, StaleSets]:
+        history = self.price_history()
+        rows: Table = {}
+        of_series: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+        for key, row in history.items():
+            if row["price_side"] == "back":
+                of_series[key[:-1]].append(row)
+        for series, stretches in of_series.items():
+            shown = {quote.answer.captured_at for quote in self.quotes[series]}
+            ends = {at for row in stretches for at in (row["valid_from"], row["valid_to"]) if at is not None}
+            standing: Row | None = None
+            for at in sorted(shown | ends):
+                now = [
+                    row for row in stretches if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"])
+                ]
+                new: Row | None = None
+                if now and self.is_stale(series, at):
+                    word = self._last_word(series, at)
+                    new = {
+                        "event_id": word.event_id, "sport_key": self.known_sport(word.event_id, at), "bookmaker_key": word.book,
+                        "market_key": word.market, "description": word.description, "outcome_name": word.name,
+                        "line_rank": series[-1], "point": now[0]["point"], "line_point": now[0]["line_point"],
+                        "outcome_set": word.outcome_set,
+                        "phase_as_known": now[0]["phase_as_known"], "valid_from": at, "valid_to": None,
+                        "age_at_open_seconds": _age(word, word.answer.captured_at), "set_no": word.duplicate_no,
+                    }  # fmt: skip
+                told = ("line_point", "outcome_set", "set_no")
+                if standing is not None and new is not None and all(standing[c] == new[c] for c in told):
+                    continue
+                if standing is not None:
+                    standing["valid_to"] = at
+                standing = new
+                if new is not None:
+                    rows[(*series, at)] = new
+        sets = StaleSets()
+        for row in rows.values():
+            sets.add(row, row.pop("set_no"))
+        return rows, sets
+
     # consensus
 
     def consensus(self, margins: Table) -> Table:
+        """The fair probabilities of lines; of sets that were fresh (`stale_quotes` has told which)."""
         lines: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
         for row in margins.values():
             if row["is_sound"] and book_profile(row["bookmaker_key"])[1] in ("back_fixed", "back_net"):
@@ -749,7 +858,8 @@ class Gold:
         rows: Table = {}
         for line, sets in lines.items():
             standing: dict[str, Row] = {}
-            for at in sorted({at for row in sets for at in (row["valid_from"], row["valid_to"]) if at is not None}):
+            changes = {at for row in sets for at in (row["valid_from"], row["valid_to"]) if at is not None}
+            for at in sorted(changes.union(self.stale.times(*line[:3]))):
                 held = self._consensus_at(at, line, sets)
                 for name in sorted(standing.keys() | held.keys()):
                     old, new = standing.get(name), held.get(name)
@@ -765,15 +875,17 @@ class Gold:
     def _consensus_at(self, at: Time, line: tuple[Any, ...], sets: Sequence[Row]) -> dict[str, Row]:
         books: dict[str, Row] = {}
         for row in sorted(sets, key=lambda row: row["set_no"]):
-            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
+            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]) and not self.stale.holds(row, at):
                 # a book that shows a set twice speaks with the first
                 books.setdefault(row["bookmaker_key"], row)
         usable = _sets_without_outliers(list(books.values()))
         values: dict[str, dict[str, Row]] = defaultdict(dict)
         counts: dict[str, int] = defaultdict(int)
         sides = {}
-        for row in sorted(usable, key=lambda row: (row["overround"], row["bookmaker_key"])):
+        for row, near in sorted(usable, key=lambda kept: (kept[0]["overround"], kept[0]["bookmaker_key"])):
             for name, side in zip(row["outcome_names"], row["outcome_sides"], strict=True):
+                if name not in near:
+                    continue
                 counts[name] += 1
                 sides[name] = side
                 # the lowest hold speaks for the group
@@ -1057,9 +1169,9 @@ class Gold:
                 lines[(row["event_id"], row["market_key"], row["description"], row["line_point"])].append((key[:-1], row))
         rows: Table = {}
         for line, members in lines.items():
-            times = sorted({at for _, row in members for at in (row["valid_from"], row["valid_to"]) if at is not None})
+            changes = {at for _, row in members for at in (row["valid_from"], row["valid_to"]) if at is not None}
             standing: dict[tuple[str, str], Row] = {}
-            for at in times:
+            for at in sorted(changes.union(self.stale.times(*line[:3]))):
                 offers = self._best_at(at, members)
                 for outcome in sorted(standing.keys() | offers.keys()):
                     old, new = standing.get(outcome), offers.get(outcome)
@@ -1089,14 +1201,26 @@ class Gold:
                 if kind == "back_net":
                     net = rounded(1 + (net - 1) * (1 - commission), 8)
                 quoted.append((row, word, group, net))
-        quoted = self._complete(quoted)
+        too_old = {
+            (row["bookmaker_key"], word.outcome_set, word.duplicate_no) for row, word, _, _ in quoted if self._is_too_old(word)
+        }
+        quoted = [
+            item
+            for item in self._complete(quoted)
+            if (item[0]["bookmaker_key"], item[1].outcome_set, item[1].duplicate_no) not in too_old
+        ]
         by_outcome: dict[tuple[str, str], dict[str, tuple[Row, Quote, str, Decimal]]] = defaultdict(dict)
         for item in sorted(quoted, key=lambda item: item[0]["line_rank"]):
             # a book that shows an outcome twice speaks with the first
             by_outcome[(item[1].outcome_set, item[0]["outcome_name"])].setdefault(item[0]["bookmaker_key"], item)
         found: dict[tuple[str, str], Row] = {}
+        out = {
+            (kind, book, name if kind == "field" else None)
+            for (kind, name), books in by_outcome.items()
+            for book in _outliers(list(books.values()))
+        }
         for (kind, name), books in by_outcome.items():
-            usable = _without_outliers(list(books.values()))
+            usable = [item for book, item in books.items() if (kind, book, name if kind == "field" else None) not in out]
             if not usable:
                 continue
             best = max(item[3] for item in usable)
@@ -1341,6 +1465,11 @@ def _newest_first(quote: Quote) -> tuple[Any, ...]:
     return (-answer.captured_at.timestamp(), -answer.moment.timestamp(), answer.place, answer.exchange_id)
 
 
+def _exact_probability(row: Row) -> Fraction | None:
+    price = priced(row["price_native"], row["odds_format"])
+    return None if price is None else price[1]
+
+
 def _margin_row(
     key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word: Quote, sport: str, runners: int, at: Time
 ) -> Row:
@@ -1348,8 +1477,10 @@ def _margin_row(
     rows = sorted((row for row, _ in members), key=lambda row: row["outcome_name"])
     names = tuple(row["outcome_name"] for row in rows)
     implied = tuple(row["implied_probability"] for row in rows)
-    told = [q for q in implied if q is not None]
-    total = sum(told, Decimal(0)) if told else None
+    exact = tuple(_exact_probability(row) for row in rows)
+    told = [q for q in exact if q is not None]
+    sum_of_all = sum(told, Fraction(0)) if told else None
+    total = rounded(sum_of_all, 10) if sum_of_all is not None else None
     kind, problem = word.outcome_set, word.problem
     coverage = None
     if kind == "field":
@@ -1363,7 +1494,7 @@ def _margin_row(
     elif problem is None and kind == "field" and total is not None and total > parameter("field_overround_max"):
         problem = "overround_too_high"
     is_sound = problem is None
-    values = fair(implied) if is_complete and (kind != "field" or is_sound) else None
+    values = fair(exact) if is_complete and (kind != "field" or is_sound) else None
     if is_sound and values is not None and values.additive is None:
         problem = "additive_negative"
     elif is_sound and total is not None and total < 1:
@@ -1390,7 +1521,7 @@ def _margin_row(
         "implied_probabilities": implied,
         "overround": total,
         "margin": total - 1 if is_complete and total else None,
-        "hold": rounded(1 - 1 / Fraction(total), 10) if is_complete and total else None,
+        "hold": rounded(1 - 1 / sum_of_all, 10) if is_complete and sum_of_all else None,
         "is_complete": is_complete,
         "runner_coverage": coverage,
         "problem": problem,
@@ -1410,8 +1541,8 @@ def _fair_of(row: Row, name: str) -> Decimal:
     return value
 
 
-def _sets_without_outliers(sets: Sequence[Row]) -> list[Row]:
-    """Without those of which some outcome lies far from the median of the other operator groups."""
+def _sets_without_outliers(sets: Sequence[Row]) -> list[tuple[Row, list[str]]]:
+    """Sets of which no outcome lies far from the median of the other operator groups; of a field the outcomes that do not."""
 
     def ratio(row: Row, name: str) -> Fraction:
         return Fraction(row["fair_multiplicative"][row["outcome_names"].index(name)])
@@ -1427,7 +1558,12 @@ def _sets_without_outliers(sets: Sequence[Row]) -> list[Row]:
         limit = parameter("outlier_pre" if row["phase_as_known"] == "pre" else "outlier_in_play")
         return len(others) >= parameter("outlier_min_groups") and abs(ratio(row, name) - median(others)) > Fraction(limit)
 
-    return [row for row in sets if not any(is_outlier(row, name) for name in row["outcome_names"])]
+    kept = []
+    for row in sets:
+        near = [name for name in row["outcome_names"] if not is_outlier(row, name)]
+        if len(near) == len(row["outcome_names"]) or (near and row["outcome_set"] == "field"):
+            kept.append((row, near))
+    return kept
 
 
 def _net(row: Row, place: int) -> Decimal:
@@ -1484,24 +1620,22 @@ def _closed(row: Row, last_seen: Time | None, at: Time, reason: str) -> Row:
     return {**row, "last_seen_at": last_seen, "valid_to": at, "end_reason": reason}
 
 
-def _without_outliers(offers: Sequence[tuple[Row, Quote, str, Decimal]]) -> list[tuple[Row, Quote, str, Decimal]]:
-    """Without those that lie far from the median of the other operator groups; a group's lowest margin speaks for it."""
+def _outliers(offers: Sequence[tuple[Row, Quote, str, Decimal]]) -> set[str]:
+    """The books that lie far from the median of the other operator groups; a group's lowest margin speaks for it."""
 
     def fair(item: tuple[Row, Quote, str, Decimal]) -> Fraction:
         return Fraction(rounded(Fraction(item[1].implied) / Fraction(item[1].overround), 10))
 
     voices: dict[str, Fraction] = {}
     for item in sorted(offers, key=lambda item: (item[1].overround, item[0]["bookmaker_key"])):
-        if item[2] not in voices:
-            voices[item[2]] = fair(item)
-    kept = []
+        voices.setdefault(item[2], fair(item))
+    far = set()
     for item in offers:
         others = [voice for group, voice in voices.items() if group != item[2]]
         limit = parameter("outlier_pre" if item[0]["phase_as_known"] == "pre" else "outlier_in_play")
         if len(others) >= parameter("outlier_min_groups") and abs(fair(item) - median(others)) > Fraction(limit):
-            continue
-        kept.append(item)
-    return kept
+            far.add(item[0]["bookmaker_key"])
+    return far
 
 
 def _scores(event: Mapping[str, Any]) -> tuple[str | None, str | None]:

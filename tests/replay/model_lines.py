@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 from tests.replay import model
+from tests.replay.model_staleness import StaleSets
 
 Time = dt.datetime
 Row = dict[str, Any]
@@ -77,8 +78,8 @@ def featured_family(market: str) -> str | None:
     return rule["family"] if featured else None
 
 
-def main_lines(margins: Table) -> dict[Market, list[MainLine]]:
-    """The main lines of all books with prices of their own, by market; in order of book and time."""
+def main_lines(margins: Table, stale: StaleSets | None = None) -> dict[Market, list[MainLine]]:
+    """The main lines of all books with prices of their own, by market, in order of book and time; of fresh sets."""
     cells: dict[tuple[Market, str], list[Row]] = defaultdict(list)
     for row in margins.values():
         family = featured_family(row["market_key"])
@@ -91,14 +92,19 @@ def main_lines(margins: Table) -> dict[Market, list[MainLine]]:
             cells[(market, row["bookmaker_key"])].append(row)
     found: dict[Market, list[MainLine]] = defaultdict(list)
     for (market, _), rows in sorted(cells.items(), key=lambda cell: repr(cell[0])):
-        found[market] += _mains(rows)
+        found[market] += _mains(rows, stale or StaleSets())
     return found
 
 
-def _mains(rows: Sequence[Row]) -> Iterator[MainLine]:
-    times = sorted({at for row in rows for at in (row["valid_from"], row["valid_to"]) if at is not None})
+def _mains(rows: Sequence[Row], stale: StaleSets) -> Iterator[MainLine]:
+    changes = {at for row in rows for at in (row["valid_from"], row["valid_to"]) if at is not None}
+    times = sorted(changes.union(stale.times(rows[0]["event_id"], rows[0]["market_key"], rows[0]["description"])))
     for at, until in zip(times, [*times[1:], None], strict=True):
-        standing = [MainLine(row, at, until) for row in rows if MainLine(row, row["valid_from"], row["valid_to"]).stands(at)]
+        standing = [
+            MainLine(row, at, until)
+            for row in rows
+            if MainLine(row, row["valid_from"], row["valid_to"]).stands(at) and not stale.holds(row, at)
+        ]
         if standing:
             nothing = Decimal(0)
             yield min(
@@ -116,9 +122,9 @@ def _mains(rows: Sequence[Row]) -> Iterator[MainLine]:
 # --- consensus_line -------------------------------------------------------------------------------------------------------
 
 
-def consensus_line(margins: Table, sport_at: Callable[[str, Time], str]) -> Table:
+def consensus_line(margins: Table, sport_at: Callable[[str, Time], str], stale: StaleSets) -> Table:
     rows: Table = {}
-    for market, lines in main_lines(margins).items():
+    for market, lines in main_lines(margins, stale).items():
         if featured_family(market[1]) == "h2h":
             continue
         standing: Row | None = None

@@ -36,6 +36,9 @@ KEYS: Final = {
     "gold.price_history": (
         "event_id", "bookmaker_key", "market_key", "description", "outcome_name", "key_point", "line_rank", "valid_from",
     ),
+    "gold.stale_quotes": (
+        "event_id", "bookmaker_key", "market_key", "description", "outcome_name", "key_point", "line_rank", "valid_from",
+    ),
     "gold.best_price": (
         "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name", "valid_from",
     ),
@@ -101,6 +104,12 @@ def batches_of(archive: Path, places: Sequence[int], declared: dict[str, Any], f
         chosen = [files[place] for place in sorted(set(places))]
         source.extractall(folder / "answers", members=chosen, filter="data")
     import_recording(folder / "answers", folder / "recording", ImportOptions.parse(**declared))
+    return list(Recording.open(folder / "recording").batches())
+
+
+def import_folder(answers: Path, folder: Path, **declared: Any) -> list[Batch]:
+    """The batches of a folder of answers."""
+    import_recording(answers, folder / "recording", ImportOptions.parse(**declared))
     return list(Recording.open(folder / "recording").batches())
 
 

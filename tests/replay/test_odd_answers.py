@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import view_digests
 from tests.conftest import Project
-from tests.replay.model import Gold
+from tests.replay.model import Gold, quotes_of
 from tests.replay.support import Databases, assert_model_agrees, digests, read_gold, take
 from tests.replay.transcript import Transcript
 
@@ -114,6 +115,44 @@ ODD: dict[str, Callable[[], list[Batch]]] = {
         ),
         poll(1, event(book("fanduel", h2h(1.9, 1.9), title="Another"), book("fanduel", title="One"))),
     ],
+    "a book twice, the older entry says more": lambda: [
+        poll(
+            0,
+            event(
+                book(
+                    "fanduel",
+                    h2h(1.95, 1.9),
+                    market("totals", ("Over", 1.9, 200), ("Under", 1.9, 200), ("Over", 1.8, 201), ("Under", 2.0, 201)),
+                    last_update="2026-01-10T11:52:00Z",
+                ),
+                book("fanduel", h2h(1.8, 2.05), market("totals", ("Over", 1.85, 200)), last_update="2026-01-10T11:59:00Z"),
+                book("pinnacle", h2h(1.83, 2.0), market("totals", ("Over", 1.9, 201), ("Under", 1.9, 201))),
+            ),
+        ),
+        poll(1, event(book("fanduel", h2h(1.8, 2.05)), book("fanduel", market("h2h", ("Bulls", 2.0), ("Draw", 3.0))))),
+        poll(2, event(book("fanduel", h2h(1.8, 2.05)))),
+    ],
+    "namesakes": lambda: [
+        poll(
+            0,
+            event(
+                book(
+                    "fanduel",
+                    market(
+                        "player_points", *((side, 1.9, 10.5, name) for side in ("Over", "Under") for name in ("A B", "C D"))
+                    ),
+                ),
+                book(
+                    "pinnacle",
+                    market(
+                        "player_points",
+                        *((side, 2.0, 10.5, name) for side in ("Over", "Under") for name in ("A B", "A B", "C D")),
+                    ),
+                ),
+            ),
+        ),
+        poll(1, event(book("pinnacle", market("player_points", ("Over", 1.9, 10.5, "A B"), ("Under", 1.9, 10.5, "A B"))))),
+    ],
     "teams of one name, teams without a name, a team called Draw": lambda: [
         poll(0, event(book("fanduel", h2h(1.9, 1.9)), away_team="Hawks")),
         poll(1, event(book("fanduel", h2h(1.9, 1.9)), home_team=None, away_team=None)),
@@ -176,6 +215,39 @@ def test_an_odd_answer_makes_no_trouble(kind: str, prepared: Warehouse, project:
     digests(prepared)
     with prepared.connect(Role.TRANSFORMER) as connection:
         view_digests(connection)  # each view can be read to its end
+
+
+def test_a_book_that_stands_twice_speaks_with_what_was_read_last() -> None:
+    """The older entry is kept, at the end of the ranks, and no price of it is offered, nor added up."""
+    gold = Gold(ODD["a book twice, the older entry says more"]()[:1])
+    best = {
+        (key[1], key[3], key[5]): (row["best_price_decimal"], row["books"])
+        for key, row in gold.best_price(gold.price_history()).items()
+    }
+    assert best == {
+        ("h2h", None, "Hawks"): (Decimal("1.83"), ("pinnacle",)),
+        ("h2h", None, "Bulls"): (Decimal("2.05"), ("fanduel",)),
+        ("totals", 201, "Over"): (Decimal("1.9"), ("pinnacle",)),
+        ("totals", 201, "Under"): (Decimal("1.9"), ("pinnacle",)),
+    }
+    ranks = {
+        (q.name, q.native): (q.rank, q.problem) for q in quotes_of(gold.answers[0]) if (q.book, q.market) == ("fanduel", "h2h")
+    }
+    assert ranks[("Hawks", Decimal("1.8"))] == (1, None) and ranks[("Hawks", Decimal("1.95"))] == (2, "superseded")
+
+
+def test_namesakes_have_no_price() -> None:
+    gold = Gold(ODD["namesakes"]()[:1])
+    history = gold.price_history()
+    best = {(key[2], key[5]): row["books"] for key, row in gold.best_price(history).items()}
+    assert best == {
+        (name, side): ("fanduel",) if name == "A B" else ("pinnacle",) for name in ("A B", "C D") for side in ("Over", "Under")
+    }
+    assert {
+        row["problem"]
+        for row in gold.margins(history).values()
+        if row["bookmaker_key"] == "pinnacle" and row["description"] == "A B"
+    } == {"namesakes"}
 
 
 # --- each was wrong once --------------------------------------------------------------------------------------------------

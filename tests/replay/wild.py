@@ -38,6 +38,8 @@ PRICES: Final = (-110, 100, 101, 150, 152, -250, 900, -1205, -100000)
 POINTS: Final = ("215.5", "216", "3")
 # keys of an answer that hold a time
 TIMES: Final = ("commence_time", "last_update", "timestamp", "previous_timestamp", "next_timestamp")
+# how long before its answer a book was read: at, just over and far over the limits of play and of before it
+AGES: Final = (20, 90, 91, 900, 901, 5000)
 STARTS: Final = tuple(dt.timedelta(minutes=m) for m in (7, 60, -1, -30, -80, 20, 400, 12, 290))
 
 
@@ -51,6 +53,7 @@ class World:
     point: dict[tuple[str, ...], str] = field(default_factory=dict)
     second_line: set[tuple[str, ...]] = field(default_factory=set)
     doubled: set[tuple[str, ...]] = field(default_factory=set)
+    age: dict[tuple[str, ...], int] = field(default_factory=dict)
     score: dict[str, tuple[str | None, str | None, bool]] = field(default_factory=dict)
 
     def shows(self, *key: str) -> bool:
@@ -86,6 +89,8 @@ class Change:
             world.second_line ^= {(event, book, market)}
         elif self.knob == "doubled":
             world.doubled ^= {(event, book, market)}
+        elif self.knob == "age":
+            world.age[(event, book, market)] = AGES[self.value % len(AGES)]
         elif self.knob == "start":
             world.start[event] = now.replace(microsecond=0) + STARTS[self.value % len(STARTS)]
         elif self.knob == "score":
@@ -197,9 +202,8 @@ class Look:
         for market in (request.param("markets") or "").split(","):
             if world.shows(event_id, book, market):
                 outcomes = self._outcomes(world, event_id, book, market)
-                markets.append(
-                    {"key": market, "last_update": to_iso(at.replace(microsecond=0) - 20 * SECOND), "outcomes": outcomes}
-                )
+                read_at = at.replace(microsecond=0) - world.age.get((event_id, book, market), AGES[0]) * SECOND
+                markets.append({"key": market, "last_update": to_iso(read_at), "outcomes": outcomes})
                 if market == "h2h" and book.startswith("betfair"):
                     markets.append({"key": "h2h_lay", "outcomes": outcomes[:1]})
         if self.untold == 1:
@@ -266,7 +270,7 @@ class Poll:
 # so that the same lines are asked for again and again, and change in between.
 KNOBS: Final = (
     "price", "price", "price", "point", "point", "book", "book", "event", "market", "outcome", "outcome", "start",
-    "second line", "second line", "doubled", "score",
+    "second line", "second line", "doubled", "score", "age", "age",
 )  # fmt: skip
 ENDPOINTS: Final = (
     "odds", "odds", "odds", "odds", "odds", "event_odds", "event_odds", "events", "scores", "historical_odds",
@@ -511,6 +515,15 @@ DIRECTED: Final[dict[str, tuple[Poll, ...]]] = {
         due(ask("odds")), due(ask("odds", turn("price", 12))), due(ask("odds", turn("price", 10))),
         due(ask("odds", turn("price", 4), turn("price", 11, book=4))),
         due(ask("odds", turn("price", 0), turn("price", 14, book=2))), due(ask("odds", turn("price", 4))),
+    ),
+    # even values of AGES are fresh where the odd one before is not, in play from 90 s on, before it from 900 s on
+    "feeds that stall and come back, before the start and in play": (
+        due(ask("odds")), due(ask("odds", turn("age", 4), turn("age", 4, book=2))), due(ask("odds", turn("age", 3))),
+        due(ask("odds", turn("age", 2, book=2), turn("age", 2, book=1))), due(ask("odds", turn("age", 1))),
+        due(ask("odds", turn("price", 6), turn("age", 2))),
+        due(ask("odds", turn("point", 1, market=1), turn("age", 2, market=1))),
+        due(ask("odds", turn("point", 0, market=1))), due(ask("odds", turn("book"))), due(ask("odds", turn("book"))),
+        due(ask("odds", turn("age", 0), turn("age", 0, book=1), turn("age", 0, book=2), turn("age", 0, market=1))),
     ),
     "an arbitrage of three outcomes": (
         due(of_soccer()), due(of_soccer((0, 6), (0, 5), (1, 14), (1, 15))), due(of_soccer((1, 3))), due(of_soccer((0, 0))),

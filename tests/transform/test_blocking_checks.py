@@ -27,6 +27,7 @@ CHECKS: Final = (
     "silver_answers",
     "gold_events",
     "gold_price_history",
+    "gold_stale_quotes",
     "gold_best_price",
     "gold_margins",
     "gold_consensus",
@@ -267,6 +268,17 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         f"delete from gold.price_history where valid_to is null and {ONE_LINE}",
     ),
     # best_price
+    # stale_quotes
+    (
+        "stale_quotes: rows of a series do not overlap, and at most one is open",
+        copy("gold.stale_quotes", "valid_to is null", valid_from="timestamptz '2025-10-09 12:25Z'"),
+    ),
+    ("stale_quotes: its event is in events", "delete from gold.events"),
+    (
+        "stale_quotes: its series is quoted then",
+        "update gold.stale_quotes set valid_from = timestamptz '2025-10-09 11:00Z' where valid_to is null",
+    ),
+    ("stale_quotes: what is not fresh now is open, and nothing else", "delete from gold.stale_quotes"),
     (
         "best_price: line_id is the hash of the line and outcome",
         f"update gold.best_price set outcome_set = 'yes_no' where {BEST}",
@@ -544,10 +556,10 @@ def _fill(market: Any) -> None:
             shown.append(book("betmgm", {"h2h": [("Home", 1.7), ("Away", 2.1)]}, minute))
         return [market.game("e", start, shown)]
 
-    def totals(point: float) -> list[dict[str, Any]]:
+    def totals(minute: float, point: float) -> list[dict[str, Any]]:
         # four desks that move together
         return [
-            book(key, {"totals": [("Over", 1.9, point), ("Under", 1.9, point)]})
+            book(key, {"totals": [("Over", 1.9, point), ("Under", 1.9, point)]}, minute)
             for key in ("bovada", "betus", "betmgm", "fanduel")
         ]
 
@@ -564,7 +576,8 @@ def _fill(market: Any) -> None:
             "title": "FanDuel",
             "markets": [{"key": "alternate_spreads", "last_update": "2025-10-09T11:00:00Z"}],
         }
-        props = market.game("n", 600, [book("fanduel", {"totals": repeated})], sport=NBA)
+        # read once, and too old in the last batch
+        props = market.game("n", 600, [book("fanduel", {"totals": repeated}, 0)], sport=NBA)
         listing = {key: value for key, value in props.items() if key != "bookmakers"} | {"bookmakers": [offers]}
         catalogue = {
             "key": NBA,
@@ -580,7 +593,7 @@ def _fill(market: Any) -> None:
             market.event_odds(props, sport=NBA),
             market.Answer("event_markets", listing, sport=NBA, event_id=props["id"], books=("fanduel",)),
             market.events(market.game("e", 600, None)),
-            market.event_odds(market.game("m", 600, totals(43.5 if minute > 10 else 42.5), sport=NCAAF), sport=NCAAF),
+            market.event_odds(market.game("m", 600, totals(minute, 43.5 if minute > 10 else 42.5), sport=NCAAF), sport=NCAAF),
             market.scores(market.game("s", -200, None, **score)),
             market.Answer("sports", [catalogue], sport=None),
             market.Answer("participants", [person]),

@@ -79,16 +79,16 @@ def test_fewer_than_three_groups_agree_on_nothing(market: Any) -> None:
 
 
 def test_the_sharp_speak_by_their_weight_and_are_named(market: Any) -> None:
-    soft = [quote(market, key, 2.0, 2.0) for key in ("fanduel", "betmgm")]
-    sharps = {
-        "lowvig": quote(market, "lowvig", 1.92, 2.0869565217),  # 0.5208333, weight 0.5
-        "betfair_ex_uk": quote(market, "betfair_ex_uk", 2.0, 2.0),  # 0.5, weight 0.8
-        "pinnacle": quote(market, "pinnacle", 2.0, 2.0),  # 0.5, weight 1
-    }
-    load(market, 0, *soft, quote(market, "bovada", 2.0, 2.0))
-    load(market, 10, *soft, sharps["lowvig"])
-    load(market, 20, *soft, sharps["lowvig"], sharps["betfair_ex_uk"])
-    load(market, 30, *soft, *sharps.values())
+    # home at 0.5, of weight 0, 0, 0.8 and 1; of lowvig, of weight 0.5, at 0.5208333
+    def at(minute: float, *sharps: str) -> None:
+        shown = [quote(market, key, 2.0, 2.0, minute) for key in ("fanduel", "betmgm", *sharps) if key != "lowvig"]
+        lowvig = quote(market, "lowvig", 1.92, 2.0869565217, minute)
+        load(market, minute, *shown, *([lowvig] if "lowvig" in sharps else []))
+
+    at(0, "bovada")
+    at(10, "lowvig")
+    at(20, "lowvig", "betfair_ex_uk")
+    at(30, "lowvig", "betfair_ex_uk", "pinnacle")
     market.publish()
 
     found = of_home(market, "valid_from, sharp_basis, sharp_weight_total, round(fair_sharp, 8)")
@@ -116,20 +116,20 @@ def test_lines_and_kinds_of_sets_are_not_mixed(market: Any) -> None:
 
 
 def test_a_row_lasts_while_nothing_moves_and_says_how_old_it_began(market: Any) -> None:
-    def at(minute: float, last: float) -> None:
+    def at(minute: float, last: float, read: float = -5) -> None:
         load(
             market,
             minute,
             *(quote(market, key, 2.0, 2.0, minute - 1) for key in ("fanduel", "betmgm")),
-            quote(market, "bovada", last, 2.0, -5),
+            quote(market, "bovada", last, 2.0, read),
         )
 
     at(0, 2.0)
-    at(10, 2.0)
-    at(20, 1.95)
+    at(10, 2.0)  # exactly as old as may be
+    at(20, 1.95, 6)
     market.publish()
 
     assert of_home(market, "valid_from, valid_to, oldest_quote_age_at_open_seconds") == [
         (market.at(0), market.at(20), 300),
-        (market.at(20), None, 1500),
+        (market.at(20), None, 840),
     ]

@@ -9,8 +9,10 @@ D = Decimal
 GROUPS = ("fanduel", "betmgm", "bovada", "betus", "draftkings")
 
 
-def total(market: Any, key: str, point: float, over: float = 2.0, under: float = 2.0, name: str = "totals") -> dict[str, Any]:
-    return market.book(key, {name: [("Over", over, point), ("Under", under, point)]}, 0)
+def total(
+    market: Any, key: str, point: float, over: float = 2.0, under: float = 2.0, name: str = "totals", read: float = 0
+) -> dict[str, Any]:
+    return market.book(key, {name: [("Over", over, point), ("Under", under, point)]}, read)
 
 
 def show(market: Any, minute: float, *books: dict[str, Any], sport: str | None = None) -> None:
@@ -94,7 +96,7 @@ def test_a_row_lasts_while_nothing_moves(market: Any) -> None:
     asked = {"books": GROUPS, "markets": ("totals",)}
 
     def at(minute: float, *points: float) -> None:
-        shown = [total(market, key, point) for key, point in zip(GROUPS, points, strict=False)]
+        shown = [total(market, key, point, read=minute) for key, point in zip(GROUPS, points, strict=False)]
         market.load(minute, market.odds(market.game("e", 600, shown), **asked))
 
     at(0, 41.5, 41.5, 41.5)

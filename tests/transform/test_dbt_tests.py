@@ -23,9 +23,7 @@ def run(market: Any, *selection: str) -> dict[str, NodeResult]:
 def filled(module_market: Any) -> Any:
     """A market with a row in most tables."""
     market = module_market
-    shown = [
-        market.book("fanduel", {"h2h": [("Home", 1.8), ("Away", 2.1)], "totals": [("Over", 1.9, 41), ("Under", 1.9, 41)]}, 0)
-    ]
+    prices = {"h2h": [("Home", 1.8), ("Away", 2.1)], "totals": [("Over", 1.9, 41), ("Under", 1.9, 41)]}
     score = {
         "completed": True,
         "scores": [{"name": "Home", "score": "21"}, {"name": "Away", "score": "7"}],
@@ -34,7 +32,7 @@ def filled(module_market: Any) -> Any:
     for minute in (0, 10):
         market.load(
             minute,
-            market.odds(market.game("e", 5, shown[:1])),
+            market.odds(market.game("e", 5, [market.book("fanduel", prices, minute)])),
             market.events(market.game("e", 5, None)),
             market.scores(market.game("s", -200, None, **score)),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 import odds_tools
@@ -123,7 +124,7 @@ def test_what_must_hold_of_any_set(found: dict[Values, Fair]) -> None:
 
 def test_another_solver_finds_the_same(found: dict[Values, Fair]) -> None:
     for implied, values in found.items():
-        expected = fair(implied)
+        expected = fair(tuple(map(Fraction, implied)))
         for column in ("multiplicative", "additive", "power", "shin"):
             ours, theirs = getattr(values, column), getattr(expected, column)
             assert (ours is None) == (theirs is None), (column, implied)

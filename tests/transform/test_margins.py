@@ -64,6 +64,18 @@ def test_a_row_lasts_while_no_price_of_the_set_moves(market: Any) -> None:
     ]
 
 
+def test_three_thirds_are_one(market: Any) -> None:
+    """As of what the prices say, and not of what ten places of it leave."""
+    shown = [market.book("fanduel", {"h2h": [("Home", 200), ("Draw", 200), ("Away", 200)]}, 0)]
+    market.load(0, market.odds(market.game("e", 600, shown, sport="soccer_epl"), sport="soccer_epl", odds_format="american"))
+    market.publish()
+
+    third = decimals("0.3333333333") * 3
+    assert market.rows("select overround, hold, problem, fair_power, power_k, fair_shin, shin_z from gold.margins") == [
+        (1, 0, None, third, 1, third, 0)
+    ]
+
+
 def test_whole_and_quarter_points_say_what_they_are(market: Any) -> None:
     totals = {point: [("Over", 2.0, point), ("Under", 2.0, point)] for point in (3.0, 2.5, 2.25)}
     shown = [

@@ -27,7 +27,7 @@ def test_the_files_are_of_the_models_as_they_stand(project: Project) -> None:
 def test_a_relation_comes_after_what_it_reads(project: Project) -> None:
     manifest = project.manifest()
     names = [each.name for each in relations()]
-    assert names.index("gold.price_history") < names.index("gold.best_price") < names.index("gold.arbitrages")
+    assert names.index("gold.price_history") < names.index("gold.stale_quotes") < names.index("gold.best_price")
     for node in manifest.nodes.values():
         if f"{node.schema}.{node.name}" in names:
             read = [manifest.nodes[each] for each in node.depends_on.nodes if each in manifest.nodes]

@@ -33,6 +33,37 @@ outcomes as materialized (
     where outcome_name is not null
 ),
 
+-- A book or market may stand twice in one event: the entry that was read last speaks, then the first; the others are kept, and say nothing.
+doubled as materialized (
+    select exchange_id, event_id, bookmaker_key, market_key
+    from outcomes
+    group by exchange_id, event_id, bookmaker_key, market_key
+    having min(book_ordinal) < max(book_ordinal) or min(market_ordinal) < max(market_ordinal)
+),
+
+entries as (
+    select entry.*,
+        row_number() over (
+            partition by entry.exchange_id, entry.event_id, entry.bookmaker_key, entry.market_key
+            order by entry.last_update desc nulls last, entry.book_ordinal, entry.market_ordinal
+        ) as place_among
+    from (
+        select distinct exchange_id, event_id, bookmaker_key, market_key, book_ordinal, market_ordinal, last_update from outcomes
+        where (exchange_id, event_id, bookmaker_key, market_key) in (select exchange_id, event_id, bookmaker_key, market_key from doubled)
+    ) as entry
+),
+
+superseded as materialized (select * from entries where place_among > 1),
+
+-- Two players of one name in one game: a market object shows the same outcome, description and point twice.
+namesakes as materialized (
+    select distinct exchange_id, event_id, book_ordinal, market_ordinal, description
+    from outcomes
+    where description is not null
+    group by exchange_id, event_id, book_ordinal, market_ordinal, description, outcome_name, point
+    having count(*) > 1
+),
+
 markets as materialized (
     select
         shown.market_key,
@@ -69,6 +100,8 @@ priced as (
         markets.price_side,
         sports.total_min,
         sports.total_max,
+        superseded.event_id is not null as is_superseded,
+        namesakes.event_id is not null as has_namesakes,
         case
             when markets.family in ('h2h', 'h2h_lay') then case when outcomes.market_key like 'h2h@_3@_way%' escape '@' then 3 else sports.h2h_outcomes end
             else 2
@@ -86,11 +119,13 @@ priced as (
             partition by
                 outcomes.exchange_id, outcomes.event_id, outcomes.bookmaker_key, outcomes.market_key,
                 outcomes.description, outcomes.outcome_name, outcomes.point
-            order by outcomes.book_ordinal, outcomes.market_ordinal, outcomes.outcome_ordinal
+            order by superseded.event_id is not null, outcomes.book_ordinal, outcomes.market_ordinal, outcomes.outcome_ordinal
         ) as duplicate_no
     from outcomes
     join markets on markets.market_key = outcomes.market_key
     join sports on sports.sport_key = outcomes.sport_key
+    left join superseded on {{ same_in('superseded', 'outcomes', ['exchange_id', 'event_id', 'book_ordinal', 'market_ordinal']) }}
+    left join namesakes on {{ same_in('namesakes', 'outcomes', ['exchange_id', 'event_id', 'book_ordinal', 'market_ordinal', 'description']) }}
 ),
 
 in_sets as (
@@ -108,7 +143,7 @@ in_sets as (
         min(price_decimal) over one_set as lowest_price,
         cast(sum(implied_probability) over one_set as numeric(18, 10)) as overround
     from priced
-    window one_set as (partition by exchange_id, event_id, bookmaker_key, market_key, description, line_point, duplicate_no)
+    window one_set as (partition by exchange_id, event_id, bookmaker_key, market_key, description, line_point, duplicate_no, is_superseded)
 ),
 
 judged as (
@@ -131,7 +166,7 @@ ranked as (
         {{ set_problem() }} as problem,
         -- how far the set's first side is from even, as the main line is the most even one
         first_value(case when is_complete then implied_probability / overround end) over (
-            partition by exchange_id, event_id, bookmaker_key, market_key, description, line_point, duplicate_no
+            partition by exchange_id, event_id, bookmaker_key, market_key, description, line_point, duplicate_no, is_superseded
             order by case when outcome_side in ('home', 'over', 'yes') then 0 else 1 end, outcome_name
         ) as first_side_fair
     from completed
@@ -146,7 +181,7 @@ keyed as (
                 exchange_id, event_id, bookmaker_key, market_key, description, outcome_name,
                 case when is_point_in_key then point end
             order by
-                is_complete desc, abs(first_side_fair - 0.5), overround, abs(line_point), line_point, duplicate_no,
+                is_superseded, is_complete desc, abs(first_side_fair - 0.5), overround, abs(line_point), line_point, duplicate_no,
                 book_ordinal, market_ordinal, outcome_ordinal
         ) as line_rank
     from ranked

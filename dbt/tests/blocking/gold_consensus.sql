@@ -29,7 +29,7 @@ summed as (
     group by event_id, market_key, description, line_point, outcome_set, method
 ),
 
--- what the sound sets that stand now say of each outcome
+-- what the sound and fresh sets that stand now say of each outcome
 standing as materialized (
     select
         sets.event_id, sets.market_key, sets.outcome_set, outcome.outcome_name, outcome.probability,
@@ -43,6 +43,10 @@ standing as materialized (
     ) as sets
     cross join lateral unnest(sets.outcome_names, sets.fair_power) as outcome (outcome_name, probability)
     where sets.is_sound
+        and not exists (
+            select 1 from {{ ref('stale_quotes') }} as stale
+            where stale.event_id = sets.event_id and stale.valid_to is null and stale.set_id = sets.set_id
+        )
 ),
 
 extremes as (

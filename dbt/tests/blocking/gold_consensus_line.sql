@@ -16,7 +16,7 @@ chained as materialized (
     window one_market as (partition by tail.market_id order by tail.valid_from)
 ),
 
--- the sound sets of spreads and totals that stand now
+-- the sound and fresh sets of spreads and totals that stand now
 standing as materialized (
     select {{ market_id_of('sets') }} as market_id, sets.event_id, sets.bookmaker_key, sets.market_key, sets.line_point,
         sets.valid_from
@@ -27,6 +27,10 @@ standing as materialized (
         where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', 'market') }}
     ) as sets
     where sets.is_sound and sets.outcome_set = 'two_way'
+        and not exists (
+            select 1 from {{ ref('stale_quotes') }} as stale
+            where stale.event_id = sets.event_id and stale.valid_to is null and stale.set_id = sets.set_id
+        )
 ),
 
 markets as materialized (

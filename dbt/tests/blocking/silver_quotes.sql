@@ -62,7 +62,8 @@ measured as materialized (
     window one_set as (
         partition by
             quotes.exchange_id, quotes.event_id, quotes.bookmaker_key, quotes.market_key, quotes.description, quotes.line_point,
-            quotes.duplicate_no
+            -- what an entry says that does not speak belongs to none of the sets of the one that does
+            quotes.duplicate_no, quotes.problem is not distinct from 'superseded'
     )
 ),
 

@@ -44,7 +44,7 @@ cross join lateral (
         where {{ seconds_between('dated.quote_at', 'dated.newest_quote_at') }} <= {{ parameter('closing_apart_seconds') }}
     ),
 
-    usable as ({{ usable_votes('members', ['line_key']) }}),
+    counting as ({{ votes_that_count('members', ['line_key']) }}),
 
     counted as (
         select line_key, outcome_name,
@@ -53,7 +53,7 @@ cross join lateral (
             min(quote_at) filter (where speaks) as oldest_quote_at,
             max(quote_at) filter (where speaks) as newest_quote_at,
             bool_or(close_status = 'provisional') as is_provisional
-        from usable group by line_key, outcome_name
+        from counting group by line_key, outcome_name
     ),
 
     enough as (

@@ -6,8 +6,8 @@
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- What the market holds each outcome for, over time: one voice per operator group.
-{% call(standing) holds_over_time(
-    ref('margins'), only_if='r.is_sound', by='line', line=line_key('r', after='r.outcome_set'),
+{% call(standing, stale) holds_over_time(
+    ref('margins'), only_if='r.is_sound', by='line', line=line_key('r', after='r.outcome_set'), also=ref('stale_quotes'),
     key=['line_id', 'method'],
     changes=[
         'r.fair_median', 'r.fair_mean', 'r.fair_sharp', 'r.median_sum', 'r.group_count', 'r.book_count', 'r.probability_min',
@@ -23,7 +23,7 @@ with speaking as (
         coalesce(profile.is_exchange, false) as is_exchange
     from {{ standing }} as sets
     {{ with_profile('sets.bookmaker_key', 'sets.at') }}
-    where {{ has_own_prices('profile') }}
+    where {{ has_own_prices('profile') }} and not {{ set_is_stale_at('sets', stale) }}
     order by sets.at, sets.event_id, sets.line_key, sets.bookmaker_key, sets.set_no
 ),
 
@@ -39,14 +39,14 @@ outcomes as materialized (
     ) as outcome (outcome_name, outcome_side, ratio, probability)
 ),
 
-usable as ({{ usable_votes('outcomes', ['at', 'event_id', 'line_key']) }}),
+counting as ({{ votes_that_count('outcomes', ['at', 'event_id', 'line_key']) }}),
 
 counted as (
     select at, event_id, line_key, outcome_name,
         {{ same_of(['market_key', 'description', 'line_point', 'outcome_set', 'outcome_side']) }},
         {{ counted_votes() }},
         array_agg(bookmaker_key order by bookmaker_key) filter (where speaks) as voices
-    from usable group by at, event_id, line_key, outcome_name
+    from counting group by at, event_id, line_key, outcome_name
 ),
 
 agreed as materialized (
@@ -69,7 +69,7 @@ ages as (
     cross join lateral (
         select q.quote_at from {{ ref('quotes') }} as q
         where q.event_id = agreed.event_id and q.series_id = spoken.series_id and q.captured_at <= agreed.at
-        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
+        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id, q.line_rank limit 1
     ) as quote
     group by agreed.at, agreed.event_id, agreed.line_key, agreed.outcome_name
 )

@@ -23,6 +23,8 @@ with told as materialized (
         quote.outcome_set, quote.is_complete, quote.problem
     from {{ standing }} as quotes
     cross join lateral {{ quote_then('quotes', ['exchange_id', 'captured_at', 'moment_at', 'place', 'duplicate_no', 'outcome_set', 'is_complete', 'problem']) }} as quote
+    -- null: nothing is wrong with it
+    where quote.problem is distinct from 'superseded'
 ),
 
 markets as materialized ({{ rules_of_markets('told', ['family']) }}),
@@ -36,9 +38,11 @@ sets as (
         array_agg(outcome_name order by outcome_name) as outcome_names,
         array_agg(outcome_side order by outcome_name) as outcome_sides,
         array_agg(implied_probability order by outcome_name) as implied_probabilities,
+        array_agg({{ implied_exactly('price_native', 'odds_format') }} order by outcome_name) as exact_probabilities,
         count(distinct outcome_name) as names,
         count(*) as outcomes,
-        cast(sum(implied_probability) as numeric(18, 10)) as overround,
+        -- three thirds are 1
+        round(sum({{ implied_exactly('price_native', 'odds_format') }}), 32) as overround,
         (array_agg(outcome_set order by captured_at desc, moment_at desc, place, exchange_id))[1] as outcome_set,
         -- of several answers at one time a stored price may be that of one without a price, and the set another's
         (array_agg(is_complete order by captured_at desc, moment_at desc, place, exchange_id))[1] and count(implied_probability) = count(*) as is_whole,
@@ -91,7 +95,7 @@ judged as materialized (
 
 -- each set of numbers once, as books often say the same; placeholders give fields whose numbers say nothing
 asked as materialized (
-    select distinct implied_probabilities, overround from judged
+    select distinct exact_probabilities as implied_probabilities, overround from judged
     where is_complete and (outcome_set <> 'field' or quote_problem is null)
 ),
 
@@ -104,16 +108,16 @@ select
     judged.at, judged.event_id, judged.bookmaker_key, judged.market_key, judged.description, judged.line_point,
     cast(judged.set_no as integer) as set_no,
     judged.outcome_set, judged.outcome_names, judged.outcome_sides, judged.phase_as_known, judged.implied_probabilities,
-    judged.overround,
+    cast(judged.overround as numeric(18, 10)) as overround,
     case when judged.is_complete then cast(judged.overround - 1 as numeric(18, 10)) end as margin,
-    case when judged.is_complete then cast(1 - round(1, 40) / judged.overround as numeric(18, 10)) end as hold,
+    case when judged.is_complete then cast(1 - round(1, 48) / judged.overround as numeric(18, 10)) end as hold,
     judged.is_complete, judged.runner_coverage,
     coalesce(
         judged.quote_problem,
         case
             when fair.implied_probabilities is null then null
             when fair.fair_additive is null then 'additive_negative'
-            when judged.overround < 1 then 'underround'
+            when round(judged.overround, 10) < 1 then 'underround'
         end
     ) as problem,
     judged.quote_problem is null as is_sound,
@@ -122,6 +126,6 @@ select
 from judged
 join markets on markets.market_key = judged.market_key
 left join fair
-    on fair.implied_probabilities = judged.implied_probabilities and judged.is_complete
+    on fair.implied_probabilities = judged.exact_probabilities and judged.is_complete
     and (judged.outcome_set <> 'field' or judged.quote_problem is null)
 {% endcall %}

@@ -6,8 +6,8 @@
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- Where the market hangs its spread or total, over time: one voice per operator group, with its book's main line.
-{% call(standing) holds_over_time(
-    ref('margins'), only_if="r.is_sound and r.outcome_set = 'two_way'", by='market', line=line_key('r', point="''"),
+{% call(standing, stale) holds_over_time(
+    ref('margins'), only_if="r.is_sound and r.outcome_set = 'two_way'", by='market', line=line_key('r', point="''"), also=ref('stale_quotes'),
     key=['market_id'],
     changes=[
         'r.line_median', 'r.line_modal', 'r.group_share_at_modal', 'r.line_min', 'r.line_max', 'r.group_count', 'r.fair_line'
@@ -42,7 +42,7 @@ main_lines as (
     from {{ standing }} as sets
     join markets on markets.market_key = sets.market_key
     cross join lateral {{ main_side('sets.outcome_sides', 'markets.family') }} as side
-    where side.place is not null
+    where side.place is not null and not {{ set_is_stale_at('sets', stale) }}
     order by
         sets.at, sets.event_id, sets.line_key, sets.bookmaker_key,
         {{ nearest_to_even('sets', 'sets.fair_multiplicative[side.place]') }}

@@ -6,7 +6,7 @@ select
     valued.valid_from, valued.price_decimal,
     cast(valued.fair_probability as numeric(12, 10)) as fair_probability,
     valued.group_count, valued.ev_fraction, valued.ev_basis, valued.fair_basis, valued.captured_at, valued.quote_at,
-    valued.quote_age_seconds
+    valued.quote_age_seconds, valued.is_usable
 from {{ ref('events') }} as event
 cross join lateral (
     with offered as materialized (
@@ -49,40 +49,45 @@ cross join lateral (
         order by offered.line_id, offered.bookmaker_key, open_rows.line_rank
     ),
 
-    -- every set that stands, as in consensus
+    -- every fresh set that stands, as in consensus
     standing as (
         select distinct on (line_key, sets.bookmaker_key)
             {{ line_key('sets', after='sets.outcome_set') }} as line_key,
-            sets.bookmaker_key, sets.outcome_names, sets.fair_multiplicative, sets.fair_power, sets.overround,
+            sets.bookmaker_key, sets.outcome_set, sets.outcome_names, sets.fair_multiplicative, sets.fair_power, sets.overround,
             sets.phase_as_known,
             coalesce(profile.operator_group, sets.bookmaker_key) as operator_group
         from {{ ref('margins') }} as sets
         {{ with_profile('sets.bookmaker_key', 'sets.valid_from') }}
         where sets.event_id = event.event_id and sets.valid_to is null and sets.is_sound
             and {{ has_own_prices('profile') }}
+            and not exists (
+                select 1 from {{ ref('stale_quotes') }} as stale
+                where stale.event_id = event.event_id and stale.valid_to is null and stale.set_id = sets.set_id
+            )
         order by line_key, sets.bookmaker_key, sets.set_no
     ),
 
     outcomes as (
         select
             standing.line_key, standing.bookmaker_key, standing.operator_group, standing.overround, standing.phase_as_known,
+            standing.outcome_set,
             outcome.outcome_name, outcome.ratio, outcome.probability
         from standing
         cross join lateral unnest(standing.outcome_names, standing.fair_multiplicative, standing.fair_power)
             as outcome (outcome_name, ratio, probability)
     ),
 
-    usable as ({{ usable_votes('outcomes', ['line_key']) }}),
+    counting as ({{ votes_that_count('outcomes', ['line_key']) }}),
 
     -- a line as the others see it, once for each group that offers a best price on it
     seen_by_others as (
-        select asked.line_key, asked.operator_group, usable.outcome_name,
+        select asked.line_key, asked.operator_group, counting.outcome_name,
             cast(count(*) as integer) as group_count,
-            {{ median_of('array_agg(usable.probability order by usable.probability)') }} as median
+            {{ median_of('array_agg(counting.probability order by counting.probability)') }} as median
         from (select distinct quoted.line_key, quoted.operator_group from quoted where quoted.phase_as_known = 'pre') as asked
-        join usable on usable.line_key = asked.line_key and usable.operator_group <> asked.operator_group
-        where usable.speaks
-        group by asked.line_key, asked.operator_group, usable.outcome_name
+        join counting on counting.line_key = asked.line_key and counting.operator_group <> asked.operator_group
+        where counting.speaks
+        group by asked.line_key, asked.operator_group, counting.outcome_name
     ),
 
     agreed as materialized (
@@ -106,7 +111,13 @@ cross join lateral (
         case when priced.fair_probability is null then 'too_few_groups' else 'median_of_others' end as ev_basis,
         {{ fair_basis('rule.family', 'priced.line_point') }} as fair_basis,
         case when priced.last_update is not null then {{ seconds_between('priced.quote_at', 'priced.captured_at') }} end
-            as quote_age_seconds
+            as quote_age_seconds,
+        -- null: a quote without a known age
+        coalesce(
+            priced.last_update is not null
+            and priced.captured_at - priced.quote_at <= {{ parameter_interval('usable_age_pre_seconds') }},
+            false
+        ) as is_usable
     from priced
     cross join lateral {{ market_rule('priced.market_key') }} as rule
 ) as valued

@@ -5,24 +5,31 @@
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
--- The best usable price of each outcome on each line, over time.
+-- The best price of each outcome on each line, over time, of complete, unbroken and fresh sets that are not far from the others.
 {% set outcome = 'at, event_id, line_key, outcome_set, outcome_name' %}
-{% call(standing) holds_over_time(
-    ref('price_history'), only_if="r.price_side = 'back'", by='line', line=line_key('r'),
+{% call(standing, _) holds_over_time(
+    ref('price_history'), only_if="r.price_side = 'back'", by='line', line=line_key('r'), also=ref('stale_quotes'),
     key=['line_id'], changes=['r.best_price_decimal', 'r.books', 'r.runner_up_price_decimal', 'r.book_count', 'r.best_hold']
 ) %}
 -- what stands, with what the last answer then said of its set, and as its bettor is paid
 with quoted as (
-    select quotes.*, told.outcome_set, told.is_complete, told.overround, told.quote_at,
-        cast(told.implied_probability / told.overround as numeric(12, 10)) as fair_probability,
+    select quotes.*, told.outcome_set, told.is_complete, told.overround, told.quote_at, told.duplicate_no,
+        {{ is_stale('told', 'quotes.phase_as_known') }} as is_stale,
+        cast(told.implied_probability / told.overround as numeric(12, 10)) as ratio,
         coalesce(profile.operator_group, quotes.bookmaker_key) as operator_group,
         {{ price_net('quotes.price_decimal', 'profile') }} as price_net
     from {{ standing }} as quotes
-    cross join lateral {{ quote_then('quotes', ['outcome_set', 'is_complete', 'overround', 'implied_probability', 'problem', 'quote_at']) }} as told
+    cross join lateral {{ quote_then('quotes', ['outcome_set', 'is_complete', 'overround', 'implied_probability', 'problem', 'captured_at', 'quote_at', 'duplicate_no']) }} as told
     {{ with_profile('quotes.bookmaker_key', 'quotes.at') }}
     where told.problem is null
         -- of several answers at one time the stored price may be that of one without a price, and the set another's
         and quotes.price_decimal is not null and told.outcome_set <> 'other' and {{ has_own_prices('profile') }}
+),
+
+-- a set is fresh or not as a whole
+judged as (
+    select quoted.*, bool_or(is_stale) over (partition by at, event_id, line_key, outcome_set, bookmaker_key, duplicate_no) as is_set_stale
+    from quoted
 ),
 
 -- a field is complete when a book quotes nearly all the runners that any book quotes
@@ -49,40 +56,23 @@ complete_fields as (
 
 -- a book that shows an outcome twice speaks with the first
 one_per_book as materialized (
-    select distinct on ({{ outcome }}, bookmaker_key) quoted.* from quoted
-    where is_complete
-        or (
-            outcome_set = 'field'
-            and overround <= {{ parameter('field_overround_max') }}
-            and (at, event_id, line_key, bookmaker_key) in (select at, event_id, line_key, bookmaker_key from complete_fields)
+    select distinct on ({{ outcome }}, bookmaker_key) judged.* from judged
+    where not is_set_stale
+        and (
+            is_complete
+            or (
+                outcome_set = 'field'
+                and overround <= {{ parameter('field_overround_max') }}
+                and (at, event_id, line_key, bookmaker_key) in (select at, event_id, line_key, bookmaker_key from complete_fields)
+            )
         )
     order by {{ outcome }}, bookmaker_key, line_rank
 ),
 
--- one voice per operator group: its lowest margin
-voices as (
-    select distinct on ({{ outcome }}, operator_group) {{ outcome }}, operator_group, fair_probability
-    from one_per_book
-    order by {{ outcome }}, operator_group, overround, bookmaker_key
-),
+counting as ({{ votes_that_count('one_per_book', ['at', 'event_id', 'line_key', 'outcome_set']) }}),
 
-ranked_voices as (
-    select
-        {{ outcome }}, operator_group,
-        {{ place_among('fair_probability', of=outcome) }} as position,
-        {{ all_of('fair_probability', of=outcome) }} as probabilities
-    from voices
-),
-
--- without those that are far from all others
-usable as (
-    select one_per_book.*, max(price_net) over (partition by {{ outcome }}) as best_price_decimal
-    from one_per_book
-    join ranked_voices using ({{ outcome }}, operator_group)
-    where not (
-        cardinality(probabilities) - 1 >= {{ parameter('outlier_min_groups') }}
-        and abs(fair_probability - {{ median_of_others('probabilities', 'position') }}) > {{ outlier_limit('phase_as_known') }}
-    )
+offered as (
+    select counting.*, max(price_net) over (partition by {{ outcome }}) as best_price_decimal from counting
 ),
 
 best as (
@@ -93,7 +83,7 @@ best as (
         max(price_net) filter (where price_net < best_price_decimal) as runner_up_price_decimal,
         cast(count(*) as integer) as book_count,
         {{ seconds_between('max(quote_at) filter (where price_net = best_price_decimal)', 'at') }} as age_at_open_seconds
-    from usable group by {{ outcome }}
+    from offered group by {{ outcome }}
 )
 
 select

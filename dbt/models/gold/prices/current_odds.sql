@@ -86,45 +86,27 @@ cross join lateral (
         from completed
     ),
 
-    -- one voice per operator group: its lowest margin; a book that shows an outcome twice speaks with the first
-    voices as (
-        select distinct on (line_key, outcome_name, operator_group)
-            line_key, outcome_name, operator_group,
-            cast(implied_probability / overround as numeric(12, 10)) as fair_probability
-        from judged where set_reason is null
-        order by line_key, outcome_name, operator_group, overround, bookmaker_key, line_rank
-    ),
-
-    ranked_voices as (
-        select voices.*,
-            {{ place_among('fair_probability', of='line_key, outcome_name') }} as position,
-            {{ all_of('fair_probability', of='line_key, outcome_name') }} as ordered_probabilities
-        from voices
-    ),
-
-    compared as (
-        select judged.*,
-            case
-                when set_reason is null
-                    then cardinality(ranked_voices.ordered_probabilities) - 1 >= {{ parameter('outlier_min_groups') }}
-                        and abs(
-                            cast(judged.implied_probability / judged.overround as numeric(12, 10))
-                            - {{ median_of_others('ranked_voices.ordered_probabilities', 'ranked_voices.position') }}
-                        ) > {{ outlier_limit('judged.phase') }}
-            end as is_outlier
+    -- of those that are fresh; a book that shows an outcome twice speaks with the first
+    speaking as (
+        select distinct on (line_key, outcome_name, bookmaker_key)
+            line_key, outcome_set, outcome_name, bookmaker_key, operator_group, overround, phase as phase_as_known,
+            cast(implied_probability / overround as numeric(12, 10)) as ratio
         from judged
-        left join ranked_voices
-            on {{ same_in('ranked_voices', 'judged', ['line_key', 'outcome_name', 'operator_group']) }}
-    )
+        where set_reason is null and not {{ is_stale('judged', 'judged.phase') }}
+        order by line_key, outcome_name, bookmaker_key, line_rank
+    ),
 
-    select compared.*,
+    compared as ({{ votes_against_others('speaking', ['line_key']) }})
+
+    select judged.*, compared.is_outlier,
         case
-            when set_reason is not null then set_reason
-            when quote_age_seconds is null then 'age_unknown'
-            when quote_age_seconds > case
-                when phase = 'pre' then {{ parameter('usable_age_pre_seconds') }} else {{ parameter('usable_age_in_play_seconds') }}
+            when judged.set_reason is not null then judged.set_reason
+            when judged.quote_age_seconds is null then 'age_unknown'
+            when judged.quote_age_seconds > case
+                when judged.phase = 'pre' then {{ parameter('usable_age_pre_seconds') }} else {{ parameter('usable_age_in_play_seconds') }}
             end then 'too_old'
-            when is_outlier then 'outlier'
+            when compared.is_outlier then 'outlier'
         end as reason
-    from compared
+    from judged
+    left join compared on {{ same_in('compared', 'judged', ['line_key', 'outcome_name', 'bookmaker_key']) }}
 ) as odds

@@ -5,7 +5,7 @@
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}, {'columns': ['sport_key', 'valid_to']}],
     pre_hook="{{ find_touched_series() }}",
-    post_hook="{{ find_touched_lines() }}",
+    post_hook="{{ find_touched_lines('gold.price_history') }}",
     when_made=["create index price_history_open on gold.price_history (sport_key, market_key, event_id) where valid_to is null"],
 ) }}
 {#- what a quote says, as it is told of a stretch -#}
