@@ -1156,22 +1156,34 @@ class Gold:
             told = [(a, e) for a in answers if a.endpoint == "scores" and (e := a.event(event_id)) is not None]
             if not told:
                 continue
-            newest, event = min(told, key=lambda item: item[0].last_first)
+            finals = [(a, e) for a, e in told if e["completed"] and None not in _scores(e)]
+            # a final score stays: what is said of the game later is flagged, and only another final one replaces it
+            counting, event = min(finals or told, key=lambda item: item[0].last_first)
             home, away = _scores(event)
-            before = [(a, e) for a, e in told if a.captured_at < newest.captured_at]
+            before = [(a, e) for a, e in told if a.captured_at < counting.captured_at]
             other = [a.captured_at for a, e in before if _scores(e) != (home, away)]
             running = [a.captured_at for a, e in before if not e["completed"]]
 
             def since(last_other: list[Time], told: list[tuple[Answer, Any]] = told) -> Time:
                 return min(a.captured_at for a, _ in told if not last_other or a.captured_at > max(last_other))
 
+            first_final = min((a.captured_at for a, _ in finals), default=None)
             problem = None
-            if event["home_team"] is None or event["away_team"] is None:
+            # starts that were given before the final score was shown tell nothing: games are brought forward
+            if first_final is not None and any(
+                a.captured_at >= first_final and parse_time(shown["commence_time"]) > first_final
+                for a in answers
+                if (shown := a.event(event_id)) is not None
+            ):
+                problem = "one_id_two_games"
+            elif event["home_team"] is None or event["away_team"] is None:
                 problem = "no_teams"
             elif event["completed"] and (home is None or away is None):
                 problem = "score_missing"
             elif any(text is not None and _number(text) is None for text in (home, away)):
                 problem = "score_not_numeric"
+            elif finals and any(a.captured_at > counting.captured_at for a, _ in told):
+                problem = "final_taken_back"
             rows[(event_id,)] = {
                 "event_id": event_id,
                 "sport_key": event["sport_key"],
