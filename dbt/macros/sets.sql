@@ -1,7 +1,7 @@
 {#-
   A set is what one book quotes on one line at one time. These expressions judge a set by the columns
   market_key, family, homes, aways, draws, overs, unders, yeses, noes, set_size, outcomes_expected, unpriced,
-  lowest_price, overround, line_point, total_min and total_max.
+  lowest_price, overround, line_point, total_min, total_max and has_namesakes.
 -#}
 
 {#- Which outcomes the set is made of; sets of different kinds are different products and are never mixed. -#}
@@ -31,6 +31,7 @@ end
 
 {% macro set_problem() -%}
 case
+    when has_namesakes then 'namesakes'
     when outcome_set = 'two_way' and outcomes_expected = 3 then 'unexpected_outcome_set'
     when outcome_set = 'other' then 'unknown_outcomes'
     when unpriced > 0 then 'price_out_of_range'

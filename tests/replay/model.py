@@ -12,7 +12,7 @@ import datetime as dt
 import itertools
 import json
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
@@ -254,6 +254,8 @@ class Quote:
     price_decimal: Decimal | None
     implied: Decimal | None
     duplicate_no: int = 1
+    # two people of one name, whom one market of the book shows at one point
+    has_namesakes: bool = False
     rank: int = 1
     outcome_set: str = "other"
     is_complete: bool = False
@@ -306,15 +308,31 @@ def _side(name: str, event: Mapping[str, Any]) -> str:
 def quotes_of(answer: Answer) -> list[Quote]:
     if answer.endpoint not in ODDS_ENDPOINTS:
         return []
-    quotes = []
+    quotes: list[Quote] = []
+    doubled: dict[tuple[str, str, str], list[Quote]] = defaultdict(list)
     for event in answer.events:
         for book in event["bookmakers"]:
             for market in book["markets"]:
                 told = market.get("last_update") or book.get("last_update")
-                for outcome in market["outcomes"]:
-                    quotes.append(
-                        _quote(answer, event, book["key"], market["key"], outcome, parse_time(told) if told else None)
-                    )
+                shown = [
+                    _quote(answer, event, book["key"], market["key"], outcome, parse_time(told) if told else None)
+                    for outcome in market["outcomes"]
+                ]
+                quotes += shown
+                people = Counter((quote.description, quote.name, quote.point) for quote in shown)
+                if market_rule(market["key"])["family"] in ("props", "outrights"):
+                    doubled[(event["id"], book["key"], market["key"])] += [
+                        quote for quote in shown if people[(quote.description, quote.name, quote.point)] > 1
+                    ]
+    # a market that doubles several names is a doubled list of one person each
+    namesakes = {
+        (quote.book, quote.line)
+        for told in doubled.values()
+        for quote in told
+        if len({each.description or each.name for each in told}) == 1
+    }
+    for quote in quotes:
+        quote.has_namesakes = (quote.book, quote.line) in namesakes
     _number_duplicates(quotes)
     sets = defaultdict(list)
     for quote in quotes:
@@ -382,7 +400,9 @@ def _judge_set(members: Sequence[Quote]) -> None:
     lay = rule["price_side"] == "lay"
     is_complete = is_priced and whole
     problem = None
-    if kind == "two_way" and expected == 3:
+    if first.has_namesakes:
+        problem = "namesakes"
+    elif kind == "two_way" and expected == 3:
         problem = "unexpected_outcome_set"
     elif kind == "other":
         problem = "unknown_outcomes"
@@ -1079,9 +1099,19 @@ class Gold:
 
     def _best_at(self, at: Time, members: Sequence[tuple[tuple[Any, ...], Row]]) -> dict[tuple[str, str], Row]:
         quoted = []
-        for series, row in members:
-            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
-                word = self._last_word(series, at)
+        heard = [
+            (row, self._last_word(series, at))
+            for series, row in members
+            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"])
+        ]
+        # while a book shows two people of one name nobody can say whose price any book's is; of a field, that runner's
+        namesakes = {
+            row["outcome_name"] if row["outcome_side"] == "runner" else None
+            for row, word in heard
+            if word.problem == "namesakes" and row["line_rank"] > 1
+        }
+        for row, word in heard:
+            if (row["outcome_name"] if row["outcome_side"] == "runner" else None) not in namesakes:
                 group, kind, commission = book_profile(row["bookmaker_key"])
                 if word.problem is not None or kind not in ("back_fixed", "back_net"):
                     continue

@@ -59,6 +59,27 @@ def poll(minute: int, *events: Json, at: dt.datetime | None = None, place: int =
     return Batch(plan.batch_id(scheduled), scheduled, plan, "import", (exchange,))
 
 
+def one_player(over: float = 1.9) -> Json:
+    return market("player_points", ("Over", over, 20.5, "J. Allen"), ("Under", 1.9, 20.5, "J. Allen"))
+
+
+def two_players() -> Json:
+    return market(
+        "player_points",
+        *(("Over", price, 20.5, "J. Allen") for price in (1.9, 3.5)),
+        *(("Under", price, 20.5, "J. Allen") for price in (1.9, 1.3)),
+    )
+
+
+def doubled_list() -> Json:
+    names = ("J. Allen", "M. Bell")
+    return market("player_points", *((side, 1.9, 20.5, name) for name in names * 2 for side in ("Over", "Under")))
+
+
+def field(*runners: str) -> Json:
+    return market("outrights", *((name, 3.2 + n / 10) for n, name in enumerate(runners)))
+
+
 ODD: dict[str, Callable[[], list[Batch]]] = {
     # the sum of 12,000 certainties
     "a field of twelve thousand at even stakes": lambda: [
@@ -113,6 +134,14 @@ ODD: dict[str, Callable[[], list[Batch]]] = {
             event(book("fanduel", h2h(1.9, 1.9), h2h(1.8, 2.0), title="One"), book("fanduel", h2h(1.7, 2.1), title="Another")),
         ),
         poll(1, event(book("fanduel", h2h(1.9, 1.9), title="Another"), book("fanduel", title="One"))),
+    ],
+    # shown so, then as one, then so again; two entries of a market, of which one is old, are no two people
+    "two players and two runners of one name": lambda: [
+        poll(0, event(book("fanduel", one_player()), book("pinnacle", one_player(1.8), field("A", "B", "C")))),
+        poll(1, event(book("fanduel", two_players()), book("pinnacle", one_player(1.8), field("A", "A", "B")))),
+        poll(2, event(book("fanduel", one_player(), one_player(1.7)), book("pinnacle", one_player(1.8), field("A", "B", "C")))),
+        poll(3, event(book("fanduel", two_players()), book("pinnacle", one_player()), book("newbook", field("A", "B", "C")))),
+        poll(4, event(book("fanduel", doubled_list()), book("pinnacle", one_player()))),
     ],
     "teams of one name, teams without a name, a team called Draw": lambda: [
         poll(0, event(book("fanduel", h2h(1.9, 1.9)), away_team="Hawks")),

@@ -82,15 +82,22 @@ priced as (
             when outcomes.outcome_side = 'away' then -outcomes.point
         end as line_point,
         -- a book may show the very same outcome twice; the pairs are taken in the order in which they stand
-        row_number() over (
-            partition by
-                outcomes.exchange_id, outcomes.event_id, outcomes.bookmaker_key, outcomes.market_key,
-                outcomes.description, outcomes.outcome_name, outcomes.point
-            order by outcomes.book_ordinal, outcomes.market_ordinal, outcomes.outcome_ordinal
-        ) as duplicate_no
+        row_number() over one_outcome as duplicate_no,
+        -- twice in one market, and not in two entries of it
+        coalesce(
+            markets.family in ('props', 'outrights') and (outcomes.book_ordinal, outcomes.market_ordinal)
+                = (lag(outcomes.book_ordinal) over one_outcome, lag(outcomes.market_ordinal) over one_outcome),
+            false
+        ) as is_doubled
     from outcomes
     join markets on markets.market_key = outcomes.market_key
     join sports on sports.sport_key = outcomes.sport_key
+    window one_outcome as (
+        partition by
+            outcomes.exchange_id, outcomes.event_id, outcomes.bookmaker_key, outcomes.market_key,
+            outcomes.description, outcomes.outcome_name, outcomes.point
+        order by outcomes.book_ordinal, outcomes.market_ordinal, outcomes.outcome_ordinal
+    )
 ),
 
 in_sets as (
@@ -106,15 +113,23 @@ in_sets as (
         count(*) filter (where outcome_side = 'no') over one_set as noes,
         count(*) filter (where price_decimal is null or price_decimal <= 1) over one_set as unpriced,
         min(price_decimal) over one_set as lowest_price,
-        cast(sum(implied_probability) over one_set as numeric(18, 10)) as overround
+        cast(sum(implied_probability) over one_set as numeric(18, 10)) as overround,
+        -- nobody can say which of a line's sets is whose
+        bool_or(is_doubled) over (partition by exchange_id, event_id, bookmaker_key, market_key, description, line_point) as has_doubles,
+        -- a market that doubles several names is a doubled list of one person each
+        min(case when is_doubled then coalesce(description, outcome_name) end) over one_market
+        = max(case when is_doubled then coalesce(description, outcome_name) end) over one_market as has_one_doubled_name
     from priced
-    window one_set as (partition by exchange_id, event_id, bookmaker_key, market_key, description, line_point, duplicate_no)
+    window
+        one_market as (partition by exchange_id, event_id, bookmaker_key, market_key),
+        one_set as (partition by exchange_id, event_id, bookmaker_key, market_key, description, line_point, duplicate_no)
 ),
 
 judged as (
     select
         in_sets.*,
-        {{ outcome_set() }} as outcome_set
+        {{ outcome_set() }} as outcome_set,
+        has_doubles and has_one_doubled_name as has_namesakes
     from in_sets
 ),
 
