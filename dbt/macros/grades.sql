@@ -2,7 +2,7 @@
 
 {% macro settlement_rule(sport_key) -%}
 (
-    select rules.settlement from {{ ref('settlement_rules') }} as rules
+    select rules.settlement, rules.may_have_two_legs from {{ ref('settlement_rules') }} as rules
     where starts_with({{ sport_key }}, coalesce(rules.sport_prefix, ''))
     order by length(coalesce(rules.sport_prefix, '')) desc limit 1
 )
@@ -64,15 +64,32 @@ end
 )
 {%- endmacro %}
 
-{#- Since when answers have told of an event's score what its latest one tells; `unlike`: whether a score, `other`, tells otherwise. -#}
-{% macro told_since(latest, unlike) -%}
+{% macro score_columns() -%}
+    {{ return(['sport_key', 'home_team', 'away_team', 'captured_at', 'completed', 'home_score_text', 'away_score_text', 'home_score', 'away_score']) }}
+{%- endmacro %}
+
+{#- The newest (desc) or the first (asc) final score of a touched event, for `cross join lateral`: completed, with both scores. -#}
+{% macro final_score(touched, way) -%}
+(
+        select {{ columns_of('s', score_columns()) }} from {{ ref('scores') }} as s
+        where s.event_id = {{ touched }}.event_id and s.captured_at >= {{ touched }}.seen_from and {{ is_final_score('s') }}
+        order by s.captured_at {{ way }}, s.place, s.body_sha256, s.exchange_id limit 1
+    )
+{%- endmacro %}
+
+{% macro is_final_score(score) -%}
+{{ score }}.completed and {{ score }}.home_score_text is not null and {{ score }}.away_score_text is not null
+{%- endmacro %}
+
+{#- Since when answers have told of an event's score what the one that counts tells; `unlike`: whether a score, `other`, tells otherwise. -#}
+{% macro told_since(counting, unlike) -%}
 (
         select min(s.captured_at) from {{ ref('scores') }} as s
-        where s.event_id = {{ latest }}.event_id and s.captured_at >= {{ latest }}.seen_from
+        where s.event_id = {{ counting }}.event_id and s.captured_at >= {{ counting }}.seen_from
             and s.captured_at > coalesce((
                 select max(other.captured_at) from {{ ref('scores') }} as other
-                where other.event_id = {{ latest }}.event_id and {{ unlike }}
-                    and other.captured_at >= {{ latest }}.seen_from and other.captured_at < {{ latest }}.captured_at
+                where other.event_id = {{ counting }}.event_id and {{ unlike }}
+                    and other.captured_at >= {{ counting }}.seen_from and other.captured_at < {{ counting }}.captured_at
             ), '-infinity')
     )
 {%- endmacro %}

@@ -256,8 +256,9 @@ class Quote:
     implied: Decimal | None
     entry: tuple[int, int] = (0, 0)
     is_superseded: bool = False
-    has_namesakes: bool = False
     duplicate_no: int = 1
+    # two people of one name, whom one market of the book shows at one point
+    has_namesakes: bool = False
     rank: int = 1
     outcome_set: str = "other"
     is_complete: bool = False
@@ -310,7 +311,7 @@ def _side(name: str, event: Mapping[str, Any]) -> str:
 def quotes_of(answer: Answer) -> list[Quote]:
     if answer.endpoint not in ODDS_ENDPOINTS:
         return []
-    quotes = []
+    quotes: list[Quote] = []
     for event in answer.events:
         for book_no, book in enumerate(event["bookmakers"]):
             for market_no, market in enumerate(book["markets"]):
@@ -372,15 +373,21 @@ def _silence_older_entries(quotes: Sequence[Quote]) -> None:
 
 
 def _find_namesakes(quotes: Sequence[Quote]) -> None:
-    """A market object that shows one outcome, description and point twice has two players of that name."""
-    players: dict[tuple[Any, ...], list[Quote]] = defaultdict(list)
+    """One market that shows one person at one point twice has two of that name; one that doubles several is a doubled list."""
+    shown = Counter((quote.event_id, quote.entry, quote.description, quote.name, quote.point) for quote in quotes)
+    doubled: dict[tuple[str, str, str], list[Quote]] = defaultdict(list)
     for quote in quotes:
-        if quote.description is not None:
-            players[(quote.event_id, *quote.entry, quote.description)].append(quote)
-    for members in players.values():
-        shown = Counter((quote.name, quote.point) for quote in members)
-        for quote in members:
-            quote.has_namesakes = max(shown.values()) > 1
+        is_of_people = market_rule(quote.market)["family"] in ("props", "outrights") and not quote.is_superseded
+        if is_of_people and shown[(quote.event_id, quote.entry, quote.description, quote.name, quote.point)] > 1:
+            doubled[(quote.event_id, quote.book, quote.market)].append(quote)
+    namesakes = {
+        (quote.book, quote.line)
+        for told in doubled.values()
+        for quote in told
+        if len({each.name if each.description is None else each.description for each in told}) == 1
+    }
+    for quote in quotes:
+        quote.has_namesakes = (quote.book, quote.line) in namesakes
 
 
 def _number_duplicates(quotes: Sequence[Quote]) -> None:
@@ -1191,9 +1198,19 @@ class Gold:
 
     def _best_at(self, at: Time, members: Sequence[tuple[tuple[Any, ...], Row]]) -> dict[tuple[str, str], Row]:
         quoted = []
-        for series, row in members:
-            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]):
-                word = self._last_word(series, at)
+        heard = [
+            (row, self._last_word(series, at))
+            for series, row in members
+            if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"])
+        ]
+        # while a book shows two people of one name nobody can say whose price any book's is; of a field, that runner's
+        namesakes = {
+            row["outcome_name"] if row["outcome_side"] == "runner" else None
+            for row, word in heard
+            if word.problem == "namesakes" and row["line_rank"] > 1
+        }
+        for row, word in heard:
+            if (row["outcome_name"] if row["outcome_side"] == "runner" else None) not in namesakes:
                 group, kind, commission = book_profile(row["bookmaker_key"])
                 if word.problem is not None or kind not in ("back_fixed", "back_net"):
                     continue
@@ -1280,22 +1297,34 @@ class Gold:
             told = [(a, e) for a in answers if a.endpoint == "scores" and (e := a.event(event_id)) is not None]
             if not told:
                 continue
-            newest, event = min(told, key=lambda item: item[0].last_first)
+            finals = [(a, e) for a, e in told if e["completed"] and None not in _scores(e)]
+            # a final score stays: what is said of the game later is flagged, and only another final one replaces it
+            counting, event = min(finals or told, key=lambda item: item[0].last_first)
             home, away = _scores(event)
-            before = [(a, e) for a, e in told if a.captured_at < newest.captured_at]
+            before = [(a, e) for a, e in told if a.captured_at < counting.captured_at]
             other = [a.captured_at for a, e in before if _scores(e) != (home, away)]
             running = [a.captured_at for a, e in before if not e["completed"]]
 
             def since(last_other: list[Time], told: list[tuple[Answer, Any]] = told) -> Time:
                 return min(a.captured_at for a, _ in told if not last_other or a.captured_at > max(last_other))
 
+            first_final = min((a.captured_at for a, _ in finals), default=None)
             problem = None
-            if event["home_team"] is None or event["away_team"] is None:
+            # starts that were given before the final score was shown tell nothing: games are brought forward
+            if first_final is not None and any(
+                a.captured_at >= first_final and parse_time(shown["commence_time"]) > first_final
+                for a in answers
+                if (shown := a.event(event_id)) is not None
+            ):
+                problem = "one_id_two_games"
+            elif event["home_team"] is None or event["away_team"] is None:
                 problem = "no_teams"
             elif event["completed"] and (home is None or away is None):
                 problem = "score_missing"
             elif any(text is not None and _number(text) is None for text in (home, away)):
                 problem = "score_not_numeric"
+            elif finals and any(a.captured_at > counting.captured_at for a, _ in told):
+                problem = "final_taken_back"
             rows[(event_id,)] = {
                 "event_id": event_id,
                 "sport_key": event["sport_key"],

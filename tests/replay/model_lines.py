@@ -219,11 +219,12 @@ def _moves_of(market: Market, lines: Sequence[MainLine], captures: Captures) -> 
     for line in lines:
         by_book[line.row["bookmaker_key"]].append(line)
     for book, own in by_book.items():
-        for old, new in itertools.pairwise(own):
+        before_the_start = [line for line in own if line.row["phase_as_known"] == "pre"]
+        for old, new in itertools.pairwise(before_the_start):
             assert old.until is not None
-            if new.at - old.until > seconds("steam_window_seconds"):
-                continue
-            if {old.row["phase_as_known"], new.row["phase_as_known"]} != {"pre"}:
+            # a start that slips: it was in play between two lines before the start
+            slipped = any(old.at < line.at < new.at for line in own if line.row["phase_as_known"] != "pre")
+            if new.at - old.until > seconds("start_slip_seconds" if slipped else "steam_window_seconds"):
                 continue
             same_point = old.point == new.point
             points = None if old.point is None or new.point is None else new.point - old.point

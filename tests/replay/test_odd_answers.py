@@ -60,6 +60,27 @@ def poll(minute: int, *events: Json, at: dt.datetime | None = None, place: int =
     return Batch(plan.batch_id(scheduled), scheduled, plan, "import", (exchange,))
 
 
+def one_player(over: float = 1.9) -> Json:
+    return market("player_points", ("Over", over, 20.5, "J. Allen"), ("Under", 1.9, 20.5, "J. Allen"))
+
+
+def two_players() -> Json:
+    return market(
+        "player_points",
+        *(("Over", price, 20.5, "J. Allen") for price in (1.9, 3.5)),
+        *(("Under", price, 20.5, "J. Allen") for price in (1.9, 1.3)),
+    )
+
+
+def doubled_list() -> Json:
+    names = ("J. Allen", "M. Bell")
+    return market("player_points", *((side, 1.9, 20.5, name) for name in names * 2 for side in ("Over", "Under")))
+
+
+def field(*runners: str) -> Json:
+    return market("outrights", *((name, 3.2 + n / 10) for n, name in enumerate(runners)))
+
+
 ODD: dict[str, Callable[[], list[Batch]]] = {
     # the sum of 12,000 certainties
     "a field of twelve thousand at even stakes": lambda: [
@@ -132,26 +153,13 @@ ODD: dict[str, Callable[[], list[Batch]]] = {
         poll(1, event(book("fanduel", h2h(1.8, 2.05)), book("fanduel", market("h2h", ("Bulls", 2.0), ("Draw", 3.0))))),
         poll(2, event(book("fanduel", h2h(1.8, 2.05)))),
     ],
-    "namesakes": lambda: [
-        poll(
-            0,
-            event(
-                book(
-                    "fanduel",
-                    market(
-                        "player_points", *((side, 1.9, 10.5, name) for side in ("Over", "Under") for name in ("A B", "C D"))
-                    ),
-                ),
-                book(
-                    "pinnacle",
-                    market(
-                        "player_points",
-                        *((side, 2.0, 10.5, name) for side in ("Over", "Under") for name in ("A B", "A B", "C D")),
-                    ),
-                ),
-            ),
-        ),
-        poll(1, event(book("pinnacle", market("player_points", ("Over", 1.9, 10.5, "A B"), ("Under", 1.9, 10.5, "A B"))))),
+    # shown so, then as one, then so again; two entries of a market, of which one is old, are no two people
+    "two players and two runners of one name": lambda: [
+        poll(0, event(book("fanduel", one_player()), book("pinnacle", one_player(1.8), field("A", "B", "C")))),
+        poll(1, event(book("fanduel", two_players()), book("pinnacle", one_player(1.8), field("A", "A", "B")))),
+        poll(2, event(book("fanduel", one_player(), one_player(1.7)), book("pinnacle", one_player(1.8), field("A", "B", "C")))),
+        poll(3, event(book("fanduel", two_players()), book("pinnacle", one_player()), book("newbook", field("A", "B", "C")))),
+        poll(4, event(book("fanduel", doubled_list()), book("pinnacle", one_player()))),
     ],
     "teams of one name, teams without a name, a team called Draw": lambda: [
         poll(0, event(book("fanduel", h2h(1.9, 1.9)), away_team="Hawks")),
@@ -234,20 +242,6 @@ def test_a_book_that_stands_twice_speaks_with_what_was_read_last() -> None:
         (q.name, q.native): (q.rank, q.problem) for q in quotes_of(gold.answers[0]) if (q.book, q.market) == ("fanduel", "h2h")
     }
     assert ranks[("Hawks", Decimal("1.8"))] == (1, None) and ranks[("Hawks", Decimal("1.95"))] == (2, "superseded")
-
-
-def test_namesakes_have_no_price() -> None:
-    gold = Gold(ODD["namesakes"]()[:1])
-    history = gold.price_history()
-    best = {(key[2], key[5]): row["books"] for key, row in gold.best_price(history).items()}
-    assert best == {
-        (name, side): ("fanduel",) if name == "A B" else ("pinnacle",) for name in ("A B", "C D") for side in ("Over", "Under")
-    }
-    assert {
-        row["problem"]
-        for row in gold.margins(history).values()
-        if row["bookmaker_key"] == "pinnacle" and row["description"] == "A B"
-    } == {"namesakes"}
 
 
 # --- each was wrong once --------------------------------------------------------------------------------------------------

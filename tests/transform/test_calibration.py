@@ -208,15 +208,47 @@ def test_a_book_is_scored_on_what_it_was_asked_for(market: Any) -> None:
 
     found = market.rows(
         "select bookmaker_key, month::text, round(mean_hold, 6), hold_sets, round(uptime, 6), covering_captures,"
-        " round(stale_share, 6), aged_quotes, outlier_share, compared_sets from gold.book_scorecard order by 1"
+        " round(stale_share, 6), aged_quotes, stale_share_pre, aged_quotes_pre, stale_share_in_play, aged_quotes_in_play,"
+        " outlier_share, compared_sets from gold.book_scorecard order by 1"
     )
 
     # holds 0 and 1 - 1 / (1/1.9 + 1/2) = 1 - 3.8 / 3.9; an answer without any quote tells of no book
     third = Decimal("0.333333")
     assert found == [
-        ("betmgm", "2025-10-01", Decimal(0), 1, Decimal("0.5"), 2, Decimal(1), 2, None, 0),
-        ("fanduel", "2025-10-01", Decimal("0.012821"), 2, Decimal(1), 3, third, 6, None, 0),
+        ("betmgm", "2025-10-01", Decimal(0), 1, Decimal("0.5"), 2, Decimal(1), 2, Decimal(1), 2, None, 0, None, 0),
+        ("fanduel", "2025-10-01", Decimal("0.012821"), 2, Decimal(1), 3, third, 6, Decimal(0), 4, Decimal(1), 2, None, 0),
     ]
+
+
+def test_a_book_that_quotes_one_of_three_games_is_up_a_third(market: Any) -> None:
+    def offer(*keys: str) -> list[dict[str, Any]]:
+        return [market.book(key, {"h2h": [("Home", 2.0), ("Away", 2.0)]}, 0) for key in keys]
+
+    both = ("betmgm", "fanduel")
+    market.load(
+        0,
+        market.odds(
+            market.game("e", 100, offer("fanduel", "betmgm")),
+            market.game("f", 100, offer("fanduel")),
+            market.game("g", 100, offer("fanduel")),
+            market.game("h", 100, []),
+            books=both,
+        ),
+    )
+    market.publish()
+    found = market.rows("select bookmaker_key, round(uptime, 6), covering_captures from gold.book_scorecard order by 1")
+    assert found == [("betmgm", Decimal("0.333333"), 3), ("fanduel", Decimal(1), 3)]
+
+
+def test_a_quote_is_as_stale_as_the_start_then_known_makes_it(market: Any) -> None:
+    """100 s old: fresh enough before the start as it was known, whatever is said of the start later."""
+    offer = market.book("fanduel", {"h2h": [("Home", 2.0), ("Away", 2.0)]}, 50 - 100 / 60)
+    market.load(50, market.odds(market.game("e", 55, [offer])))
+    market.load(56, market.odds(market.game("e", 45, [])))
+    market.publish()
+    assert market.rows("select start_at from gold.events") == [(market.at(45),)]
+    found = market.rows("select stale_share, stale_share_pre, aged_quotes_pre, aged_quotes_in_play from gold.book_scorecard")
+    assert found == [(Decimal(0), Decimal(0), 2, 0)]
 
 
 def test_an_outlier_is_counted_at_the_hours_looked_at(market: Any) -> None:

@@ -91,17 +91,21 @@ def test_a_unit_at_the_closing_price_comes_back_as_graded(market: Any) -> None:
     assert grades(market, "line_point = 2.5") == {("totals", 2.5, "Over"): "win", ("totals", 2.5, "Under"): "loss"}
 
 
+MLS = {"sport": "soccer_usa_mls"}
+THREE_WAY = [("Home", 2.5), ("Draw", 3.2), ("Away", 2.9)]
+
+
 def test_a_match_that_went_on_is_left_to_an_override(market: Any) -> None:
-    sport = {"sport": "soccer_epl"}
-    book = market.book("fanduel", {"h2h": [("Home", 2.5), ("Draw", 3.2), ("Away", 2.9)]}, 0)
-    market.load(0, market.odds(market.game("e", 60, [book], **sport), **sport))
-    # 131 minutes after the start it still goes on
-    market.load(191, market.scores(finished(market, "e", 1, 1, completed=False, **sport), **sport))
-    market.load(220, market.scores(finished(market, "e", 2, 1, **sport), **sport))
+    book = market.book("fanduel", {"h2h": THREE_WAY}, 0)
+    market.load(0, market.odds(market.game("e", 60, [book], **MLS), **MLS))
+    # level after 90 minutes and called completed; 131 minutes after the start it still goes on
+    market.load(170, market.scores(finished(market, "e", 1, 1, **MLS), **MLS))
+    market.load(191, market.scores(finished(market, "e", 1, 1, completed=False, **MLS), **MLS))
+    market.load(220, market.scores(finished(market, "e", 2, 1, **MLS), **MLS))
     market.publish()
 
     assert set(market.rows("select distinct grade, grade_reason from gold.outcome_grades")) == {
-        ("unresolved", "lasted_too_long")
+        ("unresolved", "extra_time_possible")
     }
     assert market.rows("select count(*) from gold.closing_returns") == [(0,)]
 
@@ -109,6 +113,68 @@ def test_a_match_that_went_on_is_left_to_an_override(market: Any) -> None:
     assert grades(market) == {("h2h", None, "Home"): "loss", ("h2h", None, "Draw"): "win", ("h2h", None, "Away"): "loss"}
     # 3.2 for the draw, nothing for the others
     assert market.rows("select sum(return_multiple) from gold.closing_returns") == [(Decimal("3.2"),)]
+
+
+@pytest.mark.parametrize(
+    ("sport", "minute", "reason"),
+    [
+        ("soccer_usa_mls", 60 + 130, "final_score"),
+        ("soccer_usa_mls", 60 + 131, "extra_time_possible"),
+        ("soccer_efl_champ", 24 * 60, "extra_time_possible"),
+        ("soccer_germany_bundesliga", 24 * 60, "extra_time_possible"),
+        ("soccer_fifa_world_cup_qualifiers_europe", 24 * 60, "extra_time_possible"),
+        ("soccer_uefa_euro_qualification", 24 * 60, "extra_time_possible"),
+        ("soccer_new_competition", 24 * 60, "extra_time_possible"),
+        ("soccer_fa_cup", 60 + 110, "final_score"),
+        ("soccer_epl", 24 * 60, "final_score"),
+        ("soccer_italy_serie_b", 24 * 60, "extra_time_possible"),
+    ],
+)
+def test_soccer_is_graded_where_something_shows_that_it_ended_in_90_minutes(
+    market: Any, sport: str, minute: int, reason: str
+) -> None:
+    """Three goals to two, which may have been two each; that nobody saw extra time shows nothing."""
+    book = market.book("fanduel", {"h2h": THREE_WAY, "totals": [("Over", 1.9, 2.5), ("Under", 1.9, 2.5)]}, 0)
+    market.load(0, market.odds(market.game("e", 60, [book], sport=sport), sport=sport))
+    market.load(minute, market.scores(finished(market, "e", 3, 2, sport=sport), sport=sport))
+    market.publish()
+
+    expected = {"unresolved"} if reason != "final_score" else {"win", "loss"}
+    assert set(grades(market).values()) == expected
+    assert market.rows("select distinct grade_reason from gold.outcome_grades") == [(reason,)]
+
+
+def test_a_final_score_that_is_taken_back_is_graded(market: Any) -> None:
+    book = market.book("fanduel", {"h2h": [("Home", 1.8), ("Away", 2.1)]}, 0)
+    market.load(0, market.odds(market.game("e", 60, [book])))
+    market.load(240, market.scores(finished(market, "e", 71, 68)))
+    market.load(24 * 60, market.scores(market.game("e", 60, None, completed=False, scores=None, last_update=None)))
+    market.publish()
+
+    assert grades(market) == {("h2h", None, "Home"): "win", ("h2h", None, "Away"): "loss"}
+    assert market.rows("select problem from gold.results") == [("final_taken_back",)]
+    assert market.rows("select status from gold.events") == [("completed",)]
+
+
+def test_two_games_under_one_id_are_left_to_an_override(market: Any) -> None:
+    mlb = {"sport": "baseball_mlb"}
+    first = market.book("fanduel", {"h2h": [("Home", 1.5), ("Away", 2.7)]}, 0)
+    market.load(0, market.odds(market.game("e", 60, [first], **mlb), **mlb))
+    market.load(235, market.scores(finished(market, "e", 5, 1, **mlb), **mlb))
+    market.publish()
+    assert grades(market) == {("h2h", None, "Home"): "win", ("h2h", None, "Away"): "loss"}
+
+    # the evening's game: the same teams, the same id
+    second = market.book("fanduel", {"h2h": [("Home", 2.1), ("Away", 1.8)]}, 240)
+    market.load(240, market.odds(market.game("e", 270, [second], **mlb), **mlb))
+    market.load(300, market.scores(finished(market, "e", 0, 1, start=270, completed=False, **mlb), **mlb))
+    market.publish()
+    assert set(market.rows("select distinct grade, grade_reason from gold.outcome_grades")) == {
+        ("unresolved", "one_id_two_games")
+    }
+
+    override(market, "e", home_score=5, away_score=1, reason="the first game")
+    assert grades(market) == {("h2h", None, "Home"): "win", ("h2h", None, "Away"): "loss"}
 
 
 def override(market: Any, name: str, **facts: Any) -> None:

@@ -156,6 +156,51 @@ def test_two_people_of_one_name_join_nobody(market: Any) -> None:
     assert market.rows("select player from gold.prop_prices") == []
 
 
+BEST_NOW = "select distinct line_point, best_hold is null from gold.best_price where valid_to is null order by 1"
+
+
+def test_two_players_whom_one_market_shows_under_one_name_are_nobody_while_shown(market: Any) -> None:
+    """Two brothers at fanduel: whom betmgm means nobody can say, and neither whose the best price is."""
+    one = points(("J. Allen", 20.5, 1.9, 1.9))
+    [(key, outcomes)] = points(("J. Allen", 20.5, 1.9, 1.9), ("J. Allen", 20.5, 3.5, 1.3)).items()
+    both = {key: outcomes}
+    elsewhere = {**one, **points_of("player_rebounds", ("J. Allen", 8.5, 1.8, 2.0))}
+    found = []
+    for minute, at_fanduel in enumerate((one, both, one)):
+        show(market, {"fanduel": at_fanduel, "betmgm": elsewhere}, minute=minute)
+        market.publish()
+        found.append(
+            (
+                {row[2:] for row in names(market, "player", "match", "reason")},
+                market.rows("select market_key, line_point from gold.prop_prices order by 1"),
+                market.rows(BEST_NOW),
+            )
+        )
+    apart = {("j allen", "exact", None)}
+    assert [each[0] for each in found] == [apart, {(None, "unmatched", "namesakes")}, apart]
+    lines = [("player_points", Decimal("20.5")), ("player_rebounds", Decimal("8.5"))]
+    assert [each[1] for each in found] == [lines, [], lines]
+    # the stored best prices of the line on which they stand
+    assert [each[2] for each in found] == [
+        [(Decimal("8.5"), False), (Decimal("20.5"), False)],
+        [(Decimal("8.5"), False)],
+        [(Decimal("8.5"), False), (Decimal("20.5"), False)],
+    ]
+
+
+def test_a_list_that_is_doubled_holds_no_namesakes(market: Any) -> None:
+    """One book shows every player twice, as real ones did: the first entry speaks."""
+    both = (offer("J. Allen"), offer("M. Bell"))
+    show(market, {"fanduel": points(*both, *both), "betmgm": points(*both)})
+    assert {row[2:] for row in names(market, "match", "reason")} == {("exact", None)}
+    assert market.rows("select count(*) from gold.prop_prices") == [(2,)]
+
+
+def points_of(key: str, *offers: tuple[str, float, float, float]) -> dict[str, list[tuple[Any, ...]]]:
+    [outcomes] = points(*offers).values()
+    return {key: outcomes}
+
+
 def test_aliases_part_them(market: Any) -> None:
     show(
         market,

@@ -120,6 +120,29 @@ def test_in_play_nothing_moves(market: Any) -> None:
     assert totals.moves("bookmaker_key") == [("betmgm",)]
 
 
+@pytest.mark.parametrize(("back_at", "found"), [(21, 5), (22, 0)])
+def test_a_start_that_slips_does_not_hide_moves(market: Any, back_at: float, found: int) -> None:
+    """In play from minute 6 by the start that was known, and before the start again when it slips."""
+    totals = Totals(market, start=6)
+    totals.at(0)
+    totals.at(6, up("betmgm"))
+    market.publish()
+    assert totals.moves("bookmaker_key") == []
+
+    totals.start = 30
+    totals.at(back_at, up("betus", "bovada", "draftkings", "fanduel"))
+    market.publish()
+    # from 42.5 before the start to 43 before the start; in play one of them had moved already
+    moved = totals.moves("bookmaker_key, old_line_point, new_line_point, prev_seen_at, changed_at")
+    assert moved == [(key, D("42.5"), D(43), market.at(0), market.at(back_at)) for key in DESKS][:found]
+    assert [size for (size,) in totals.steam("size")] == [5][:found]
+
+    # while it runs nothing moves
+    totals.at(back_at + 10, {**up(*DESKS, to=44.0)})
+    market.publish()
+    assert len(totals.moves("bookmaker_key")) == found
+
+
 def test_a_run_of_moves_goes_on_over_batches_and_ends_after_a_pause(totals: Totals) -> None:
     totals.at(0)
     for minute, point in ((5, 43.0), (35, 43.5), (66, 44.0), (70, 43.5), (96, 44.5)):

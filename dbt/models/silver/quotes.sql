@@ -55,15 +55,6 @@ entries as (
 
 superseded as materialized (select * from entries where place_among > 1),
 
--- Two players of one name in one game: a market object shows the same outcome, description and point twice.
-namesakes as materialized (
-    select distinct exchange_id, event_id, book_ordinal, market_ordinal, description
-    from outcomes
-    where description is not null
-    group by exchange_id, event_id, book_ordinal, market_ordinal, description, outcome_name, point
-    having count(*) > 1
-),
-
 markets as materialized (
     select
         shown.market_key,
@@ -73,6 +64,32 @@ markets as materialized (
         rule.price_side
     from (select distinct market_key from outcomes) as shown
     cross join lateral {{ market_rule('shown.market_key') }} as rule
+),
+
+-- Two people of one name: one market shows a player's or a runner's outcome at one point twice, and no other one's. A market that
+-- doubles several names is a doubled list of one person each.
+doubled_outcomes as materialized (
+    select outcomes.exchange_id, outcomes.event_id, outcomes.bookmaker_key, outcomes.market_key, outcomes.description,
+        outcomes.point, coalesce(outcomes.description, outcomes.outcome_name) as person
+    from outcomes
+    join markets on markets.market_key = outcomes.market_key
+    where markets.family in ('props', 'outrights')
+        and (outcomes.exchange_id, outcomes.event_id, outcomes.book_ordinal, outcomes.market_ordinal)
+            not in (select exchange_id, event_id, book_ordinal, market_ordinal from superseded)
+    group by
+        outcomes.exchange_id, outcomes.event_id, outcomes.bookmaker_key, outcomes.market_key, outcomes.book_ordinal,
+        outcomes.market_ordinal, outcomes.description, outcomes.outcome_name, outcomes.point
+    having count(*) > 1
+),
+
+-- nobody can say which of a line's sets is whose
+namesakes as materialized (
+    select distinct exchange_id, event_id, bookmaker_key, market_key, description, point
+    from doubled_outcomes
+    where (exchange_id, event_id, bookmaker_key, market_key) in (
+        select exchange_id, event_id, bookmaker_key, market_key from doubled_outcomes
+        group by exchange_id, event_id, bookmaker_key, market_key having count(distinct person) = 1
+    )
 ),
 
 sports as materialized (
@@ -125,7 +142,9 @@ priced as (
     join markets on markets.market_key = outcomes.market_key
     join sports on sports.sport_key = outcomes.sport_key
     left join superseded on {{ same_in('superseded', 'outcomes', ['exchange_id', 'event_id', 'book_ordinal', 'market_ordinal']) }}
-    left join namesakes on {{ same_in('namesakes', 'outcomes', ['exchange_id', 'event_id', 'book_ordinal', 'market_ordinal', 'description']) }}
+    left join namesakes
+        on {{ same_in('namesakes', 'outcomes', ['exchange_id', 'event_id', 'bookmaker_key', 'market_key']) }}
+        and (namesakes.description, namesakes.point) is not distinct from (outcomes.description, outcomes.point)
 ),
 
 in_sets as (

@@ -3,6 +3,7 @@
     scope=rows_of_pending(),
     by_month=true,
     indexes=[{'columns': ['event_id', 'captured_at']}],
+    when_made=["create index on silver.scores (event_id, captured_at) where completed"],
 ) }}
 -- Every score line of every admitted answer, as it was reported then.
 select

@@ -171,21 +171,38 @@ scored as materialized (
         touched.event_id as touched_id,
         result.*,
         result.event_id is not null as has_row,
-        newest.captured_at as newest_at,
-        newest.completed as newest_completed,
-        newest.home_score as newest_home,
-        newest.away_score as newest_away
+        counting.captured_at as counting_at,
+        counting.completed as counting_completed,
+        counting.home_score as counting_home,
+        counting.away_score as counting_away,
+        counting.is_final,
+        newest.captured_at > counting.captured_at as is_contradicted,
+        exists (
+            select 1
+            from {{ ref('event_sightings') }} as s
+            where s.event_id = touched.event_id and s.captured_at >= first_final.captured_at and s.commence_time > first_final.captured_at
+        ) as has_later_start
     from touched
     left join lateral (
         select r.* from {{ ref('results') }} as r where r.event_id = touched.event_id offset 0
     ) as result on true
     left join lateral (
-        select s.captured_at, s.completed, s.home_score, s.away_score
+        select max(s.captured_at) as captured_at
         from {{ ref('scores') }} as s
         where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
-        order by s.captured_at desc, s.place, s.body_sha256, s.exchange_id
-        limit 1
     ) as newest on true
+    left join lateral (
+        select min(s.captured_at) as captured_at
+        from {{ ref('scores') }} as s
+        where s.event_id = touched.event_id and s.captured_at >= touched.seen_from and {{ is_final_score('s') }}
+    ) as first_final on true
+    left join lateral (
+        select s.captured_at, s.completed, s.home_score, s.away_score, {{ is_final_score('s') }} as is_final
+        from {{ ref('scores') }} as s
+        where s.event_id = touched.event_id and s.captured_at >= touched.seen_from
+        order by {{ is_final_score('s') }} desc, s.captured_at desc, s.place, s.body_sha256, s.exchange_id
+        limit 1
+    ) as counting on true
 ),
 
 sport_keys as (
@@ -319,16 +336,25 @@ select 'results: ' || rules.rule, r.touched_id, cast(to_jsonb(r) as text)
 from scored as r
 cross join lateral (
     values
-    ('every event with a score has one row, and no other', r.has_row = (r.newest_at is not null)),
+    ('every event with a score has one row, and no other', r.has_row = (r.counting_at is not null)),
     (
-        'score and completion are those of the newest score',
-        (r.completed, r.home_score, r.away_score) is not distinct from (r.newest_completed, r.newest_home, r.newest_away)
+        'score and completion are those of the newest final score, else of the newest',
+        (r.completed, r.home_score, r.away_score) is not distinct from (r.counting_completed, r.counting_home, r.counting_away)
     ),
-    ('score_since is not after the newest score', r.score_since <= r.newest_at),
+    ('score_since is not after the score that counts', r.score_since <= r.counting_at),
+    (
+        'two games are told by a start after the first final score',
+        coalesce(r.problem = 'one_id_two_games', false) = coalesce(r.has_later_start, false)
+    ),
+    (
+        'a final score is taken back only where a later answer has none',
+        r.problem is distinct from 'final_taken_back' or (r.is_final and r.is_contradicted)
+    ),
+    ('a later answer without a final score is a problem', r.problem is not null or not (r.is_final and r.is_contradicted)),
     ('its event is in events', exists (select 1 from {{ ref('events') }} as e where e.event_id = r.touched_id))
 ) as rules (rule, holds)
 where rules.holds is not true
-    and (r.has_row or r.newest_at is not null)
+    and (r.has_row or r.counting_at is not null)
 
 union all
 

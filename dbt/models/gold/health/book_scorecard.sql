@@ -1,37 +1,34 @@
 {{ config(materialized='view') }}
 -- What each book is like, month by month: what it keeps, whether it is there, how old and how odd its quotes are.
 with answers as (
-    -- an answer about several sports does not tell where a book was missing
     select c.exchange_id,
-        min(c.sport_key) as sport_key,
-        {{ month_of('min(c.captured_at)') }} as month,
         min(c.books) as books,
         min(c.held_back) as held_back
     from {{ ref('coverage') }} as c
     where c.books <> '{}'
-    group by c.exchange_id having min(c.sport_key) = max(c.sport_key)
+    group by c.exchange_id
 ),
 
--- of an answer without any quote every book would be absent
+-- each answer about an event; of one without any quote every book would be absent
 telling as (
-    select answers.exchange_id, answers.sport_key, answers.month, answers.books, answers.held_back
+    select
+        answers.books, answers.held_back, s.event_id, s.sport_key, {{ month_of('s.captured_at') }} as month, s.books as shown
     from answers
-    where exists (select 1 from {{ ref('bookmaker_sightings') }} as shown where shown.exchange_id = answers.exchange_id)
+    join {{ ref('event_sightings') }} as s on s.exchange_id = answers.exchange_id
+    where s.shows_odds and s.books <> '{}'
 ),
 
 presence as (
     select telling.sport_key, telling.month, asked.bookmaker_key,
         count(*) as asked,
-        count(shown.bookmaker_key) as quoted
+        count(*) filter (where telling.shown ? asked.bookmaker_key) as quoted
     from telling
     cross join lateral unnest(telling.books) as asked (bookmaker_key)
-    left join {{ ref('bookmaker_sightings') }} as shown
-        on shown.exchange_id = telling.exchange_id and shown.bookmaker_key = asked.bookmaker_key
     -- a book that is not shown may be the one that is held back
-    where shown.bookmaker_key is not null
+    where telling.shown ? asked.bookmaker_key
         or not exists (
             select 1 from unnest(telling.held_back) as held (name)
-            where split_part(held.name, '|', 2) in ('', asked.bookmaker_key)
+            where split_part(held.name, '|', 1) = telling.event_id and split_part(held.name, '|', 2) in ('', asked.bookmaker_key)
         )
     group by telling.sport_key, telling.month, asked.bookmaker_key
 ),
@@ -46,20 +43,40 @@ holds as (
     group by m.sport_key, m.bookmaker_key, month
 ),
 
-ages as (
+-- what was believed of a start, and from when until when
+believed as (
+    select c.event_id, c.start_as_known, c.captured_at as from_at,
+        lead(c.captured_at, 1, 'infinity') over (partition by c.event_id order by c.captured_at) as until_at
+    from (
+        select distinct on (event_id, captured_at) event_id, captured_at, start_as_known
+        from {{ ref('event_start_changes') }}
+        order by event_id, captured_at, source_rank desc, place desc, exchange_id desc
+    ) as c
+),
+
+aged as (
     select q.sport_key, q.bookmaker_key,
         {{ month_of('q.captured_at') }} as month,
-        count(*) as aged,
-        count(*) filter (
-            where q.captured_at - q.quote_at > interval '1 second' * case
-                when q.captured_at < event.start_at
-                    then {{ parameter('usable_age_pre_seconds') }} else {{ parameter('usable_age_in_play_seconds') }}
-            end
-        ) as stale
+        believed.start_as_known > q.captured_at as is_pre,
+        q.captured_at - q.quote_at > case
+            when believed.start_as_known > q.captured_at then {{ parameter_interval('usable_age_pre_seconds') }}
+            else {{ parameter_interval('usable_age_in_play_seconds') }}
+        end as is_stale
     from {{ ref('quotes') }} as q
-    join {{ ref('events') }} as event on event.event_id = q.event_id
+    join believed
+        on believed.event_id = q.event_id and q.captured_at >= believed.from_at and q.captured_at < believed.until_at
     where q.last_update is not null and q.price_side = 'back'
-    group by q.sport_key, q.bookmaker_key, month
+),
+
+ages as (
+    select sport_key, bookmaker_key, month,
+        count(*) as aged,
+        count(*) filter (where is_stale) as stale,
+        count(*) filter (where is_pre) as aged_pre,
+        count(*) filter (where is_pre and is_stale) as stale_pre,
+        count(*) filter (where not is_pre) as aged_in_play,
+        count(*) filter (where not is_pre and is_stale) as stale_in_play
+    from aged group by sport_key, bookmaker_key, month
 ),
 
 known as (
@@ -145,6 +162,10 @@ select
     cast(coalesce(presence.asked, 0) as integer) as covering_captures,
     {{ share_of('ages.stale', 'ages.aged') }} as stale_share,
     cast(coalesce(ages.aged, 0) as integer) as aged_quotes,
+    {{ share_of('ages.stale_pre', 'nullif(ages.aged_pre, 0)') }} as stale_share_pre,
+    cast(coalesce(ages.aged_pre, 0) as integer) as aged_quotes_pre,
+    {{ share_of('ages.stale_in_play', 'nullif(ages.aged_in_play, 0)') }} as stale_share_in_play,
+    cast(coalesce(ages.aged_in_play, 0) as integer) as aged_quotes_in_play,
     {{ share_of('oddities.outliers', 'oddities.compared') }} as outlier_share,
     cast(coalesce(oddities.compared, 0) as integer) as compared_sets
 from cards

@@ -9,8 +9,9 @@
 with touched_now as materialized ({{ touched('market') }}),
 
 touched as materialized (
-    -- a line that was away for no longer than the window is compared with what it was before
-    select event_id, is_whole, tail_from as since_at, tail_from - {{ parameter_interval('steam_window_seconds') }} as tail_from
+    -- a line that was away, or in play, for no longer than that is compared with what it was before
+    select event_id, is_whole, tail_from as since_at,
+        tail_from - greatest({{ parameter_interval('steam_window_seconds') }}, {{ parameter_interval('start_slip_seconds') }}) as tail_from
     from touched_now
 ),
 
@@ -18,16 +19,22 @@ event_keys as materialized ({{ keys_of_touched() }}),
 main_lines as materialized ({{ main_lines() }}),
 
 shown as materialized (
-    select main_lines.* from main_lines where main_lines.has_own_price and main_lines.bookmaker_key is not null
+    select main_lines.*,
+        count(*) filter (where main_lines.phase_as_known <> 'pre') over (
+            partition by main_lines.event_id, main_lines.cell_key order by main_lines.at
+        ) as in_play_before
+    from main_lines where main_lines.has_own_price and main_lines.bookmaker_key is not null
 ),
 
+-- a start that slips makes a line pre, in play, and pre again: what it was before the start is asked of what came before
 compared as (
     select shown.*,
         lag(shown.line_point) over one_cell as old_line_point,
         lag(shown.probability) over one_cell as old_probability,
-        lag(shown.phase_as_known) over one_cell as old_phase,
-        lag(shown.until_at) over one_cell as old_until_at
+        lag(shown.until_at) over one_cell as old_until_at,
+        lag(shown.in_play_before) over one_cell as old_in_play_before
     from shown
+    where shown.phase_as_known = 'pre'
     window one_cell as (partition by shown.event_id, shown.cell_key order by shown.at)
 ),
 
@@ -40,8 +47,10 @@ judged as (
     join touched on touched.event_id = compared.event_id
     where compared.at >= touched.since_at
         -- null: a first line moved from nothing
-        and compared.at - compared.old_until_at <= {{ parameter_interval('steam_window_seconds') }}
-        and compared.phase_as_known = 'pre' and compared.old_phase = 'pre'
+        and compared.at - compared.old_until_at <= case
+            when compared.in_play_before > compared.old_in_play_before then {{ parameter_interval('start_slip_seconds') }}
+            else {{ parameter_interval('steam_window_seconds') }}
+        end
 ),
 
 moved as materialized (

@@ -13,12 +13,28 @@ cross join lateral (
     ),
 
     names as (
-        select distinct
-            markets.kind, h.bookmaker_key,
-            case markets.kind when 'player' then h.description else h.outcome_name end as name_as_sent
-        from {{ ref('price_history') }} as h
-        join markets on markets.market_key = h.market_key
-        where h.event_id = event.event_id and h.price_side = 'back'
+        select offered.kind, offered.bookmaker_key, offered.name_as_sent, max(coalesce(offered.valid_to, 'infinity')) as shown_until
+        from (
+            select markets.kind, h.bookmaker_key, h.valid_to,
+                case markets.kind when 'player' then h.description else h.outcome_name end as name_as_sent
+            from {{ ref('price_history') }} as h
+            join markets on markets.market_key = h.market_key
+            where h.event_id = event.event_id and h.price_side = 'back'
+        ) as offered
+        group by offered.kind, offered.bookmaker_key, offered.name_as_sent
+    ),
+
+    -- two people of one name in one market, as the book showed them last
+    namesakes as (
+        select distinct names.kind, {{ normalised_name('names.name_as_sent') }} as normalised_name
+        from names
+        join markets on markets.kind = names.kind
+        join {{ ref('price_history') }} as h
+            on h.event_id = event.event_id and h.market_key = markets.market_key and h.bookmaker_key = names.bookmaker_key
+            and case markets.kind when 'player' then h.description else h.outcome_name end = names.name_as_sent
+        cross join lateral {{ quote_until("coalesce(h.valid_to, 'infinity')", 'event.event_id', 'h.series_id', 'h.line_rank', ['problem']) }} as told
+        where h.line_rank > 1 and h.price_side = 'back' and coalesce(h.valid_to, 'infinity') = names.shown_until
+            and told.problem = 'namesakes'
     ),
 
     normalised as (
@@ -44,13 +60,17 @@ cross join lateral (
             books.books as books_in_all,
             forms.books as books_of_form,
             alias.player is not null as is_alias,
+            namesakes.kind is not null as is_namesake,
             case
+                -- no alias parts what the name does not
+                when namesakes.kind is not null then null
                 when alias.player is not null then {{ normalised_name('alias.player') }}
                 when not forms.collides then normalised.normalised_name
             end as player
         from normalised
         join forms on forms.kind = normalised.kind and forms.normalised_name = normalised.normalised_name
         join books on books.kind = normalised.kind
+        left join namesakes on {{ same_in('namesakes', 'normalised', ['kind', 'normalised_name']) }}
         left join lateral (
             select known.player from {{ ref('player_alias') }} as known
             where known.sport_key = event.sport_key and known.name = normalised.name_as_sent
@@ -64,7 +84,7 @@ cross join lateral (
     settled as (
         select
             twice.kind, twice.bookmaker_key, twice.name_as_sent, twice.normalised_name, twice.books_in_all, twice.books_of_form,
-            twice.is_alias,
+            twice.is_alias, twice.is_namesake,
             case when twice.names = 1 or not twice.is_alias then twice.player end as player
         from (
             select resolved.*, count(*) over (partition by kind, player, bookmaker_key) as names from resolved
@@ -87,6 +107,7 @@ cross join lateral (
             else 'unmatched'
         end as match,
         case
+            when counted.is_namesake then 'namesakes'
             when counted.player is null then 'collision'
             when not counted.is_joined and counted.books_in_all > 1 then 'no_counterpart'
         end as reason,

@@ -12,18 +12,28 @@
     key=['line_id'], changes=['r.best_price_decimal', 'r.books', 'r.runner_up_price_decimal', 'r.book_count', 'r.best_hold']
 ) %}
 -- what stands, with what the last answer then said of its set, and as its bettor is paid
-with quoted as (
-    select quotes.*, told.outcome_set, told.is_complete, told.overround, told.quote_at, told.duplicate_no,
+with heard as (
+    select quotes.*, told.outcome_set, told.is_complete, told.overround, told.quote_at, told.duplicate_no, told.problem,
         {{ is_stale('told', 'quotes.phase_as_known') }} as is_stale,
         cast(told.implied_probability / told.overround as numeric(12, 10)) as ratio,
         coalesce(profile.operator_group, quotes.bookmaker_key) as operator_group,
-        {{ price_net('quotes.price_decimal', 'profile') }} as price_net
+        {{ price_net('quotes.price_decimal', 'profile') }} as price_net,
+        {{ has_own_prices('profile') }} as has_own_price,
+        -- while a book shows two people of one name nobody can say whose price any book's is; of a field, that runner's
+        coalesce(bool_or(told.problem = 'namesakes' and quotes.line_rank > 1) over (
+            partition by quotes.at, quotes.event_id, quotes.line_key,
+                case when quotes.outcome_side = 'runner' then quotes.outcome_name end
+        ), false) as is_of_namesakes
     from {{ standing }} as quotes
     cross join lateral {{ quote_then('quotes', ['outcome_set', 'is_complete', 'overround', 'implied_probability', 'problem', 'captured_at', 'quote_at', 'duplicate_no']) }} as told
     {{ with_profile('quotes.bookmaker_key', 'quotes.at') }}
-    where told.problem is null
+),
+
+quoted as (
+    select heard.* from heard
+    where heard.problem is null and not heard.is_of_namesakes
         -- of several answers at one time the stored price may be that of one without a price, and the set another's
-        and quotes.price_decimal is not null and told.outcome_set <> 'other' and {{ has_own_prices('profile') }}
+        and heard.price_decimal is not null and heard.outcome_set <> 'other' and heard.has_own_price
 ),
 
 -- a set is fresh or not as a whole

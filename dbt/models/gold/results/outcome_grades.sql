@@ -36,12 +36,6 @@ cross join lateral (
     -- no clock: three days are over when an answer about the event was received after them
     with newest as (select max(near.captured_at) as captured_at from {{ newest_answers('event') }} as near),
 
-    -- how long a match went on at least: until the last answer that showed it unfinished
-    running as (
-        select max(s.captured_at) as last_at from {{ ref('scores') }} as s
-        where s.event_id = event.event_id and not s.completed and s.captured_at < result.completed_since
-    ),
-
     state as (
         select
             case
@@ -51,11 +45,14 @@ cross join lateral (
                             then 'never_completed'
                         else 'not_completed'
                     end
-                else result.problem
+                -- a final score stands, whatever a later answer says
+                when result.problem is distinct from 'final_taken_back' then result.problem
             end as problem,
-            running.last_at > event.start_at + {{ parameter('regulation_max_seconds') }} * interval '1 second' as is_long
+            -- since when this score has been final
+            greatest(result.completed_since, result.score_since) between event.start_at
+                and event.start_at + {{ parameter('regulation_max_seconds') }} * interval '1 second'
+            and not event.start_is_suspect as ended_in_regulation
         from newest
-        cross join running
     ),
 
     quoted as materialized (
@@ -149,11 +146,10 @@ cross join lateral (
                 when rule.settlement = 'retirement' then 'retirement_rules_differ'
                 when rule.settlement = 'unknown' then 'sport_without_rule'
                 when state.problem is not null then state.problem
-                when scored.family = 'to_qualify' then case when scored.margin = 0 then 'level_score' end
-                when rule.settlement = 'knock_out' then 'extra_time_possible'
-                when rule.settlement = 'regulation' and state.is_long then 'lasted_too_long'
-                -- how long it went on is no longer here
-                when rule.settlement = 'regulation' and event.first_seen_at < {{ kept_since() }} then 'answers_archived'
+                when scored.family = 'to_qualify'
+                    then case when rule.may_have_two_legs then 'two_legs_possible' when scored.margin = 0 then 'level_score' end
+                -- null: an unknown start or end shows nothing
+                when rule.settlement = 'knock_out' and state.ended_in_regulation is not true then 'extra_time_possible'
                 when rule.settlement in ('overtime_included', 'full_game_assumed') and scored.outcome_set = 'three_way'
                     then 'regulation_score_unknown'
             end as refusal
