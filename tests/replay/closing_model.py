@@ -30,6 +30,10 @@ class Close:
     age: int | None
     fair: Decimal | None
 
+    @property
+    def is_closing(self) -> bool:
+        return self.status in ("ok", "aged")
+
 
 @dataclass(frozen=True)
 class BookSet:
@@ -75,7 +79,10 @@ class Closings:
             for quote in self.gold.quotes[series]
             if quote.problem is None
             and quote.quote_at <= start
-            and quote.quote_at < self.gold.start_known(series[0], quote.answer.captured_at) + dt.timedelta(minutes=10)
+            and (
+                event["start_basis"] in ("settled_rival", "override")
+                or quote.quote_at < self.gold.start_known(series[0], quote.answer.captured_at) + dt.timedelta(minutes=10)
+            )
         ]
         # of one time the later moment, the smallest place, then the exchange
         last = min(
@@ -93,14 +100,16 @@ class Closings:
         is_quoting = any(
             row["valid_from"] <= start and (row["valid_to"] is None or row["valid_to"] > start) for row in self.history[series]
         )
-        if event["start_is_suspect"] or not is_reached:
+        if event["status"] == "gone_early":
+            status = "unplayed"
+        elif event["start_is_suspect"] or not is_reached:
             status = "provisional"
         elif last is None or age is None:
             status = "none"
         elif not is_quoting and last.answer.captured_at <= start:
             status = "not_quoting"
         else:
-            status = "old" if age > parameter("closing_ok_seconds") else "ok"
+            status = "ok" if age <= 600 else "aged" if age <= 1800 else "old"
         return Close(last, status, age, None if last is None else self._fair(last))
 
     def _fair(self, quote: Quote) -> Decimal:
@@ -120,6 +129,7 @@ class Closings:
                 "closing_age_seconds": close.age,
                 "fair_probability": close.fair,
                 "close_status": close.status,
+                "is_closing": close.is_closing,
             }
         return rows
 
@@ -132,7 +142,15 @@ class Closings:
                 books[(*quote.line, quote.outcome_set)][quote.book][quote.name] = (quote, close)
         rows: Table = {}
         best: dict[Key, tuple[Any, ...]] = {}
-        for line, by_book in books.items():
+        for line, shown in books.items():
+            # a set votes as a whole; before the start the newest quotes stand in for the closing ones
+            by_book = {
+                book: outcomes
+                for book, outcomes in shown.items()
+                if all(close.is_closing or close.status == "provisional" for _, close in outcomes.values())
+            }
+            if not by_book:
+                continue
             found = self._line(line, by_book)
             rows |= found
             if found:
@@ -196,10 +214,12 @@ class Closings:
                 if "provisional" in status
                 else "too_few_groups"
                 if not is_enough
-                else "old"
-                if age > parameter("closing_ok_seconds")
+                else "aged"
+                if age > 600
                 else "ok",
             }
+        for row in rows.values():
+            row["is_closing"] = row["close_status"] in ("ok", "aged")
         return rows
 
 

@@ -93,8 +93,8 @@ def test_a_unit_at_the_closing_price_comes_back_as_graded(market: Any) -> None:
 
 def test_a_match_that_went_on_is_left_to_an_override(market: Any) -> None:
     sport = {"sport": "soccer_epl"}
-    book = market.book("fanduel", {"h2h": [("Home", 2.5), ("Draw", 3.2), ("Away", 2.9)]}, 0)
-    market.load(0, market.odds(market.game("e", 60, [book], **sport), **sport))
+    book = market.book("fanduel", {"h2h": [("Home", 2.5), ("Draw", 3.2), ("Away", 2.9)]}, 50)
+    market.load(50, market.odds(market.game("e", 60, [book], **sport), **sport))
     # 131 minutes after the start it still goes on
     market.load(191, market.scores(finished(market, "e", 1, 1, completed=False, **sport), **sport))
     market.load(220, market.scores(finished(market, "e", 2, 1, **sport), **sport))
