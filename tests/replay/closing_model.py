@@ -133,6 +133,54 @@ class Closings:
             }
         return rows
 
+    def coverage_rows(self) -> Table:
+        """What gold.closing_coverage says, by sport, day, book and market: counts of events by status."""
+        order = ("unplayed", "provisional", "ok", "aged", "old", "not_quoting", "none")
+        found: dict[str, dict[tuple[str, str], list[Close]]] = defaultdict(lambda: defaultdict(list))
+        for series, close in self.closes.items():
+            found[series[0]][(series[1], series[2])].append(close)
+        days: dict[tuple[str, dt.date], list[str]] = defaultdict(list)
+        for (event_id,), event in self.events.items():
+            if any(answer.captured_at >= event["start_at"] for answer in self.gold.covering(event_id)):
+                days[(event["sport_key"], event["start_at"].date())].append(event_id)
+        rows: Table = {}
+        for (sport, day), begun in days.items():
+            asked = {event_id: self._asked(event_id) for event_id in begun}
+            pairs = {pair for event_id in begun for pair in (*asked[event_id], *found[event_id])}
+            for book, market in pairs:
+                counts: dict[str, int] = defaultdict(int)
+                for event_id in begun:
+                    event, closes = self.events[(event_id,)], found[event_id].get((book, market), [])
+                    if (book, market) not in asked[event_id] and all(close.quote is None for close in closes):
+                        status = "not_asked"
+                    elif closes:
+                        status = min((close.status for close in closes), key=order.index)
+                    elif event["status"] == "gone_early":
+                        status = "unplayed"
+                    else:
+                        status = "provisional" if event["start_is_suspect"] else "none"
+                    counts[status] += 1
+                rows[(sport, day, book, market)] = {
+                    "event_count": len(begun),
+                    **{f"{status}_count": counts[status] for status in (*order, "not_asked")},
+                    "archived_count": 0,
+                }
+        return rows
+
+    def _asked(self, event_id: str) -> set[tuple[str, str]]:
+        """The books and markets of back prices that answers received by the start asked for, and do not hold back."""
+        start = self.events[(event_id,)]["start_at"]
+        return {
+            (book, market)
+            for answer in self.gold.covering(event_id)
+            if answer.captured_at <= start
+            for book in answer.coverage.books
+            for market in answer.coverage.markets
+            if market_rule(market)["price_side"] == "back"
+            and market_rule(market)["family"] != "outrights"
+            and answer.tells_of(event_id, book, market)
+        }
+
     def consensus_rows(self) -> Table:
         """What gold.closing_consensus says, by outcome of a line."""
         books: dict[Key, dict[str, dict[str, tuple[Quote, Close]]]] = defaultdict(lambda: defaultdict(dict))

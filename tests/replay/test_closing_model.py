@@ -46,7 +46,7 @@ def test_closings_are_those_of_the_model(
     assert {row["close_status"] for row in closed.values()} > {"provisional"}
     if name == "nba_historical_2023":
         # of an answer a day no quote is a closing
-        assert {row["close_status"] for row in closed.values()} == {"provisional", "old", "not_quoting", "none"}
+        assert {row["close_status"] for row in closed.values()} == {"provisional", "old", "not_quoting"}
     else:
         assert any(row["fair_median"] is not None for row in agreed.values())
     with databases() as warehouse, transcript.instead_of_dbt():
@@ -69,11 +69,16 @@ def test_closings_are_those_of_the_model(
             " is_closing, is_main_line from gold.closing_consensus where outcome_set <> 'field'",
             ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name"),
         )
+        covered = read(warehouse, "select * from gold.closing_coverage", ("sport_key", "day", "bookmaker_key", "market_key"))
+    covered = {key: row for key, row in covered.items() if market_rule(key[3])["family"] != "outrights"}
     # the point is part of a series' name only where the market's rule says so
     found = {
         (*key[:5], key[5] if market_rule(key[2])["is_point_in_key"] == "true" else None): row
         for key, row in found.items()
         if market_rule(key[2])["family"] != "outrights"
     }
-    difference = differences({"closings": found, "consensus": lines}, {"closings": closed, "consensus": agreed})
+    difference = differences(
+        {"closings": found, "consensus": lines, "coverage": covered},
+        {"closings": closed, "consensus": agreed, "coverage": model.coverage_rows()},
+    )
     assert not difference, "\n".join(difference)

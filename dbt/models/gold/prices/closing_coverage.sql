@@ -52,7 +52,13 @@ cross join lateral (
                 from {{ ref('coverage') }} as c
                 where c.sport_key = known.sport_key and c.event_id in ('', begun.event_id)
                     and c.captured_at >= known.known_from and c.captured_at < known.known_to and c.captured_at <= begun.start_at
-                    and c.markets <> '{}' and {{ in_commence_window('c', 'begun.event_id') }}
+                    and c.markets <> '{}' and (
+                        {{ in_commence_window('c', 'begun.event_id') }}
+                        or exists (
+                            select 1 from {{ ref('event_sightings') }} as s
+                            where s.exchange_id = c.exchange_id and s.event_id = begun.event_id and s.captured_at = c.captured_at
+                        )
+                    )
             ) as request
         ) as requests
         cross join lateral unnest(requests.books) as book (bookmaker_key)
