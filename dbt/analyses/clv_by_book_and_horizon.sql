@@ -13,6 +13,6 @@ select
     round(avg(abs(clv_probability)), 3) as mean_move_in_percentage_points,
     round(avg(abs(clv_points)) filter (where clv_status = 'point_moved'), 2) as mean_points_where_moved
 from {{ ref('clv') }}
-where close_status in ('ok', 'old') and consensus_close_status is distinct from 'provisional'
+where is_closing
 group by bookmaker_key, horizon
 order by bookmaker_key, min(array_position(array['opening', '24h', '6h', '1h', '15min'], horizon))

@@ -29,5 +29,5 @@ left join {{ ref('market_openings') }} as opening
     and (not rule.is_point_in_key or opening.line_point is not distinct from closing.line_point)
 where closing.is_main_line
     and closing.outcome_side in ('home', 'over', 'yes')
-    and closing.close_status <> 'provisional'
+    and closing.is_closing
 order by events.start_at, closing.event_id, closing.market_key, closing.description

@@ -1,4 +1,4 @@
--- Games of the newest day whose start moved: from when to when, and whether it was believed.
+-- Games of the newest day whose start moved: from when to when, whether it was believed then, and which start is believed in the end, on what.
 select
     event.sport_key,
     event.home_team,
@@ -6,7 +6,10 @@ select
     changes.captured_at,
     changes.old_start,
     changes.new_start,
-    changes.accepted
+    changes.accepted,
+    event.start_at,
+    event.start_basis,
+    event.start_is_suspect
 from {{ ref('events') }} as event
 join {{ ref('event_start_changes') }} as changes
     on changes.event_id = event.event_id

@@ -48,3 +48,7 @@ end
 
 {% macro month_of(time) %}{{ return(adapter.dispatch('month_of', 'sports_market')(time)) }}{% endmacro %}
 {% macro default__month_of(time) -%}cast(date_trunc('month', ({{ time }}) at time zone 'UTC') as date){%- endmacro %}
+
+{#- The day (UTC) that a time lies in, and when a day begins. -#}
+{% macro day_of(time) -%}cast(({{ time }}) at time zone 'UTC' as date){%- endmacro %}
+{% macro start_of_day(day) -%}(cast(({{ day }}) as timestamp) at time zone 'UTC'){%- endmacro %}

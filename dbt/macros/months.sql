@@ -33,9 +33,9 @@ end
 $$;
 {%- endmacro %}
 
-{% macro kept_since() -%}
+{% macro kept_since(archived_months=none) -%}
 coalesce(
-        (select max(archived.month) from {{ source('ops', 'archived_months') }} as archived) + interval '1 month', '-infinity'
+        (select max(archived.month) from {{ archived_months or source('ops', 'archived_months') }} as archived) + interval '1 month', '-infinity'
     )
 {%- endmacro %}
 

@@ -4,7 +4,8 @@
 
   pending         answers whose admission, or that of an element, differs from what is applied (of ops.run_batches, or of all that are not withheld)
   touched_events  the events that a pending answer shows, and those that it covers without showing them although something
-                  of theirs was open at its time; each with the time from which its rows are computed anew (tail_from).
+                  of theirs was open at its time, and those that left the list early and are missing in it still when games as old
+                  as they leave; each with the time from which its rows are computed anew (tail_from).
                   Gold before that time depends on earlier answers only, so it stays. Before seen_from no answer shows it.
                   Of one that is_whole all series and lines are looked at (lines.sql); touched_series and touched_lines are
                   found with price_history.
@@ -56,6 +57,7 @@ with pending as materialized (
             when 'array' then array(select jsonb_array_elements_text(exchanges.coverage -> 'events'))
         end as event_ids,
         array(select jsonb_array_elements_text(exchanges.coverage -> 'markets')) as market_keys,
+        exchanges.captured_at,
         -- a price may be dated anew when another answer of its moment comes or goes
         (
             select min(siblings.captured_at)
@@ -117,6 +119,21 @@ missing_listings as (
         {{ moved_with_rows('gold.event_listing_intervals') }}
     ) as listings
     where pending.event_ids is null or listings.event_id = any (pending.event_ids)
+),
+-- no answer of its sport's list was as late as this one, or will be without it
+missing_still as (
+    select early.event_id, pending.tail_from
+    from pending
+    cross join lateral {{ listed_span('pending.sport_key', sport_rules='silver.sport_rules') }} as span
+    cross join lateral (
+        select events.event_id from gold.events as events
+        where events.sport_key = pending.sport_key and events.start_at <= pending.captured_at - span.listed_from
+            and events.start_at > coalesce(
+                {{ newest_list('pending.sport_key', before='pending.captured_at', coverage='silver.coverage') }} - span.listed_from, '-infinity'
+            )
+            and events.status in ('gone', 'gone_early') and events.first_seen_at >= {{ kept_since('ops.archived_months') }}
+    ) as early
+    where pending.event_ids is null
 )
 {%- endif %}
 select event_id, {{ "'-infinity'" if anew else "min(tail_from)" }}, count(distinct speaking)
@@ -127,6 +144,8 @@ from (
     select event_id, tail_from, speaking from missing_quotes
     union all
     select event_id, tail_from, null from missing_listings
+    union all
+    select event_id, tail_from, null from missing_still
     {%- endif %}
 ) as touched
 group by event_id;

@@ -38,3 +38,8 @@ cast(
 {% macro share_of(part, whole) -%}
 cast(round({{ part }}, 40) / {{ whole }} as numeric(12, 10))
 {%- endmacro %}
+
+{#- How good the closings of a group are together: as good as the oldest of them. -#}
+{% macro worst_close(closing) -%}
+case when bool_or({{ closing }}.close_status = 'aged') then 'aged' else 'ok' end
+{%- endmacro %}

@@ -64,8 +64,8 @@ def totals_chart(key: str, event: Event) -> Chart | None:
 
 
 def closings_chart(key: str, closings: Sequence[OpenClose]) -> Chart | None:
-    """Opening and closing price of each book, side by side; None without a closing price."""
-    known = [each for each in closings if each.closing_price_decimal is not None]
+    """Opening and closing price of each book, side by side; None without a close."""
+    known = [each for each in closings if each.is_closing]
     if not known:
         return None
     books = [_label(each.bookmaker_key) for each in known]

@@ -135,9 +135,10 @@ class OpenClose:
         outcome_name: the outcome.
         opening_price_decimal: of its first quote.
         is_left_censored: whether that quote was there when it was first asked for, so that it is no opening.
-        closing_price_decimal: None where there is none.
+        closing_price_decimal: the last sound price before the start; None where there is none.
         closing_age_seconds: from the quote to the start.
-        close_status: ok, old, not_quoting, none, provisional.
+        close_status: ok, aged, old, not_quoting, unplayed, none, provisional.
+        is_closing: whether that price is a close: ok or aged.
     """
 
     bookmaker_key: str
@@ -147,6 +148,7 @@ class OpenClose:
     closing_price_decimal: Decimal | None
     closing_age_seconds: int | None
     close_status: str
+    is_closing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,7 +408,8 @@ _BEST_PRICES: Final = """
 _CLOSINGS: Final = """
     select
         closings.bookmaker_key, closings.outcome_name, openings.price_decimal, openings.is_left_censored,
-        closings.price_decimal, closings.closing_age_seconds, closings.close_status
+        closings.price_decimal, closings.closing_age_seconds, closings.close_status,
+        closings.is_closing
     from gold.closings as closings
     join gold.openings as openings
         on openings.event_id = closings.event_id

@@ -285,8 +285,8 @@ def _closings(facts: Facts) -> Section:
         Part(
             notes=(
                 "Each book’s first price of the home side, and its last sound one before the start. A price that was there "
-                "when it was first asked for is no opening. A closing price is “ok” where it is at most 30 minutes old. "
-                "The change is that of the implied probability.",
+                "when it was first asked for is no opening. It is a close where its status is “ok” (at most 10 minutes old) or "
+                "“aged” (at most 30); the chart and the change, which is that of the implied probability, are of these alone.",
             )
         )
     ]
@@ -298,15 +298,15 @@ def _closings(facts: Facts) -> Section:
                 blocks=(
                     *(() if chart is None else (Block(chart=chart),)),
                     _table(
-                        f"{event.title}: first and closing price, decimal",
+                        f"{event.title}: first price and last before the start, decimal",
                         (
                             "book",
                             "outcome",
                             "first price #",
                             "is an opening",
-                            "closing price #",
+                            "last price #",
                             "change, % points #",
-                            "closing age, s #",
+                            "its age, s #",
                             "status",
                         ),
                         (
@@ -317,7 +317,7 @@ def _closings(facts: Facts) -> Section:
                                 "no" if each.is_left_censored else "yes",
                                 None if each.closing_price_decimal is None else f"{each.closing_price_decimal:.3f}",
                                 None
-                                if each.closing_price_decimal is None
+                                if each.closing_price_decimal is None or not each.is_closing
                                 else f"{100 * (1 / each.closing_price_decimal - 1 / each.opening_price_decimal):+.2f}",
                                 each.closing_age_seconds,
                                 each.close_status,

@@ -30,6 +30,10 @@ class Close:
     age: int | None
     fair: Decimal | None
 
+    @property
+    def is_closing(self) -> bool:
+        return self.status in ("ok", "aged")
+
 
 @dataclass(frozen=True)
 class BookSet:
@@ -75,7 +79,10 @@ class Closings:
             for quote in self.gold.quotes[series]
             if quote.problem is None
             and quote.quote_at <= start
-            and quote.quote_at < self.gold.start_known(series[0], quote.answer.captured_at) + dt.timedelta(minutes=10)
+            and (
+                event["start_basis"] in ("settled_rival", "override")
+                or quote.quote_at < self.gold.start_known(series[0], quote.answer.captured_at) + dt.timedelta(minutes=10)
+            )
         ]
         # of one time the later moment, the smallest place, then the exchange
         last = min(
@@ -93,19 +100,21 @@ class Closings:
         is_quoting = any(
             row["valid_from"] <= start and (row["valid_to"] is None or row["valid_to"] > start) for row in self.history[series]
         )
-        if event["start_is_suspect"] or not is_reached:
+        if event["status"] == "gone_early":
+            status = "unplayed"
+        elif event["start_is_suspect"] or not is_reached:
             status = "provisional"
         elif last is None or age is None:
             status = "none"
         elif not is_quoting and last.answer.captured_at <= start:
             status = "not_quoting"
         else:
-            status = "old" if age > parameter("closing_ok_seconds") else "ok"
+            status = "ok" if age <= 600 else "aged" if age <= 1800 else "old"
         return Close(last, status, age, None if last is None else self._fair(last))
 
     def _fair(self, quote: Quote) -> Decimal:
         members = sorted(self.sets[_set_key(quote)], key=lambda each: each.name)
-        return fair(tuple(each.implied for each in members)).power[[each.name for each in members].index(quote.name)]
+        return fair(tuple(each.exact for each in members)).power[[each.name for each in members].index(quote.name)]
 
     def closing_rows(self) -> Table:
         """What gold.closings says, by series."""
@@ -120,8 +129,57 @@ class Closings:
                 "closing_age_seconds": close.age,
                 "fair_probability": close.fair,
                 "close_status": close.status,
+                "is_closing": close.is_closing,
             }
         return rows
+
+    def coverage_rows(self) -> Table:
+        """What gold.closing_coverage says, by sport, day, book and market: counts of events by status."""
+        order = ("unplayed", "provisional", "ok", "aged", "old", "not_quoting", "none")
+        found: dict[str, dict[tuple[str, str], list[Close]]] = defaultdict(lambda: defaultdict(list))
+        for series, close in self.closes.items():
+            found[series[0]][(series[1], series[2])].append(close)
+        days: dict[tuple[str, dt.date], list[str]] = defaultdict(list)
+        for (event_id,), event in self.events.items():
+            if any(answer.captured_at >= event["start_at"] for answer in self.gold.covering(event_id)):
+                days[(event["sport_key"], event["start_at"].date())].append(event_id)
+        rows: Table = {}
+        for (sport, day), begun in days.items():
+            asked = {event_id: self._asked(event_id) for event_id in begun}
+            pairs = {pair for event_id in begun for pair in (*asked[event_id], *found[event_id])}
+            for book, market in pairs:
+                counts: dict[str, int] = defaultdict(int)
+                for event_id in begun:
+                    event, closes = self.events[(event_id,)], found[event_id].get((book, market), [])
+                    if (book, market) not in asked[event_id] and all(close.quote is None for close in closes):
+                        status = "not_asked"
+                    elif closes:
+                        status = min((close.status for close in closes), key=order.index)
+                    elif event["status"] == "gone_early":
+                        status = "unplayed"
+                    else:
+                        status = "provisional" if event["start_is_suspect"] else "none"
+                    counts[status] += 1
+                rows[(sport, day, book, market)] = {
+                    "event_count": len(begun),
+                    **{f"{status}_count": counts[status] for status in (*order, "not_asked")},
+                    "archived_count": 0,
+                }
+        return rows
+
+    def _asked(self, event_id: str) -> set[tuple[str, str]]:
+        """The books and markets of back prices that answers received by the start asked for, and do not hold back."""
+        start = self.events[(event_id,)]["start_at"]
+        return {
+            (book, market)
+            for answer in self.gold.covering(event_id)
+            if answer.captured_at <= start
+            for book in answer.coverage.books
+            for market in answer.coverage.markets
+            if market_rule(market)["price_side"] == "back"
+            and market_rule(market)["family"] != "outrights"
+            and answer.tells_of(event_id, book, market)
+        }
 
     def consensus_rows(self) -> Table:
         """What gold.closing_consensus says, by outcome of a line."""
@@ -132,7 +190,15 @@ class Closings:
                 books[(*quote.line, quote.outcome_set)][quote.book][quote.name] = (quote, close)
         rows: Table = {}
         best: dict[Key, tuple[Any, ...]] = {}
-        for line, by_book in books.items():
+        for line, shown in books.items():
+            # a set votes as a whole; before the start the newest quotes stand in for the closing ones
+            by_book = {
+                book: outcomes
+                for book, outcomes in shown.items()
+                if all(close.is_closing or close.status == "provisional" for _, close in outcomes.values())
+            }
+            if not by_book:
+                continue
             found = self._line(line, by_book)
             rows |= found
             if found:
@@ -196,10 +262,12 @@ class Closings:
                 if "provisional" in status
                 else "too_few_groups"
                 if not is_enough
-                else "old"
-                if age > parameter("closing_ok_seconds")
+                else "aged"
+                if age > 600
                 else "ok",
             }
+        for row in rows.values():
+            row["is_closing"] = row["close_status"] in ("ok", "aged")
         return rows
 
 

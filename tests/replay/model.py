@@ -98,6 +98,16 @@ def sport_rule(sport: str) -> Mapping[str, str]:
 
 
 @cache
+def listed_hours(sport: str) -> tuple[dt.timedelta, dt.timedelta] | None:
+    """How long after its start a game leaves the list, at least and at most; None where that is not known."""
+    rule = sport_rule(sport)
+    if not rule["listed_min"]:
+        return None
+    least, most = (dt.timedelta(minutes=int(60 * Fraction(rule[name]))) for name in ("listed_min", "listed_max"))
+    return least, most
+
+
+@cache
 def book_profile(book: str) -> tuple[str, str, Decimal]:
     """Operator group, kind of price, commission. An unknown book is its own group with fixed back prices."""
     for row in _seed("book_profile"):
@@ -265,6 +275,13 @@ class Quote:
     overround: Decimal | None = None
     problem: str | None = "incomplete"
     first_side_fair: Fraction | None = None
+
+    @property
+    def exact(self) -> Fraction:
+        """The implied probability, not rounded; of a price."""
+        price = priced(self.native, self.answer.odds_format)
+        assert price is not None
+        return price[1]
 
     @property
     def series(self) -> tuple[Any, ...]:
@@ -1346,28 +1363,44 @@ class Gold:
             first, last = order[0].event(event_id), order[-1].event(event_id)
             assert first is not None and last is not None
             walk = self.start_changes[event_id]
-            start = walk[-1]["start_as_known"]
             intervals = [row for key, row in listings.items() if key[0] == event_id]
             is_listed = any(row["valid_to"] is None for row in intervals)
+            is_outright = any(bool((a.event(event_id) or {}).get("has_outrights")) for a in answers if a.endpoint != "scores")
+            left = None
+            if intervals and not is_listed:
+                last_interval = max(intervals, key=lambda row: row["valid_from"])
+                left = (last_interval["last_seen_at"], last_interval["valid_to"])
+            span = listed_hours(last["sport_key"]) if not is_outright else None
+            start, basis, is_suspect = _settled(walk, left, span)
             if (event_id,) in results and results[(event_id,)]["completed"]:
                 status = "completed"
             elif is_listed or not intervals:
                 status = "started" if order[-1].captured_at >= start else "listed"
             else:
-                status = "withdrawn_before_start" if max(row["valid_to"] for row in intervals) < start else "gone"
+                assert left is not None
+                if left[1] < start:
+                    status = "withdrawn_before_start"
+                elif (
+                    span
+                    and left[0] >= start
+                    and left[1] < start + span[0]
+                    and self._list_goes_on(event_id, *left, start + span[0])
+                ):
+                    status = "gone_early"
+                else:
+                    status = "gone"
             rows[(event_id,)] = {
                 "event_id": event_id,
                 "sport_key": last["sport_key"],
                 "home_team": last["home_team"],
                 "away_team": last["away_team"],
-                "has_outrights": any(
-                    bool((a.event(event_id) or {}).get("has_outrights")) for a in answers if a.endpoint != "scores"
-                ),
+                "has_outrights": is_outright,
                 "source": min(a.source for a in answers),  # of the two words the simulated one comes first
                 "commence_time_first": parse_time(first["commence_time"]),
                 "commence_time_latest": parse_time(last["commence_time"]),
                 "start_at": start,
-                "start_is_suspect": any(not change["accepted"] for change in walk),
+                "start_is_suspect": is_suspect,
+                "start_basis": basis,
                 "start_change_count": sum(change["accepted"] and change["old_start"] is not None for change in walk),
                 "first_seen_at": order[0].captured_at,
                 "last_seen_at": None if is_listed else max((row["last_seen_at"] for row in intervals), default=None),
@@ -1375,6 +1408,33 @@ class Gold:
                 "status": status,
             }
         return rows
+
+    def _list_goes_on(self, event_id: str, last_seen: Time, unlisted: Time, ordinary: Time) -> bool:
+        """Whether an answer about the whole sport, of the moment that lacks the event, shows another game that began by the
+        start it gives, or shows nothing at all while a list of when games ordinarily leave it lacks the event still."""
+        sport = self.sport_at(event_id, unlisted)
+        listing = [
+            a for a in self.covering(event_id) if a.endpoint in LISTING_ENDPOINTS and last_seen < a.captured_at <= unlisted
+        ]
+        moments = {a.moment for a in listing if a.captured_at == unlisted}
+        newest_key = self._keys[event_id][-1][1]
+        lists = sorted(
+            a.captured_at
+            for a in self._by_sport[newest_key]
+            if a.endpoint in LISTING_ENDPOINTS and a.coverage.events is None and (None,) not in a.held_back
+        )
+        for answer in listing:
+            asked_whole = answer.coverage.events is None and answer.coverage.sport == sport
+            if answer.moment not in moments or not asked_whole or answer.event(event_id) is not None:
+                continue
+            if not answer.events and not answer.held_back and lists and lists[-1] >= ordinary:
+                return True
+            begun = [
+                e for e in answer.events if e["sport_key"] == sport and parse_time(e["commence_time"]) <= answer.captured_at
+            ]
+            if begun:
+                return True
+        return False
 
     def bookmakers(self) -> Table:
         told: dict[str, list[tuple[Answer, str]]] = defaultdict(list)
@@ -1422,6 +1482,26 @@ class Gold:
                 "first_seen_at": min(answer.captured_at for answer, _ in (*catalogue[key], *of_events[key])),
             }
         return rows
+
+
+def _settled(
+    walk: Sequence[Row], left: tuple[Time, Time] | None, span: tuple[dt.timedelta, dt.timedelta] | None
+) -> tuple[Time, str, bool]:
+    """The start that is believed in the end, what it rests on, and whether it is suspect still; without overrides."""
+    kept: Time = walk[-1]["start_as_known"]
+    rivals = [change["new_start"] for change in walk if not change["accepted"]]
+    if not rivals:
+        return kept, "as_announced", False
+    if left is None or span is None:
+        return kept, "as_announced", True
+
+    def fits(start: Time) -> bool:
+        # the event left in (last seen, unlisted]
+        return left[0] < start + span[1] and left[1] >= start + span[0]
+
+    if fits(kept):
+        return kept, "kept_unproven" if rivals[-1] != kept and fits(rivals[-1]) else "settled_kept", False
+    return (rivals[-1], "settled_rival", False) if fits(rivals[-1]) else (kept, "as_announced", True)
 
 
 _SET_VALUES = (

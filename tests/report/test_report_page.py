@@ -18,8 +18,8 @@ from pipeline.cli.ending import WRONG_USE
 from pipeline.clock import UTC
 from pipeline.errors import SportsMarketError, UsageError, WarehouseError
 from pipeline.replay.run import ReplaySummary
-from pipeline.report.charts import chances_chart
-from pipeline.report.facts import Calibration, Event, Facts, Stretch, Wanted, gather
+from pipeline.report.charts import chances_chart, closings_chart
+from pipeline.report.facts import Calibration, Event, Facts, OpenClose, Stretch, Wanted, gather
 from pipeline.report.page import calibration_section, render
 from pipeline.report.write import write_report
 from pipeline.warehouse.connect import Role, Warehouse
@@ -83,10 +83,23 @@ def test_every_chart_is_one_that_plotly_takes(facts: Facts) -> None:
     import plotly.graph_objects as go
 
     page = Page(render(facts, "A standing warehouse"))
-    assert len(page.charts) >= 3 * 3 + 2
+    closed = sum(any(each.is_closing for each in event.closings) for event in facts.events)
+    assert len(page.charts) >= 2 * 3 + closed + 2
     for figure in page.charts:
         assert go.Figure(figure).data  # it refuses what it does not know
         assert all(len(trace["x"]) == len(trace["y"]) > 0 for trace in figure["data"])
+
+
+def test_only_what_is_a_close_is_drawn_as_one() -> None:
+    prices = {"ok": "2.1", "aged": "2.2", "old": "2.3", "not_quoting": "2.4", "provisional": "2.5", "unplayed": "2.6"}
+    closings = [
+        OpenClose(status, "Home", Decimal(2), False, Decimal(price), 60, status, status in ("ok", "aged"))
+        for status, price in prices.items()
+    ]
+    chart = closings_chart("key", closings)
+    assert chart is not None
+    assert [trace["x"] for trace in json.loads(chart.figure)["data"]] == [[2.0, 2.0], [2.1, 2.2]]
+    assert closings_chart("key", closings[2:]) is None
 
 
 def test_facts_are_those_of_gold(facts: Facts, bundled: Warehouse) -> None:

@@ -259,9 +259,13 @@ def test_what_was_archived_comes_back_as_it_was(filled: Warehouse, project: Proj
 
 
 def test_views_tell_nothing_of_events_that_are_archived_in_part(filled: Warehouse, tmp_path: Path) -> None:
+    begun = "select sum(event_count), sum(archived_count) from gold.closing_coverage where bookmaker_key = 'fanduel'"
     for view in ("openings", "closings"):
         assert len(rows(filled, f"select distinct event_id from gold.{view}")) == 4
+    assert rows(filled, begun) == [(3, 0)]
     archive(filled, OCTOBER, tmp_path, CLOCK)
+    # no event falls out of those of its day
+    assert rows(filled, begun) == [(3, 2)]
     for view in ("openings", "closings"):
         assert {event for (event,) in rows(filled, f"select event_id from gold.{view}")} == {YOUNG, OPEN}
     assert len(rows(filled, "select distinct event_id from gold.price_history")) == 4

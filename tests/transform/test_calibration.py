@@ -139,42 +139,40 @@ def test_reliability_of_a_book_is_one_query(known: Any) -> None:
 
 
 def test_an_observation_is_what_stood_so_many_hours_before(market: Any) -> None:
-    def offer(home: float, away: float) -> list[dict[str, Any]]:
-        return [market.book("fanduel", {"h2h": [("Home", home), ("Away", away)]}, None)]
+    def offer(home: float, away: float, minute: float) -> list[dict[str, Any]]:
+        return [market.book("fanduel", {"h2h": [("Home", home), ("Away", away)]}, minute)]
 
     start = 7 * 60
     # 7 h before, 2 h before, half an hour before, 5 minutes after the start
     for minute, (home, away) in {0: (2.0, 2.0), 300: (1.6, 2.4), 390: (1.25, 5.0), 425: (1.1, 8.0)}.items():
-        game = market.game("e", start, offer(home, away))
+        game = market.game("e", start, offer(home, away, minute))
         market.load(minute, market.odds(game))
     scores = [{"name": "Home", "score": "14"}, {"name": "Away", "score": "21"}]
     market.load(600, market.scores(market.game("e", start, None, completed=True, scores=scores, last_update=None)))
     market.publish()
 
     found = market.rows(
-        "select horizon_hours, valid_from, probability, outcome, brier from gold.calibration_observations"
+        "select horizon_hours, valid_from, probability, outcome, brier, close_status from gold.calibration_observations"
         " where method = 'multiplicative' order by 1"
     )
 
     # q / B: 5 / 6.25; 2.4 / 4; 0.5, three times nothing else stood; home lost
     at = market.at
     assert found == [
-        (0, at(390), Decimal("0.8"), 0, Decimal("0.64")),
-        (1, at(300), Decimal("0.6"), 0, Decimal("0.36")),
-        (3, at(0), Decimal("0.5"), 0, Decimal("0.25")),
-        (6, at(0), Decimal("0.5"), 0, Decimal("0.25")),
+        (0, at(390), Decimal("0.8"), 0, Decimal("0.64"), "aged"),
+        (1, at(300), Decimal("0.6"), 0, Decimal("0.36"), None),
+        (3, at(0), Decimal("0.5"), 0, Decimal("0.25"), None),
+        (6, at(0), Decimal("0.5"), 0, Decimal("0.25"), None),
     ]
 
 
 def test_a_push_tells_nothing_and_a_draw_is_scored_over_three(market: Any) -> None:
     sport = {"sport": "soccer_epl"}
     # no margin: the fair probabilities are the prices' own
-    book = market.book(
-        "fanduel",
-        {"h2h": [("Home", 2.0), ("Draw", 4.0), ("Away", 4.0)], "totals": [("Over", 2.0, 2), ("Under", 2.0, 2)]},
-        None,
-    )
-    market.load(0, market.odds(market.game("e", 60, [book], **sport), **sport))
+    sides = {"h2h": [("Home", 2.0), ("Draw", 4.0), ("Away", 4.0)], "totals": [("Over", 2.0, 2), ("Under", 2.0, 2)]}
+    for minute in (0, 50):
+        book = market.book("fanduel", sides, minute)
+        market.load(minute, market.odds(market.game("e", 60, [book], **sport), **sport))
     scores = [{"name": "Home", "score": "1"}, {"name": "Away", "score": "1"}]
     market.load(
         180, market.scores(market.game("e", 60, None, completed=True, scores=scores, last_update=None, **sport), **sport)

@@ -96,8 +96,8 @@ THREE_WAY = [("Home", 2.5), ("Draw", 3.2), ("Away", 2.9)]
 
 
 def test_a_match_that_went_on_is_left_to_an_override(market: Any) -> None:
-    book = market.book("fanduel", {"h2h": THREE_WAY}, 0)
-    market.load(0, market.odds(market.game("e", 60, [book], **MLS), **MLS))
+    book = market.book("fanduel", {"h2h": THREE_WAY}, 50)
+    market.load(50, market.odds(market.game("e", 60, [book], **MLS), **MLS))
     # level after 90 minutes and called completed; 131 minutes after the start it still goes on
     market.load(170, market.scores(finished(market, "e", 1, 1, **MLS), **MLS))
     market.load(191, market.scores(finished(market, "e", 1, 1, completed=False, **MLS), **MLS))

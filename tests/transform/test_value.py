@@ -8,6 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 BOOKS = ("betfair_ex_uk", "betmgm", "betonlineag", "betus", "bovada", "draftkings", "fanduel", "lowvig", "pinnacle")
 MARKETS = ("h2h", "spreads", "totals")
 SOCCER = "soccer_epl"
@@ -168,30 +170,35 @@ def test_the_close_is_made_of_each_book_s_last_quote_before_the_start(market: An
     assert closing(market, columns) == [(d("0.52"), d("0.5233333"), None, "none", 3, 3, *times, "ok", True)]
 
 
-def test_members_are_at_most_half_an_hour_apart_and_one_vote_per_desk(market: Any) -> None:
+@pytest.mark.parametrize("is_reached", [True, False])
+def test_members_are_closings_at_most_half_an_hour_apart_and_one_vote_per_desk(market: Any, is_reached: bool) -> None:
+    # the newest is read as the game begins, or, before it does, whenever it is
+    newest, start = (60, 60) if is_reached else (60, 600)
     poll(
         market,
-        59,
-        fair(market, "betmgm", 0.50, 59),
-        fair(market, "betus", 0.52, 29),  # 30 minutes before the newest
-        fair(market, "bovada", 0.54, 28),  # 31
-        fair(market, "lowvig", 0.53, 59),
-        quote(market, "betonlineag", 1.80, 1.90, 59),  # the other of its desk asks for less
-        start=60,
+        60,
+        fair(market, "betmgm", 0.50, newest),
+        fair(market, "betus", 0.52, 30),  # 30 minutes before the newest
+        fair(market, "bovada", 0.54, 29),  # 31
+        fair(market, "lowvig", 0.53, newest),
+        quote(market, "betonlineag", 1.80, 1.90, newest),  # the other of its desk asks for less
+        start=start,
     )
     after_the_start(market)
     market.publish()
 
-    columns = "fair_median, fair_mean, fair_sharp, sharp_basis, group_count, book_count, oldest_quote_at"
+    columns = (
+        "fair_median, fair_mean, fair_sharp, sharp_basis, group_count, book_count, oldest_quote_at, close_status, is_closing"
+    )
     # 0.50, 0.52, 0.53; of the sharp only the desk of lowvig
     [row] = closing(market, columns)
     assert [round(value, 6) for value in row[:3]] == [d("0.52"), d("0.516667"), d("0.53")]
-    assert row[3:] == ("us_proxy", 3, 4, market.at(29))
+    assert row[3:] == ("us_proxy", 3, 4, market.at(30), *(("ok", True) if is_reached else ("provisional", False)))
 
 
-def test_too_few_old_and_provisional(market: Any) -> None:
+def test_too_few_aged_and_provisional_and_none_of_old_quotes(market: Any) -> None:
     keys = ("betmgm", "betus", "bovada")
-    for name, count, minute in (("few", 2, 50), ("old", 3, 20), ("coming", 3, 51)):
+    for name, count, minute in (("few", 2, 50), ("old", 3, 29), ("aged", 3, 30), ("fresh", 3, 52), ("coming", 3, 51)):
         start = 600 if name == "coming" else 60
         shown = [fair(market, key, 0.5, minute) for key in keys[:count]]
         market.load(minute, market.event_odds(market.game(name, start, shown)))
@@ -205,7 +212,8 @@ def test_too_few_old_and_provisional(market: Any) -> None:
     assert sorted(rows) == sorted(
         [
             (market.id_of("few"), "too_few_groups", None, None, 600),
-            (market.id_of("old"), "old", d("0.5"), d("0.5"), 2400),
+            (market.id_of("aged"), "aged", d("0.5"), d("0.5"), 1800),
+            (market.id_of("fresh"), "ok", d("0.5"), d("0.5"), 480),
             (market.id_of("coming"), "provisional", d("0.5"), d("0.5"), 32940),
         ]
     )
@@ -285,15 +293,15 @@ def test_prices_at_each_horizon_against_the_close(market: Any) -> None:
 
 
 def test_a_point_that_moved_has_points_and_no_value(market: Any) -> None:
-    def lines(point: float, handicap: float) -> list[dict[str, Any]]:
+    def lines(point: float, handicap: float, minute: float) -> list[dict[str, Any]]:
         sides = {
             "spreads": [("Home", 1.9, handicap), ("Away", 1.9, -handicap)],
             "totals": [("Over", 1.9, point), ("Under", 1.9, point)],
         }
-        return [market.book(key, sides, 0) for key in ("betmgm", "betus", "bovada")]
+        return [market.book(key, sides, minute) for key in ("betmgm", "betus", "bovada")]
 
-    poll(market, 0, *lines(41.5, -3), start=600)
-    poll(market, 580, *lines(43.5, -4), start=600)
+    poll(market, 0, *lines(41.5, -3, 0), start=600)
+    poll(market, 580, *lines(43.5, -4, 580), start=600)
     poll(market, 610, start=600)
     market.publish()
 
@@ -317,7 +325,7 @@ def test_a_point_that_moved_has_points_and_no_value(market: Any) -> None:
 def test_an_exchange_s_prices_are_net_at_both_ends(market: Any) -> None:
     even = [quote(market, key, 2.0, 2.0, 0) for key in ("betmgm", "betus", "bovada")]
     poll(market, 0, *even, quote(market, "betfair_ex_uk", 2.2, 1.83333333), start=600)
-    poll(market, 595, *even, quote(market, "betfair_ex_uk", 2.0, 2.0), start=600)
+    poll(market, 595, *even, quote(market, "betfair_ex_uk", 2.0, 2.0, 595), start=600)
     poll(market, 610, start=600)
     market.publish()
 

@@ -18,12 +18,21 @@ checked as materialized (
         walked.start_as_known,
         walks.changes,
         walks.doubts,
+        walks.rival_start,
         override.start_at as override_start,
+        span.listed_from,
+        {{ start_fits('walked.start_as_known', 'listing', 'span') }} as kept_fits,
+        {{ start_fits('walks.rival_start', 'listing', 'span') }} as rival_fits,
         listing.intervals,
         listing.is_open,
         listing.unlisted_at,
-        listing.last_listed_at,
+        listing.last_seen_at as last_listed_at,
         result.completed as is_completed,
+        exists (
+            select 1
+            from {{ ref('result_override') }} as decided
+            where decided.event_id = touched.event_id and decided.winner is distinct from 'void'
+        ) as is_decided,
         exists (
             select 1
             from {{ ref('event_sightings') }} as s
@@ -58,7 +67,11 @@ checked as materialized (
         select
             -- null: the first start changes none
             count(*) filter (where c.accepted and c.old_start <> c.new_start) as changes,
-            count(*) filter (where not c.accepted) as doubts
+            count(*) filter (where not c.accepted) as doubts,
+            (
+                array_agg(c.new_start order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc)
+                    filter (where not c.accepted)
+            )[1] as rival_start
         from {{ ref('event_start_changes') }} as c
         where c.event_id = touched.event_id
     ) as walks on true
@@ -68,13 +81,14 @@ checked as materialized (
             count(*) as intervals,
             coalesce(bool_or(l.valid_to is null), false) as is_open,
             max(l.valid_to) as unlisted_at,
-            max(l.last_seen_at) as last_listed_at
+            max(l.last_seen_at) as last_seen_at
         from {{ ref('event_listing_intervals') }} as l
         where l.event_id = touched.event_id
     ) as listing on true
     left join lateral (
         select r.* from {{ ref('results') }} as r where r.event_id = touched.event_id offset 0
     ) as result on true
+    cross join lateral {{ listed_span('latest.sport_key') }} as span
 ),
 
 changes as materialized (
@@ -261,8 +275,25 @@ from checked as c
 cross join lateral (
     values
     ('every event that an answer shows has one row, and no other', c.has_row = (c.earliest_at is not null)),
-    ('start_at is the override, else the last start of the walk', c.start_at = coalesce(c.override_start, c.start_as_known)),
-    ('start_is_suspect where a start was not believed', c.start_is_suspect = (c.doubts > 0 and c.override_start is null)),
+    (
+        'start_at is what its basis says',
+        c.start_at = case c.start_basis when 'override' then c.override_start when 'settled_rival' then c.rival_start else c.start_as_known end
+    ),
+    (
+        'start_basis is the override, else what fits when it left the list, where a start was not believed',
+        c.start_basis = case
+            when c.override_start is not null then 'override'
+            when c.doubts = 0 or c.is_open or c.intervals = 0 or c.has_outrights then 'as_announced'
+            when c.kept_fits and c.rival_fits and c.rival_start <> c.start_as_known then 'kept_unproven'
+            when c.kept_fits then 'settled_kept'
+            when c.rival_fits then 'settled_rival'
+            else 'as_announced'
+        end
+    ),
+    (
+        'start_is_suspect where a start was not believed and nothing settles it',
+        c.start_is_suspect = (c.doubts > 0 and c.start_basis = 'as_announced')
+    ),
     ('start_change_count counts the changes that were believed', c.start_change_count = c.changes),
     ('it was first seen when the first answer showed it', c.first_seen_at = c.earliest_at),
     (
@@ -279,6 +310,10 @@ cross join lateral (
             when c.is_completed then 'completed'
             when c.is_open or c.intervals = 0 then case when c.latest_at >= c.start_at then 'started' else 'listed' end
             when c.unlisted_at < c.start_at then 'withdrawn_before_start'
+            when c.last_listed_at >= c.start_at and c.unlisted_at < c.start_at + c.listed_from
+                and not (c.has_outrights or c.is_decided)
+                and {{ list_goes_on('c') }}
+                then 'gone_early'
             else 'gone'
         end
     )

@@ -8,13 +8,14 @@ select
     cast(agreed.fair_mean as numeric(12, 10)) as fair_mean,
     cast(agreed.fair_sharp as numeric(12, 10)) as fair_sharp,
     agreed.sharp_basis, agreed.fair_basis, agreed.median_sum, agreed.group_count, agreed.book_count,
-    agreed.is_main_line, agreed.oldest_quote_at, agreed.newest_quote_at, agreed.closing_age_seconds, agreed.close_status
+    agreed.is_main_line, agreed.oldest_quote_at, agreed.newest_quote_at, agreed.closing_age_seconds, agreed.close_status,
+    agreed.close_status in ('ok', 'aged') as is_closing
 from {{ ref('events') }} as event
 cross join lateral (
     with closed as materialized (
         select
             closing.bookmaker_key, closing.market_key, closing.description, closing.line_point, closing.outcome_set,
-            closing.outcome_name, closing.outcome_side, closing.overround, closing.quote_at, closing.close_status,
+            closing.outcome_name, closing.outcome_side, closing.overround, closing.quote_at, closing.close_status, closing.is_closing,
             closing.fair_probability as probability,
             cast(closing.implied_probability / closing.overround as numeric(12, 10)) as ratio,
             {{ line_key('closing', after='closing.outcome_set') }} as line_key,
@@ -30,7 +31,9 @@ cross join lateral (
 
     whole as (
         select closed.*,
-            bool_and(closed.probability is not null) over (partition by closed.line_key, closed.bookmaker_key) as is_sound
+            -- before the start, and while it is suspect, the newest quotes stand in for the closing ones
+            bool_and(closed.probability is not null and (closed.is_closing or closed.close_status = 'provisional'))
+                over (partition by closed.line_key, closed.bookmaker_key) as is_sound
         from closed
     ),
 
@@ -91,7 +94,7 @@ cross join lateral (
         case
             when enough.is_provisional then 'provisional'
             when not enough.is_enough then 'too_few_groups'
-            when enough.closing_age_seconds > {{ parameter('closing_ok_seconds') }} then 'old'
+            when enough.closing_age_seconds > {{ parameter('closing_ok_seconds') }} then 'aged'
             else 'ok'
         end as close_status
     from enough

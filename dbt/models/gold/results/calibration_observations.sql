@@ -4,7 +4,7 @@ select
     event.event_id, event.sport_key, scored.market_key, scored.line_point, scored.outcome_set, scored.bookmaker_key,
     scored.method, scored.horizon_hours, event.start_at, scored.valid_from,
     cast(scored.probability as numeric(12, 10)) as probability,
-    scored.outcome, scored.brier, scored.log_loss
+    scored.outcome, scored.brier, scored.log_loss, scored.close_status
 from {{ finished_events() }} as finished
 join {{ ref('events') }} as event on event.event_id = finished.event_id
 cross join lateral (
@@ -26,6 +26,7 @@ cross join lateral (
         from {{ ref('margins') }} as m
         join looks on looks.at >= m.valid_from and (m.valid_to is null or looks.at < m.valid_to)
         {{ with_profile('m.bookmaker_key', 'looks.at') }}
+        -- null: only a close without a quote has no outcome_set, and it is not read here
         where m.event_id = event.event_id and m.is_sound and m.description is null and m.outcome_set <> 'field'
             and {{ has_own_prices('profile') }}
     ),
@@ -39,6 +40,7 @@ cross join lateral (
             max(c.group_count) as group_count
         from {{ ref('consensus') }} as c
         join looks on looks.at >= c.valid_from and (c.valid_to is null or looks.at < c.valid_to)
+        -- null: as above
         where c.event_id = event.event_id and c.fair_median is not null and c.description is null and c.outcome_set <> 'field'
         group by looks.hours, c.market_key, c.line_point, c.outcome_set
     ),
@@ -73,6 +75,19 @@ cross join lateral (
         from consensus_sets where nth = 1
     ),
 
+    -- at the start itself a quote counts where it is a closing
+    closes as materialized (
+        select c.bookmaker_key, c.market_key, c.outcome_set, {{ worst_close('c') }} as close_status
+        from {{ ref('closings') }} as c
+        where c.event_id = event.event_id and c.is_closing and c.description is null
+        group by c.bookmaker_key, c.market_key, c.outcome_set
+        union all
+        select 'consensus' as bookmaker_key, c.market_key, c.outcome_set, {{ worst_close('c') }} as close_status
+        from {{ ref('closing_consensus') }} as c
+        where c.event_id = event.event_id and c.is_closing and c.is_main_line and c.description is null
+        group by c.market_key, c.outcome_set
+    ),
+
     -- of a push, and of half of a stake, nothing is learnt
     hits as materialized (
         select
@@ -89,16 +104,21 @@ cross join lateral (
         select forecasts.*,
             forecasts.probabilities[{{ first_side('forecasts.outcome_sides') }}] as probability,
             hits.outcomes[{{ first_side('forecasts.outcome_sides') }}] as outcome,
-            hits.outcomes
+            hits.outcomes, closes.close_status
         from (select forecasts.*, cast(null as text) as description from forecasts) as forecasts
         join hits
             on hits.line_key = {{ line_key('forecasts', after='forecasts.outcome_set') }}
             and hits.outcome_names = forecasts.outcome_names
+        left join closes
+            on forecasts.hours = 0 and closes.bookmaker_key = forecasts.bookmaker_key and closes.market_key = forecasts.market_key
+            -- null: a closing has its outcome_set
+            and closes.outcome_set = forecasts.outcome_set
+        where forecasts.hours > 0 or closes.close_status is not null
     )
 
     select
         met.hours as horizon_hours, met.bookmaker_key, met.method, met.market_key, met.line_point, met.outcome_set, met.valid_from,
-        met.probability,
+        met.probability, met.close_status,
         cast(met.outcome as integer) as outcome,
         cast(
             case
@@ -117,4 +137,4 @@ cross join lateral (
         end") }} as log_loss
     from met
 ) as scored
-where not event.start_is_suspect
+where not event.start_is_suspect and event.start_basis <> 'kept_unproven' and event.status <> 'gone_early'

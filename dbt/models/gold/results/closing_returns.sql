@@ -16,7 +16,7 @@ cross join lateral (
     closes as materialized (
         select c.*, {{ line_key('c', after='c.outcome_set, c.outcome_name') }} as line_key
         from {{ ref('closings') }} as c
-        where c.event_id = finished.event_id and c.price_decimal is not null
+        where c.event_id = finished.event_id and c.is_closing
     )
 
     select closes.*, grades.grade, grades.won_share, grades.refunded_share

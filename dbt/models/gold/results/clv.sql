@@ -27,15 +27,16 @@ select
             when judged.outcome_side = 'over' then judged.point_closing - judged.point_taken
         end as numeric(8, 3)
     ) as clv_points,
-    judged.close_status, judged.consensus_close_status
+    judged.close_status, judged.is_closing, judged.consensus_close_status
 from {{ ref('events') }} as event
 cross join lateral (
     with series as materialized (
         select
             closing.series_id, closing.event_id, closing.bookmaker_key, closing.market_key, closing.description,
             closing.outcome_name, closing.outcome_side, closing.outcome_set, closing.point, closing.line_point,
-            closing.fair_probability, closing.close_status,
-            {{ price_net('closing.price_decimal', 'profile') }} as price_net
+            closing.fair_probability, closing.close_status, closing.is_closing,
+            -- before the start, and while it is suspect, the newest quote stands in for the closing one
+            case when closing.is_closing or closing.close_status = 'provisional' then {{ price_net('closing.price_decimal', 'profile') }} end as price_net
         from {{ ref('closings') }} as closing
         {{ with_profile('closing.bookmaker_key', 'event.start_at') }}
         where closing.event_id = event.event_id and {{ has_own_prices('profile') }}
@@ -131,9 +132,10 @@ cross join lateral (
         case when compared.clv_status <> 'no_close' then compared.fair_probability end as probability_closing,
         agreed.fair_median as consensus_closing, agreed.group_count, compared.fair_basis, compared.clv_status,
         compared.clv_status = 'same_point' as is_comparable,
-        compared.close_status, agreed.close_status as consensus_close_status
+        compared.close_status, compared.is_closing, agreed.close_status as consensus_close_status
     from compared
     left join agreed
         on compared.clv_status = 'same_point' and agreed.line_key = compared.line_key
         and agreed.outcome_name = compared.outcome_name
 ) as judged
+where event.status <> 'gone_early'
