@@ -33,71 +33,18 @@ outcomes as materialized (
     where outcome_name is not null
 ),
 
--- A book or market may stand twice in one event: the entry that was read last speaks, then the first; the others are kept, and say nothing.
-doubled as materialized (
-    select exchange_id, event_id, bookmaker_key, market_key
-    from outcomes
-    group by exchange_id, event_id, bookmaker_key, market_key
-    having min(book_ordinal) < max(book_ordinal) or min(market_ordinal) < max(market_ordinal)
-),
-
-entries as (
-    select entry.*,
-        row_number() over (
-            partition by entry.exchange_id, entry.event_id, entry.bookmaker_key, entry.market_key
-            order by entry.last_update desc nulls last, entry.book_ordinal, entry.market_ordinal
-        ) as place_among
-    from (
-        select distinct exchange_id, event_id, bookmaker_key, market_key, book_ordinal, market_ordinal, last_update from outcomes
-        where (exchange_id, event_id, bookmaker_key, market_key) in (select exchange_id, event_id, bookmaker_key, market_key from doubled)
-    ) as entry
-),
-
-superseded as materialized (select * from entries where place_among > 1),
+superseded as materialized ({{ superseded_entries('outcomes') }}),
 
 markets as materialized (
-    select
-        shown.market_key,
-        rule.family,
-        rule.period,
-        rule.is_point_in_key,
-        rule.price_side
+    select shown.market_key, rule.family, rule.period, rule.is_point_in_key, rule.price_side
     from (select distinct market_key from outcomes) as shown
     cross join lateral {{ market_rule('shown.market_key') }} as rule
 ),
 
--- Two people of one name: one market shows a player's or a runner's outcome at one point twice, and no other one's. A market that
--- doubles several names is a doubled list of one person each.
-doubled_outcomes as materialized (
-    select outcomes.exchange_id, outcomes.event_id, outcomes.bookmaker_key, outcomes.market_key, outcomes.description,
-        outcomes.point, coalesce(outcomes.description, outcomes.outcome_name) as person
-    from outcomes
-    join markets on markets.market_key = outcomes.market_key
-    where markets.family in ('props', 'outrights')
-        and (outcomes.exchange_id, outcomes.event_id, outcomes.book_ordinal, outcomes.market_ordinal)
-            not in (select exchange_id, event_id, book_ordinal, market_ordinal from superseded)
-    group by
-        outcomes.exchange_id, outcomes.event_id, outcomes.bookmaker_key, outcomes.market_key, outcomes.book_ordinal,
-        outcomes.market_ordinal, outcomes.description, outcomes.outcome_name, outcomes.point
-    having count(*) > 1
-),
-
--- nobody can say which of a line's sets is whose
-namesakes as materialized (
-    select distinct exchange_id, event_id, bookmaker_key, market_key, description, point
-    from doubled_outcomes
-    where (exchange_id, event_id, bookmaker_key, market_key) in (
-        select exchange_id, event_id, bookmaker_key, market_key from doubled_outcomes
-        group by exchange_id, event_id, bookmaker_key, market_key having count(distinct person) = 1
-    )
-),
+namesakes as materialized ({{ lines_of_namesakes('outcomes') }}),
 
 sports as materialized (
-    select
-        shown.sport_key,
-        rule.h2h_outcomes,
-        rule.total_min,
-        rule.total_max
+    select shown.sport_key, rule.h2h_outcomes, rule.total_min, rule.total_max
     from (select distinct sport_key from outcomes) as shown
     cross join lateral (
         select rules.h2h_outcomes, rules.total_min, rules.total_max
@@ -111,12 +58,7 @@ sports as materialized (
 priced as (
     select
         outcomes.*,
-        markets.family,
-        markets.period,
-        markets.is_point_in_key,
-        markets.price_side,
-        sports.total_min,
-        sports.total_max,
+        markets.family, markets.period, markets.is_point_in_key, markets.price_side, sports.total_min, sports.total_max,
         superseded.event_id is not null as is_superseded,
         namesakes.event_id is not null as has_namesakes,
         case

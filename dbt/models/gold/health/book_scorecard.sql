@@ -64,6 +64,7 @@ aged as (
         end as is_stale
     from {{ ref('quotes') }} as q
     join believed
+        -- null: until the end
         on believed.event_id = q.event_id and q.captured_at >= believed.from_at and q.captured_at < believed.until_at
     where q.last_update is not null and q.price_side = 'back'
 ),

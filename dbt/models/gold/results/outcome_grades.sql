@@ -51,7 +51,7 @@ cross join lateral (
             -- since when this score has been final
             greatest(result.completed_since, result.score_since) between event.start_at
                 and event.start_at + {{ parameter('regulation_max_seconds') }} * interval '1 second'
-            and not event.start_is_suspect as ended_in_regulation
+            and not event.start_is_suspect and event.start_basis is distinct from 'kept_unproven' as ended_in_regulation
         from newest
     ),
 
