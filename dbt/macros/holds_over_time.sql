@@ -15,7 +15,7 @@
             of the lines that are looked at as `beside`
   also_at   or a select of more times to look at: event_id, line_key and at, each within its event's tail
   only_if   which rows of it, over alias `r`
-  by        of events that are not looked at whole, what is looked at: line or market (lines.sql)
+  by        of events that are not looked at whole, what is looked at: series, line or market, or `fresh line`, `fresh market` (lines.sql)
   line      over alias `r`, a row of the input or of the model: within an event, all that the select looks at together. It is not
             coarser than that: what the select looks up besides may say another thing at a time at which nothing of the input changed
   key       columns that say what holds; with valid_from they identify a row

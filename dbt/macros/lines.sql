@@ -1,26 +1,33 @@
 {#-
   What of a touched event a run looks at. Most of what an answer says repeats the answer before it: those series are quiet, and
   left alone. Of the others the rows of price_history that change tell the lines that the tables made of it look at.
-  A series whose quote became stale, or fresh again, is not quiet; its rows of stale_quotes tell its lines too.
+  A series whose quote became stale, or fresh again, is not quiet; its rows of stale_quotes tell the lines that tables without such
+  quotes look at besides (`fresh line`, `fresh market`).
   Where something of an event began or ended in its tail before this run (a late answer, one that is taken away), it is looked
   at whole: beside rows, tables look up what the last answer said at a time, which may be another now at times that are old.
 -#}
 
 {% macro touched(by) -%}
     select event_id, tail_from, is_whole from {{ source('ops', 'touched_events') }}
-    where is_whole or event_id in (select those.event_id from ops.touched_{{ 'series' if by == 'series' else 'lines' }} as those)
+    where is_whole or event_id in (select those.event_id from {{ those_touched(by) }})
 {%- endmacro %}
 
-{#- Whether a row of a touched event is looked at. `by`: series, line, or market (all lines of a market with a touched one); `event` has its is_whole. -#}
+{#- What is touched, as `those`: by series, line or market; lines and markets of which only the freshness of a quote changed are for those alone who ask by it. -#}
+{% macro those_touched(by) -%}
+ops.touched_{{ 'series' if by == 'series' else 'lines' }} as those{{ ' where those.is_of_price' if by in ('line', 'market') }}
+{%- endmacro %}
+
+{#- Whether a row of a touched event is looked at. `by`: series, line, or market (all lines of a market with a touched one), or `fresh line`
+    or `fresh market`; `event` has its is_whole. -#}
 {% macro is_looked_at(row, by, event='touched') -%}
 (
             {{ event }}.is_whole
             or {% if by == 'series' -%}
-            ({{ row }}.series_id, {{ row }}.line_rank) in (select those.series_id, those.line_rank from ops.touched_series as those)
-            {%- elif by == 'line' -%}
-            ({{ row }}.event_id, {{ line_key(row) }}) in (select those.event_id, those.line_key from ops.touched_lines as those)
+            ({{ row }}.series_id, {{ row }}.line_rank) in (select those.series_id, those.line_rank from {{ those_touched(by) }})
+            {%- elif by in ('line', 'fresh line') -%}
+            ({{ row }}.event_id, {{ line_key(row) }}) in (select those.event_id, those.line_key from {{ those_touched(by) }})
             {%- else -%}
-            ({{ row }}.event_id, {{ line_key(row, point="''") }}) in (select those.event_id, those.market_line from ops.touched_lines as those)
+            ({{ row }}.event_id, {{ line_key(row, point="''") }}) in (select those.event_id, those.market_line from {{ those_touched(by) }})
             {%- endif %}
         )
 {%- endmacro %}
@@ -118,8 +125,8 @@ select quiet.event_id, quiet.series_id, quiet.line_rank from quiet
 {%- endmacro %}
 
 {% macro find_touched_lines(table) -%}
-insert into ops.touched_lines (event_id, line_key, market_line)
-select distinct told.row_then ->> 'event_id', {{ line_key('line') }}, {{ line_key('line', point="''") }}
+insert into ops.touched_lines (event_id, line_key, market_line, is_of_price)
+select distinct told.row_then ->> 'event_id', {{ line_key('line') }}, {{ line_key('line', point="''") }}, {{ 'true' if table == 'gold.price_history' else 'false' }}
 from ops.row_changes as changes
 join ops.touched_events as touched on touched.event_id = changes.scope_key and not touched.is_whole
 cross join lateral (values (changes.old_row), (changes.new_row)) as told (row_then)

@@ -1,11 +1,11 @@
 -- gold.best_price, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
 -- What holds of each row by itself is in contracts/warehouse, and evaluated beside this.
 with touched as materialized (
-{{ touched('line') }}
+{{ touched('fresh line') }}
 ),
 
 tail as materialized (
-{{ tail_of(ref('best_price'), 'line') }}
+{{ tail_of(ref('best_price'), 'fresh line') }}
 ),
 
 markets as materialized (

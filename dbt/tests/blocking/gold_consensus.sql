@@ -1,10 +1,10 @@
 -- gold.consensus, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
 with touched as materialized (
-{{ touched('line') }}
+{{ touched('fresh line') }}
 ),
 
 tail as materialized (
-{{ tail_of(ref('consensus'), 'line') }}
+{{ tail_of(ref('consensus'), 'fresh line') }}
 ),
 
 chained as materialized (
@@ -39,7 +39,7 @@ standing as materialized (
     cross join lateral (
         select m.*
         from {{ ref('margins') }} as m
-        where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', 'line') }}
+        where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', 'fresh line') }}
     ) as sets
     cross join lateral unnest(sets.outcome_names, sets.fair_power) as outcome (outcome_name, probability)
     where sets.is_sound

@@ -1,10 +1,10 @@
 -- gold.consensus_line, the rows of touched events that are open or reach into the tail: one row per broken rule and row.
 with touched as materialized (
-{{ touched('market') }}
+{{ touched('fresh market') }}
 ),
 
 tail as materialized (
-{{ tail_of(ref('consensus_line'), 'market') }}
+{{ tail_of(ref('consensus_line'), 'fresh market') }}
 ),
 
 chained as materialized (
@@ -24,7 +24,7 @@ standing as materialized (
     cross join lateral (
         select m.*
         from {{ ref('margins') }} as m
-        where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', 'market') }}
+        where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', 'fresh market') }}
     ) as sets
     where sets.is_sound and sets.outcome_set = 'two_way'
         and not exists (

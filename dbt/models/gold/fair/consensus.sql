@@ -1,13 +1,13 @@
 {{ config(
     row_key=['line_id', 'method', 'valid_from'],
-    scope=rows_of_tails('gold.consensus', by='line'),
+    scope=rows_of_tails('gold.consensus', by='fresh line'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- What the market holds each outcome for, over time: one voice per operator group.
 {% call(standing, stale) holds_over_time(
-    ref('margins'), only_if='r.is_sound', by='line', line=line_key('r', after='r.outcome_set'), also=ref('stale_quotes'),
+    ref('margins'), only_if='r.is_sound', by='fresh line', line=line_key('r', after='r.outcome_set'), also=ref('stale_quotes'),
     key=['line_id', 'method'],
     changes=[
         'r.fair_median', 'r.fair_mean', 'r.fair_sharp', 'r.median_sum', 'r.group_count', 'r.book_count', 'r.probability_min',

@@ -1,13 +1,13 @@
 {{ config(
     row_key=['market_id', 'valid_from'],
-    scope=rows_of_tails('gold.consensus_line', by='market'),
+    scope=rows_of_tails('gold.consensus_line', by='fresh market'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}],
 ) }}
 -- Where the market hangs its spread or total, over time: one voice per operator group, with its book's main line.
 {% call(standing, stale) holds_over_time(
-    ref('margins'), only_if="r.is_sound and r.outcome_set = 'two_way'", by='market', line=line_key('r', point="''"), also=ref('stale_quotes'),
+    ref('margins'), only_if="r.is_sound and r.outcome_set = 'two_way'", by='fresh market', line=line_key('r', point="''"), also=ref('stale_quotes'),
     key=['market_id'],
     changes=[
         'r.line_median', 'r.line_modal', 'r.group_share_at_modal', 'r.line_min', 'r.line_max', 'r.group_count', 'r.fair_line'

@@ -1,6 +1,6 @@
 {{ config(
     row_key=['line_id', 'valid_from'],
-    scope=rows_of_tails('gold.best_price', by='line'),
+    scope=rows_of_tails('gold.best_price', by='fresh line'),
     hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['event_id', 'valid_to']}],
@@ -8,7 +8,7 @@
 -- The best price of each outcome on each line, over time, of complete, unbroken and fresh sets that are not far from the others.
 {% set outcome = 'at, event_id, line_key, outcome_set, outcome_name' %}
 {% call(standing, _) holds_over_time(
-    ref('price_history'), only_if="r.price_side = 'back'", by='line', line=line_key('r'), also=ref('stale_quotes'),
+    ref('price_history'), only_if="r.price_side = 'back'", by='fresh line', line=line_key('r'), also=ref('stale_quotes'),
     key=['line_id'], changes=['r.best_price_decimal', 'r.books', 'r.runner_up_price_decimal', 'r.book_count', 'r.best_hold']
 ) %}
 -- what stands, with what the last answer then said of its set, and as its bettor is paid
