@@ -211,9 +211,30 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("event_sport_keys: every event that an answer shows has one", "delete from silver.event_sport_keys"),
     ("results: every event with a score has one row, and no other", "delete from gold.results"),
-    ("results: score and completion are those of the newest score", "update gold.results set home_score = 99"),
     (
-        "results: score_since is not after the newest score",
+        "results: score and completion are those of the newest final score, else of the newest",
+        "update gold.results set home_score = 99",
+    ),
+    (
+        "results: two games are told by a start after the first final score",
+        "update gold.results set problem = 'one_id_two_games'",
+    ),
+    (
+        "results: a final score is taken back only where a later answer has none",
+        "update gold.results set problem = 'final_taken_back'",
+    ),
+    (
+        "results: a later answer without a final score is a problem",
+        copy(
+            "silver.scores",
+            LAST,
+            exchange_id="gen_random_uuid()",
+            captured_at="timestamptz '2025-10-09 12:25Z'",
+            completed="false",
+        ),
+    ),
+    (
+        "results: score_since is not after the score that counts",
         "update gold.results set score_since = score_since + interval '1 day'",
     ),
     ("results: its event is in events", "delete from gold.events"),

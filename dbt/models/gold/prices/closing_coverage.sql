@@ -56,6 +56,7 @@ cross join lateral (
                         {{ in_commence_window('c', 'begun.event_id') }}
                         or exists (
                             select 1 from {{ ref('event_sightings') }} as s
+                            -- null: an answer has a time
                             where s.exchange_id = c.exchange_id and s.event_id = begun.event_id and s.captured_at = c.captured_at
                         )
                     )
