@@ -68,6 +68,7 @@ class Look:
         answer_at: where in a wrapper an answer stands, as a JSON pointer; None where it is no wrapper.
         error: the API's own error code (or message) where it is an error; else None.
         unix_dates: whether its times are integers.
+        read_at: when the newest of its quotes was read, by their last_update, or None.
     """
 
     shapes: frozenset[str] = frozenset()
@@ -81,6 +82,7 @@ class Look:
     markets: set[str] = field(default_factory=set)
     prices: Prices = field(default_factory=Prices)
     unix_dates: bool = False
+    read_at: dt.datetime | None = None
 
 
 def look_at(document: Any) -> Look:
@@ -99,18 +101,23 @@ def look_at(document: Any) -> Look:
     if isinstance(document, dict):
         event_id = document.get("id")
         look.event_id = event_id if isinstance(event_id, str) and EVENT_ID.fullmatch(event_id) else None
+    updates: set[str | int] = set()
     for event in document if isinstance(document, list) else [document]:
         _add_key(look.sports, event, "sport_key")
         if isinstance(event, dict) and type(event.get("commence_time")) is int:
             look.unix_dates = True
         for book in _items(event, "bookmakers"):
             _add_key(look.books, book, "key")
+            _add_update(updates, book)
             for market in _items(book, "markets"):
                 _add_key(look.markets, market, "key")
+                _add_update(updates, market)
                 for outcome in _items(market, "outcomes"):
                     price = outcome.get("price") if isinstance(outcome, dict) else None
                     if isinstance(price, int | float) and not isinstance(price, bool) and abs(price) < 1e9:
                         look.prices.add(price)
+    times = [found.at for told in updates if (found := time_of(told)) is not None]
+    look.read_at = max(times, default=None)
     return look
 
 
@@ -123,6 +130,12 @@ def _add_key(keys: set[str], holder: Any, name: str) -> None:
     value = holder.get(name) if isinstance(holder, dict) else None
     if isinstance(value, str) and KEY.fullmatch(value):
         keys.add(value)
+
+
+def _add_update(updates: set[str | int], holder: Any) -> None:
+    told = holder.get("last_update") if isinstance(holder, dict) else None
+    if type(told) is int or (isinstance(told, str) and _ISO.fullmatch(told)):
+        updates.add(told)
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------

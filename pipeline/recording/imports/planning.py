@@ -29,6 +29,8 @@ _TEXTS: Final = (".md", ".txt")
 _NAMED: Final = 3
 _ORDER: Final = {name: index for index, name in enumerate(ENDPOINTS)}
 _NO_ENDPOINT: Final = "its endpoint is unknown (name it with --endpoint)"
+# the API serves no older quote; one that is older in its answer is not fresh, and counts in no best price
+_OLDEST_SERVED: Final = dt.timedelta(minutes=15)
 _NO_TIME: Final = (
     "it has no capture time, in its name, its folders or an envelope (see --time-from, --name-pattern and --captured-at)"
 )
@@ -184,6 +186,9 @@ class Survey:
         self._times[origin] += 1
         if not time.has_zone:
             self._notes.add("TIME_WITHOUT_ZONE", f"the time in the {origin} names no zone, and is taken for UTC", file.path)
+        if look.read_at is not None and time.at - look.read_at > _OLDEST_SERVED:
+            why = "none of its quotes was read in the 15 minutes before its time: is that when the answer came, and in UTC?"
+            self._notes.add("READ_LONG_BEFORE", why, file.path)
         if answer.taken_from:
             self._notes.add("ANSWER_TAKEN_OUT", f"of {', '.join(answer.taken_from)}", file.path)
         pattern = self._options.name_pattern

@@ -80,6 +80,29 @@ def test_names_folders_and_fractions(tmp_path: Path) -> None:
     assert (report.times, notes(report)["TIME_WITHOUT_ZONE"]) == ({"folder": 1, "name": 4}, 2)
 
 
+def test_a_time_long_after_all_quotes_were_read_is_asked_about(tmp_path: Path) -> None:
+    """A local time, or that of a copy: none of its sets would be fresh."""
+
+    def read(*last_updates: str | int) -> dict[str, Any]:
+        shown = game(*(f"book{number}" for number in range(len(last_updates))))
+        for book, told in zip(shown["bookmakers"], last_updates, strict=True):
+            book["markets"][0]["last_update"] = told
+        return shown
+
+    files = {
+        "odds/20260110T180000Z.json": [read("2026-01-10T17:44:59Z", "2026-01-10T12:00:00Z")],
+        "odds/20260110T190000Z.json": [read("2026-01-10T18:45:00Z", "2026-01-10T12:00:00Z")],
+        "odds/20260110T200000Z.json": [read(1768070000)],
+        "odds/20260110T210000Z.json": [game()],
+    }
+    report, _ = run(put(tmp_path / "in", files), tmp_path / "out", markets="h2h", books="book0,book1,fanduel")
+    assert report.total.exchanges == 4
+    assert [(note.count, note.names) for note in report.notes if note.code == "READ_LONG_BEFORE"] == [
+        (2, ("odds/20260110T180000Z.json", "odds/20260110T200000Z.json"))
+    ]
+    assert any("is that when the answer came, and in UTC?" in line for line in report.lines())
+
+
 def test_an_answer_at_another_fraction_of_the_second_is_another_observation(tmp_path: Path) -> None:
     files = {f"odds/{name}.json": [game()] for name in ("20260110T180000.1Z", "20260110T180000.7Z", "a_20260110T180000.1Z")}
     report, _ = run(put(tmp_path / "in", files), tmp_path / "out", markets="h2h", books="fanduel")
