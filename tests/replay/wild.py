@@ -270,7 +270,7 @@ class Poll:
 # so that the same lines are asked for again and again, and change in between.
 KNOBS: Final = (
     "price", "price", "price", "point", "point", "book", "book", "event", "market", "outcome", "outcome", "start",
-    "second line", "second line", "doubled", "score", "age", "age",
+    "second line", "second line", "doubled", "score",
 )  # fmt: skip
 ENDPOINTS: Final = (
     "odds", "odds", "odds", "odds", "odds", "event_odds", "event_odds", "events", "scores", "historical_odds",
@@ -298,7 +298,8 @@ MOST_POLLS: Final = 9
 
 changes = st.builds(
     Change,
-    st.sampled_from(KNOBS),
+    # a seed's market (market_of) stays what it was, as tests count on what it holds
+    st.sampled_from((*KNOBS, "age", "age")),
     st.sampled_from(EVENTS_DRAWN),
     st.sampled_from(BOOKS_TURNED),
     st.sampled_from(MARKETS_TURNED),
