@@ -21,7 +21,7 @@ chained as materialized (
 standing as materialized (
     select
         open_row.event_id, open_row.bookmaker_key, open_row.market_key, open_row.description, open_row.line_point,
-        open_row.outcome_name, open_row.implied_probability
+        open_row.outcome_name, open_row.implied_probability, open_row.series_id, open_row.line_rank
     from touched
     cross join lateral (
         select h.*
@@ -32,15 +32,26 @@ standing as materialized (
 ),
 
 counted as (
-    select event_id, bookmaker_key, market_key, description, line_point, outcome_name, implied_probability, 1 as prices, 0 as places
+    select event_id, bookmaker_key, market_key, description, line_point, outcome_name, implied_probability, series_id, line_rank,
+        1 as prices, 0 as places
     from standing
     union all
     select
         tail.event_id, tail.bookmaker_key, tail.market_key, tail.description, tail.line_point, outcome.outcome_name,
-        outcome.implied_probability, 0, 1
+        outcome.implied_probability, null, null, 0, 1
     from tail
     cross join lateral unnest(tail.outcome_names, tail.implied_probabilities) as outcome (outcome_name, implied_probability)
     where tail.valid_to is null
+),
+
+unequal as (
+    select event_id, bookmaker_key, market_key, description, line_point, outcome_name,
+        sum(prices) as prices, sum(places) as places,
+        array_agg(series_id) filter (where prices = 1) as series_ids,
+        array_agg(line_rank) filter (where prices = 1) as line_ranks
+    from counted
+    group by event_id, bookmaker_key, market_key, description, line_point, outcome_name, implied_probability
+    having sum(prices) <> sum(places)
 )
 
 select
@@ -68,8 +79,14 @@ union all
 
 select
     'margins: every price that stands is in one set, with its probability',
-    concat_ws(' ', event_id, bookmaker_key, market_key, description, line_point, outcome_name),
-    concat_ws(' ', sum(prices), 'prices,', sum(places), 'places')
-from counted
-group by event_id, bookmaker_key, market_key, description, line_point, outcome_name, implied_probability
-having sum(prices) <> sum(places)
+    concat_ws(' ', u.event_id, u.bookmaker_key, u.market_key, u.description, u.line_point, u.outcome_name),
+    concat_ws(' ', u.prices, 'prices,', u.places, 'places,', silent.entries, 'of entries that do not speak')
+from unequal as u
+-- asked of few: a market that stands twice has one entry that speaks
+cross join lateral (
+    select count(*) as entries
+    from unnest(u.series_ids, u.line_ranks) as price (series_id, line_rank)
+    cross join lateral {{ quote_until("'infinity'", 'u.event_id', 'price.series_id', 'price.line_rank', ['problem']) }} as told
+    where told.problem = 'superseded'
+) as silent
+where u.prices - silent.entries <> u.places
