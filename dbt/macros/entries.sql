@@ -56,3 +56,8 @@ where (exchange_id, event_id, bookmaker_key, market_key) in (
     group by exchange_id, event_id, bookmaker_key, market_key having count(distinct person) = 1
 )
 {%- endmacro %}
+
+{#- Description and point of an outcome as two texts, which tell none from empty. -#}
+{% macro line_of_person() -%}
+coalesce('=' || description, ''), coalesce(cast(point as text), '')
+{%- endmacro %}

@@ -55,12 +55,20 @@ sports as materialized (
     ) as rule
 ),
 
+-- few answers have any of either: where there is none, no outcome is compared
+flagged as (
+    select outcomes.*,
+        exists (select 1 from superseded) and (exchange_id, event_id, book_ordinal, market_ordinal)
+            in (select exchange_id, event_id, book_ordinal, market_ordinal from superseded) as is_superseded,
+        exists (select 1 from namesakes) and (exchange_id, event_id, bookmaker_key, market_key, {{ line_of_person() }})
+            in (select exchange_id, event_id, bookmaker_key, market_key, {{ line_of_person() }} from namesakes) as has_namesakes
+    from outcomes
+),
+
 priced as (
     select
         outcomes.*,
         markets.family, markets.period, markets.is_point_in_key, markets.price_side, sports.total_min, sports.total_max,
-        superseded.event_id is not null as is_superseded,
-        namesakes.event_id is not null as has_namesakes,
         case
             when markets.family in ('h2h', 'h2h_lay') then case when outcomes.market_key like 'h2h@_3@_way%' escape '@' then 3 else sports.h2h_outcomes end
             else 2
@@ -78,15 +86,11 @@ priced as (
             partition by
                 outcomes.exchange_id, outcomes.event_id, outcomes.bookmaker_key, outcomes.market_key,
                 outcomes.description, outcomes.outcome_name, outcomes.point
-            order by superseded.event_id is not null, outcomes.book_ordinal, outcomes.market_ordinal, outcomes.outcome_ordinal
+            order by outcomes.is_superseded, outcomes.book_ordinal, outcomes.market_ordinal, outcomes.outcome_ordinal
         ) as duplicate_no
-    from outcomes
+    from flagged as outcomes
     join markets on markets.market_key = outcomes.market_key
     join sports on sports.sport_key = outcomes.sport_key
-    left join superseded on {{ same_in('superseded', 'outcomes', ['exchange_id', 'event_id', 'book_ordinal', 'market_ordinal']) }}
-    left join namesakes
-        on {{ same_in('namesakes', 'outcomes', ['exchange_id', 'event_id', 'bookmaker_key', 'market_key']) }}
-        and (namesakes.description, namesakes.point) is not distinct from (outcomes.description, outcomes.point)
 ),
 
 in_sets as (

@@ -47,8 +47,8 @@ counted as (
 unequal as (
     select event_id, bookmaker_key, market_key, description, line_point, outcome_name,
         sum(prices) as prices, sum(places) as places,
-        array_agg(series_id) filter (where prices = 1) as series_ids,
-        array_agg(line_rank) filter (where prices = 1) as line_ranks
+        array_agg(series_id order by series_id, line_rank) filter (where prices = 1) as series_ids,
+        array_agg(line_rank order by series_id, line_rank) filter (where prices = 1) as line_ranks
     from counted
     group by event_id, bookmaker_key, market_key, description, line_point, outcome_name, implied_probability
     having sum(prices) <> sum(places)
