@@ -1,4 +1,5 @@
-{#- What is odd about how a book's markets stand in an answer. `outcomes` names a CTE of staged outcomes; each macro is a complete select. -#}
+{#- What is odd about how a book's markets stand in an answer. `outcomes` names a CTE of staged outcomes, `markets` one of their markets'
+    rules, `superseded` one of superseded_entries; each macro is a complete select. -#}
 
 {#-
   The entries that say nothing: a book or market may stand twice in one event; the entry that was read last speaks, then the first,
@@ -32,17 +33,17 @@ select exchange_id, event_id, book_ordinal, market_ordinal from ordered where pl
 
 {#-
   The lines on which nobody can say which set is whose: one market shows a player's or a runner's outcome at one point twice, and no
-  other name's. A market that doubles several names is a doubled list of one person each. It reads `markets` and `superseded` too.
+  other name's. A market that doubles several names is a doubled list of one person each.
 -#}
-{% macro lines_of_namesakes(outcomes) -%}
+{% macro lines_of_namesakes(outcomes, markets, superseded) -%}
 with doubled as materialized (
     select shown.exchange_id, shown.event_id, shown.bookmaker_key, shown.market_key, shown.description, shown.point,
         coalesce(shown.description, shown.outcome_name) as person
     from {{ outcomes }} as shown
-    join markets on markets.market_key = shown.market_key
-    where markets.family in ('props', 'outrights')
+    join {{ markets }} as rule on rule.market_key = shown.market_key
+    where rule.family in ('props', 'outrights')
         and (shown.exchange_id, shown.event_id, shown.book_ordinal, shown.market_ordinal)
-            not in (select exchange_id, event_id, book_ordinal, market_ordinal from superseded)
+            not in (select exchange_id, event_id, book_ordinal, market_ordinal from {{ superseded }})
     group by
         shown.exchange_id, shown.event_id, shown.bookmaker_key, shown.market_key, shown.book_ordinal, shown.market_ordinal,
         shown.description, shown.outcome_name, shown.point

@@ -1,11 +1,7 @@
 {#- How bets are settled: what outcome_grades and what builds on it share. -#}
 
 {% macro settlement_rule(sport_key) -%}
-(
-    select rules.settlement, rules.may_have_two_legs from {{ ref('settlement_rules') }} as rules
-    where starts_with({{ sport_key }}, coalesce(rules.sport_prefix, ''))
-    order by length(coalesce(rules.sport_prefix, '')) desc limit 1
-)
+{{ sport_rule(sport_key, ['settlement', 'may_have_two_legs'], seed=ref('settlement_rules')) }}
 {%- endmacro %}
 
 {% macro override_of(event_id, market) -%}

@@ -32,6 +32,25 @@ ops.touched_{{ 'series' if by == 'series' else 'lines' }} as those{{ ' where tho
         )
 {%- endmacro %}
 
+{#- The sightings of a touched event with odds, from its tail on, for `cross join lateral`. -#}
+{% macro odds_of_tail(columns) -%}
+(
+        select {{ columns_of('s', columns) }} from {{ ref('event_sightings') }} as s
+        where s.event_id = touched.event_id and s.captured_at >= touched.tail_from and s.shows_odds
+        offset 0
+    )
+{%- endmacro %}
+
+{#- The same of all touched events, each with the phase then known: a complete select. -#}
+{% macro phased_odds_of_tails(columns) -%}
+        select touched.event_id, touched.is_whole, {{ columns_of('shown', columns) }}, phase.phase_as_known
+        from touched
+        cross join lateral {{ odds_of_tail(columns) }} as shown
+        cross join lateral {{ phase_then('touched.event_id', 'shown.captured_at') }} as phase
+        -- the phase is looked up once per sighting, and not once per quote
+        offset 0
+{%- endmacro %}
+
 {% macro quotes_told(exchange_id, event_id, captured_at) -%}
 (
         select t.series_id, t.line_rank, t.price_native, t.odds_format, t.point, t.captured_at, t.quote_at
@@ -48,11 +67,7 @@ with touched as materialized (select event_id, tail_from, answers from ops.touch
 sightings as materialized (
     select touched.event_id, touched.answers, shown.exchange_id, shown.captured_at
     from touched
-    cross join lateral (
-        select s.exchange_id, s.captured_at from {{ ref('event_sightings') }} as s
-        where s.event_id = touched.event_id and s.captured_at >= touched.tail_from and s.shows_odds
-        offset 0
-    ) as shown
+    cross join lateral {{ odds_of_tail(['exchange_id', 'captured_at']) }} as shown
 ),
 
 -- events of which one answer alone says something in the tail, the pending one, and one alone at the last time before it
@@ -78,7 +93,7 @@ followed as materialized (
 ),
 
 phased as materialized (
-    select followed.*, phase.phase_as_known, {{ stale_after('phase.phase_as_known') }} as stale_after
+    select followed.*, phase.phase_as_known, {{ age_limit('fresh', 'phase.phase_as_known') }} as stale_after
     from followed
     cross join lateral {{ phase_then('followed.event_id', 'followed.captured_at') }} as phase
 ),

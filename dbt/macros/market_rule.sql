@@ -11,6 +11,16 @@
 )
 {%- endmacro %}
 
+{#- What a seed of rules says of a sport, for `cross join lateral`: the row of the longest prefix of its key. Macros that run before the
+    models name the seed themselves. -#}
+{% macro sport_rule(sport_key, columns, seed=none) -%}
+(
+    select {{ columns_of('rules', columns) }} from {{ seed or ref('sport_rules') }} as rules
+    where starts_with({{ sport_key }}, coalesce(rules.sport_prefix, ''))
+    order by length(coalesce(rules.sport_prefix, '')) desc limit 1
+)
+{%- endmacro %}
+
 {% macro rules_of_markets(rows, columns) -%}
 select shown.market_key, {{ columns_of('rule', columns) }}
 from (select distinct market_key from {{ rows }}) as shown

@@ -11,23 +11,21 @@ cast(
 {%- endmacro %}
 
 {% macro implied_probability(price_native, odds_format) -%}
-cast(
-    case
-        when {{ odds_format }} = 'decimal' and {{ price_native }} >= 1 then 1 / {{ price_native }}
-        when {{ odds_format }} = 'american' and {{ price_native }} >= 100 then 100 / ({{ price_native }} + 100)
-        when {{ odds_format }} = 'american' and {{ price_native }} <= -100 then abs({{ price_native }}) / (abs({{ price_native }}) + 100)
-    end as numeric(12, 10)
-)
+cast({{ implied_by(price_native, odds_format, '1', '100', 'abs(' ~ price_native ~ ')') }} as numeric(12, 10))
 {%- endmacro %}
 
 {#- The same to 40 places, for what is computed from several of them. -#}
 {% macro implied_exactly(price_native, odds_format) -%}
+round({{ implied_by(price_native, odds_format, 'round(1, 48)', 'round(100, 48)', 'round(abs(' ~ price_native ~ '), 48)') }}, 40)
+{%- endmacro %}
+
+{#- One over the decimal price, of which the dividends tell to how many places: 1, 100, and the native price without its sign. -#}
+{% macro implied_by(price_native, odds_format, one, hundred, unsigned) -%}
 case
-    when {{ odds_format }} = 'decimal' and {{ price_native }} >= 1 then round(round(1, 48) / {{ price_native }}, 40)
-    when {{ odds_format }} = 'american' and {{ price_native }} >= 100 then round(round(100, 48) / ({{ price_native }} + 100), 40)
-    when {{ odds_format }} = 'american' and {{ price_native }} <= -100
-        then round(round(abs({{ price_native }}), 48) / (abs({{ price_native }}) + 100), 40)
-end
+        when {{ odds_format }} = 'decimal' and {{ price_native }} >= 1 then {{ one }} / {{ price_native }}
+        when {{ odds_format }} = 'american' and {{ price_native }} >= 100 then {{ hundred }} / ({{ price_native }} + 100)
+        when {{ odds_format }} = 'american' and {{ price_native }} <= -100 then {{ unsigned }} / (abs({{ price_native }}) + 100)
+    end
 {%- endmacro %}
 
 {#-

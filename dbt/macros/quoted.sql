@@ -4,17 +4,7 @@
 {% macro quotes_of_tails(columns) -%}
     select distinct on (quoted.series_id, quoted.line_rank, quoted.moment_at) quoted.*, phased.phase_as_known
     from (
-        select touched.event_id, touched.is_whole, shown.exchange_id, shown.captured_at, shown.place, shown.body_sha256, phase.phase_as_known
-        from touched
-        cross join lateral (
-            select s.exchange_id, s.captured_at, s.place, s.body_sha256
-            from {{ ref('event_sightings') }} as s
-            where s.event_id = touched.event_id and s.captured_at >= touched.tail_from and s.shows_odds
-            offset 0
-        ) as shown
-        cross join lateral {{ phase_then('touched.event_id', 'shown.captured_at') }} as phase
-        -- the phase is looked up once per sighting, and not once per quote
-        offset 0
+{{ phased_odds_of_tails(['exchange_id', 'captured_at', 'place', 'body_sha256']) }}
     ) as phased
     cross join lateral (
         select q.series_id, q.line_rank, q.event_id, q.moment_at, q.captured_at, {{ columns_of('q', columns) }}

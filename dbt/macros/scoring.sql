@@ -39,6 +39,11 @@ cast(
 cast(round({{ part }}, 40) / {{ whole }} as numeric(12, 10))
 {%- endmacro %}
 
+{#- Whether a quote of a status is a close. -#}
+{% macro is_closing(close_status) -%}
+{{ close_status }} in ('ok', 'aged')
+{%- endmacro %}
+
 {#- How good the closings of a group are together: as good as the oldest of them. -#}
 {% macro worst_close(closing) -%}
 case when bool_or({{ closing }}.close_status = 'aged') then 'aged' else 'ok' end

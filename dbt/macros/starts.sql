@@ -24,10 +24,8 @@ end
     known. Macros that run before the models name relations themselves. -#}
 {% macro listed_span(sport_key, sport_rules=none) -%}
 (
-    select rules.listed_min * interval '1 hour' as listed_from, rules.listed_max * interval '1 hour' as listed_to
-    from {{ sport_rules or ref('sport_rules') }} as rules
-    where starts_with({{ sport_key }}, coalesce(rules.sport_prefix, ''))
-    order by length(coalesce(rules.sport_prefix, '')) desc limit 1
+    select rule.listed_min * interval '1 hour' as listed_from, rule.listed_max * interval '1 hour' as listed_to
+    from {{ sport_rule(sport_key, ['listed_min', 'listed_max'], seed=sport_rules) }} as rule
 )
 {%- endmacro %}
 

@@ -41,18 +41,12 @@ markets as materialized (
     cross join lateral {{ market_rule('shown.market_key') }} as rule
 ),
 
-namesakes as materialized ({{ lines_of_namesakes('outcomes') }}),
+namesakes as materialized ({{ lines_of_namesakes('outcomes', 'markets', 'superseded') }}),
 
 sports as materialized (
     select shown.sport_key, rule.h2h_outcomes, rule.total_min, rule.total_max
     from (select distinct sport_key from outcomes) as shown
-    cross join lateral (
-        select rules.h2h_outcomes, rules.total_min, rules.total_max
-        from {{ ref('sport_rules') }} as rules
-        where starts_with(shown.sport_key, coalesce(rules.sport_prefix, ''))
-        order by length(coalesce(rules.sport_prefix, '')) desc
-        limit 1
-    ) as rule
+    cross join lateral {{ sport_rule('shown.sport_key', ['h2h_outcomes', 'total_min', 'total_max']) }} as rule
 ),
 
 -- few answers have any of either: where there is none, no outcome is compared

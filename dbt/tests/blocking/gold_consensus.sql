@@ -43,10 +43,7 @@ standing as materialized (
     ) as sets
     cross join lateral unnest(sets.outcome_names, sets.fair_power) as outcome (outcome_name, probability)
     where sets.is_sound
-        and not exists (
-            select 1 from {{ ref('stale_quotes') }} as stale
-            where stale.event_id = sets.event_id and stale.valid_to is null and stale.set_id = sets.set_id
-        )
+        and not {{ set_is_stale('sets', ref('stale_quotes')) }}
 ),
 
 extremes as (

@@ -27,10 +27,7 @@ standing as materialized (
         where m.event_id = touched.event_id and m.valid_to is null and {{ is_looked_at('m', 'fresh market') }}
     ) as sets
     where sets.is_sound and sets.outcome_set = 'two_way'
-        and not exists (
-            select 1 from {{ ref('stale_quotes') }} as stale
-            where stale.event_id = sets.event_id and stale.valid_to is null and stale.set_id = sets.set_id
-        )
+        and not {{ set_is_stale('sets', ref('stale_quotes')) }}
 ),
 
 markets as materialized (

@@ -16,17 +16,33 @@ chained as materialized (
     window one_series as (partition by tail.series_id, tail.line_rank order by tail.valid_from)
 ),
 
--- the open lines whose last quote is too old for its answer
-stale_now as (
-    select reaching.series_id, reaching.line_rank, reaching.event_id, told.duplicate_no
+-- what is quoted of events that are looked at whole, and of the other touched series, which are found by their key
+quoted_now as (
+    select whole.*
     from touched
     cross join lateral (
-        select h.series_id, h.line_rank, h.event_id, h.phase_as_known
+        select h.series_id, h.line_rank, h.event_id, h.phase_as_known, h.price_side, h.valid_to
         from {{ ref('price_history') }} as h
-        where h.event_id = touched.event_id and h.valid_to is null and h.price_side = 'back' and {{ is_looked_at('h', 'series') }}
-    ) as reaching
-    cross join lateral {{ quote_until("'infinity'", 'reaching.event_id', 'reaching.series_id', 'reaching.line_rank', ['captured_at', 'quote_at', 'duplicate_no']) }} as told
-    where {{ is_stale('told', 'reaching.phase_as_known') }}
+        where touched.is_whole and h.event_id = touched.event_id and h.valid_to is null
+        offset 0
+    ) as whole
+    union all
+    select newest.*
+    from ops.touched_series as those
+    cross join lateral (
+        select h.series_id, h.line_rank, h.event_id, h.phase_as_known, h.price_side, h.valid_to
+        from {{ ref('price_history') }} as h
+        where {{ same_in('h', 'those', ['series_id', 'line_rank']) }}
+        order by h.valid_from desc limit 1
+    ) as newest
+),
+
+-- of those the ones whose last quote is too old for its answer
+stale_now as (
+    select quoted_now.series_id, quoted_now.line_rank, quoted_now.event_id, told.duplicate_no
+    from quoted_now
+    cross join lateral {{ quote_until("'infinity'", 'quoted_now.event_id', 'quoted_now.series_id', 'quoted_now.line_rank', ['captured_at', 'quote_at', 'duplicate_no']) }} as told
+    where quoted_now.valid_to is null and quoted_now.price_side = 'back' and {{ is_stale('told', 'quoted_now.phase_as_known') }}
 ),
 
 open_rows as (select series_id, line_rank, event_id from tail where valid_to is null)

@@ -9,7 +9,7 @@ select
     cast(agreed.fair_sharp as numeric(12, 10)) as fair_sharp,
     agreed.sharp_basis, agreed.fair_basis, agreed.median_sum, agreed.group_count, agreed.book_count,
     agreed.is_main_line, agreed.oldest_quote_at, agreed.newest_quote_at, agreed.closing_age_seconds, agreed.close_status,
-    agreed.close_status in ('ok', 'aged') as is_closing
+    {{ is_closing('agreed.close_status') }} as is_closing
 from {{ ref('events') }} as event
 cross join lateral (
     with closed as materialized (

@@ -23,7 +23,7 @@ with speaking as (
         coalesce(profile.is_exchange, false) as is_exchange
     from {{ standing }} as sets
     {{ with_profile('sets.bookmaker_key', 'sets.at') }}
-    where {{ has_own_prices('profile') }} and not {{ set_is_stale_at('sets', stale) }}
+    where {{ has_own_prices('profile') }} and not {{ set_is_stale('sets', stale, at='sets.at') }}
     order by sets.at, sets.event_id, sets.line_key, sets.bookmaker_key, sets.set_no
 ),
 

@@ -19,7 +19,7 @@
 -- What the last answer then said of the quote's set:
 with told as materialized (
     select
-        quotes.*, quote.exchange_id, quote.captured_at, quote.moment_at, quote.place, quote.duplicate_no,
+        quotes.*, {{ implied_exactly('quotes.price_native', 'quotes.odds_format') }} as exact_probability, quote.exchange_id, quote.captured_at, quote.moment_at, quote.place, quote.duplicate_no,
         quote.outcome_set, quote.is_complete, quote.problem
     from {{ standing }} as quotes
     cross join lateral {{ quote_then('quotes', ['exchange_id', 'captured_at', 'moment_at', 'place', 'duplicate_no', 'outcome_set', 'is_complete', 'problem']) }} as quote
@@ -38,11 +38,11 @@ sets as (
         array_agg(outcome_name order by outcome_name) as outcome_names,
         array_agg(outcome_side order by outcome_name) as outcome_sides,
         array_agg(implied_probability order by outcome_name) as implied_probabilities,
-        array_agg({{ implied_exactly('price_native', 'odds_format') }} order by outcome_name) as exact_probabilities,
+        array_agg(exact_probability order by outcome_name) as exact_probabilities,
         count(distinct outcome_name) as names,
         count(*) as outcomes,
         -- three thirds are 1
-        round(sum({{ implied_exactly('price_native', 'odds_format') }}), 32) as overround,
+        round(sum(exact_probability), 32) as overround,
         (array_agg(outcome_set order by captured_at desc, moment_at desc, place, exchange_id))[1] as outcome_set,
         -- of several answers at one time a stored price may be that of one without a price, and the set another's
         (array_agg(is_complete order by captured_at desc, moment_at desc, place, exchange_id))[1] and count(implied_probability) = count(*) as is_whole,
@@ -109,7 +109,7 @@ select
     cast(judged.set_no as integer) as set_no,
     judged.outcome_set, judged.outcome_names, judged.outcome_sides, judged.phase_as_known, judged.implied_probabilities,
     cast(judged.overround as numeric(18, 10)) as overround,
-    case when judged.is_complete then cast(judged.overround - 1 as numeric(18, 10)) end as margin,
+    case when judged.is_complete then cast(judged.overround as numeric(18, 10)) - 1 end as margin,
     case when judged.is_complete then cast(1 - round(1, 48) / judged.overround as numeric(18, 10)) end as hold,
     judged.is_complete, judged.runner_coverage,
     coalesce(

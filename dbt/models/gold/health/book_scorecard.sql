@@ -58,10 +58,8 @@ aged as (
     select q.sport_key, q.bookmaker_key,
         {{ month_of('q.captured_at') }} as month,
         believed.start_as_known > q.captured_at as is_pre,
-        q.captured_at - q.quote_at > case
-            when believed.start_as_known > q.captured_at then {{ parameter_interval('usable_age_pre_seconds') }}
-            else {{ parameter_interval('usable_age_in_play_seconds') }}
-        end as is_stale
+        q.captured_at - q.quote_at
+            > {{ age_limit('usable', "case when believed.start_as_known > q.captured_at then 'pre' else 'in_play' end") }} as is_stale
     from {{ ref('quotes') }} as q
     join believed
         -- null: until the end

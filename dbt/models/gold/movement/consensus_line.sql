@@ -23,14 +23,9 @@ with markets as materialized (
 
 -- how far results scatter, where a sport's rules say
 sports as materialized (
-    select shown.sport_key, rule.margin_sigma, rule.total_sigma
+    select shown.sport_key, nullif(rule.margin_sigma, 0) as margin_sigma, nullif(rule.total_sigma, 0) as total_sigma
     from (select distinct sport_key from {{ standing }}) as shown
-    cross join lateral (
-        select nullif(rules.margin_sigma, 0) as margin_sigma, nullif(rules.total_sigma, 0) as total_sigma
-        from {{ ref('sport_rules') }} as rules
-        where starts_with(shown.sport_key, coalesce(rules.sport_prefix, ''))
-        order by length(coalesce(rules.sport_prefix, '')) desc limit 1
-    ) as rule
+    cross join lateral {{ sport_rule('shown.sport_key', ['margin_sigma', 'total_sigma']) }} as rule
 ),
 
 -- of several lines that a book hangs under one key the main one, that nearest to even
@@ -42,7 +37,7 @@ main_lines as (
     from {{ standing }} as sets
     join markets on markets.market_key = sets.market_key
     cross join lateral {{ main_side('sets.outcome_sides', 'markets.family') }} as side
-    where side.place is not null and not {{ set_is_stale_at('sets', stale) }}
+    where side.place is not null and not {{ set_is_stale('sets', stale, at='sets.at') }}
     order by
         sets.at, sets.event_id, sets.line_key, sets.bookmaker_key,
         {{ nearest_to_even('sets', 'sets.fair_multiplicative[side.place]') }}

@@ -60,10 +60,7 @@ cross join lateral (
         {{ with_profile('sets.bookmaker_key', 'sets.valid_from') }}
         where sets.event_id = event.event_id and sets.valid_to is null and sets.is_sound
             and {{ has_own_prices('profile') }}
-            and not exists (
-                select 1 from {{ ref('stale_quotes') }} as stale
-                where stale.event_id = event.event_id and stale.valid_to is null and stale.set_id = sets.set_id
-            )
+            and not {{ set_is_stale('sets', ref('stale_quotes')) }}
         order by line_key, sets.bookmaker_key, sets.set_no
     ),
 
@@ -112,12 +109,7 @@ cross join lateral (
         {{ fair_basis('rule.family', 'priced.line_point') }} as fair_basis,
         case when priced.last_update is not null then {{ seconds_between('priced.quote_at', 'priced.captured_at') }} end
             as quote_age_seconds,
-        -- null: a quote without a known age
-        coalesce(
-            priced.last_update is not null
-            and priced.captured_at - priced.quote_at <= {{ parameter_interval('usable_age_pre_seconds') }},
-            false
-        ) as is_usable
+        priced.last_update is not null and priced.captured_at - priced.quote_at <= {{ age_limit('usable', "'pre'") }} as is_usable
     from priced
     cross join lateral {{ market_rule('priced.market_key') }} as rule
 ) as valued

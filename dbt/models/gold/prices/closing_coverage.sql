@@ -1,4 +1,7 @@
 {{ config(materialized='view') }}
+{#- of a market the first that any of its outcomes has -#}
+{%- set statuses = ['unplayed', 'provisional', 'ok', 'aged', 'old', 'not_quoting', 'none'] -%}
+{%- set in_order = "array['" ~ statuses | join("', '") ~ "']" %}
 -- Of all events of a sport that began on a day, how many each book's market has a close of, of which status, and of how many it was not asked.
 select
     days.sport_key, days.day, counted.bookmaker_key, counted.market_key, counted.event_count, counted.ok_count, counted.aged_count,
@@ -23,9 +26,7 @@ cross join lateral (
     -- a market's close is that of its best outcome
     closed as materialized (
         select begun.event_id, closing.bookmaker_key, closing.market_key,
-            (
-                array['unplayed', 'provisional', 'ok', 'aged', 'old', 'not_quoting', 'none']
-            )[min(array_position(array['unplayed', 'provisional', 'ok', 'aged', 'old', 'not_quoting', 'none'], closing.close_status))] as close_status,
+            ({{ in_order }})[min(array_position({{ in_order }}, closing.close_status))] as close_status,
             bool_or(closing.price_native is not null) as has_quote
         from begun
         cross join lateral (
@@ -88,16 +89,14 @@ cross join lateral (
         from markets
         cross join begun
         left join closed
-            on closed.event_id = begun.event_id and closed.bookmaker_key = markets.bookmaker_key
-            and closed.market_key = markets.market_key
+            on closed.event_id = begun.event_id and {{ same_in('closed', 'markets', ['bookmaker_key', 'market_key']) }}
         left join asked
-            on asked.event_id = begun.event_id and asked.bookmaker_key = markets.bookmaker_key
-            and asked.market_key = markets.market_key
+            on asked.event_id = begun.event_id and {{ same_in('asked', 'markets', ['bookmaker_key', 'market_key']) }}
     )
 
     select judged.bookmaker_key, judged.market_key,
         cast(count(*) as integer) as event_count,
-        {% for status in ['ok', 'aged', 'old', 'not_quoting', 'none', 'unplayed', 'provisional', 'not_asked', 'archived'] -%}
+        {% for status in statuses + ['not_asked', 'archived'] -%}
         cast(count(*) filter (where judged.close_status = '{{ status }}') as integer) as {{ status }}_count{{ "," if not loop.last }}
         {% endfor -%}
     from judged

@@ -1,33 +1,66 @@
 {{ config(materialized='view') }}
 -- The last sound quote of each series before its event began.
 select
-    judged.series_id, judged.event_id, judged.sport_key, judged.bookmaker_key, judged.market_key, judged.description,
-    judged.outcome_name, judged.outcome_side, judged.start_at, judged.point, judged.line_point, judged.price_native,
-    judged.odds_format, judged.price_decimal, judged.implied_probability, judged.outcome_set, judged.overround,
-    judged.fair_probability, judged.captured_at, judged.quote_at, judged.closing_age_seconds, judged.close_status,
-    judged.close_status in ('ok', 'aged') as is_closing
-from (
+    series.series_id, event.event_id, event.sport_key, series.bookmaker_key, series.market_key, series.description,
+    series.outcome_name, series.outcome_side, event.start_at, quote.point, quote.line_point, quote.price_native,
+    quote.odds_format, quote.price_decimal, quote.implied_probability, quote.outcome_set, quote.overround,
+    (
+        select cast(outcome.probability as numeric(12, 10))
+        from (
+            select m.is_sound, m.outcome_names, m.implied_probabilities, m.fair_power, m.valid_to
+            from {{ ref('margins') }} as m
+            where m.set_id = {{ set_id_of('quote', 'quote.line_point') }} and m.valid_from <= quote.captured_at
+            order by m.valid_from desc limit 1
+        ) as held
+        cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
+        where held.is_sound and (held.valid_to is null or held.valid_to > quote.captured_at)
+            -- null: without a quote there is no fair value
+            and outcome.name = quote.outcome_name
+            -- that very price, in whichever format a stretch has it: two formats of one price differ by their rounding
+            and abs(1 / outcome.q - quote.price_decimal) <= 0.006 + 0.0005 * quote.price_decimal * quote.price_decimal
+    ) as fair_probability,
+    quote.captured_at, quote.quote_at,
+    {{ seconds_between('quote.quote_at', 'event.start_at') }} as closing_age_seconds,
+    judged.close_status,
+    {{ is_closing('judged.close_status') }} as is_closing
+from {{ whole_events() }} as event
+cross join lateral (
+    select distinct on (h.series_id)
+        h.series_id, h.bookmaker_key, h.market_key, h.description, h.outcome_name, h.outcome_side
+    from {{ ref('price_history') }} as h
+    where h.event_id = event.event_id and h.line_rank = 1 and h.price_side = 'back'
+    order by h.series_id, h.valid_from
+) as series
+-- no clock: the start is reached when an answer about the event was received at or after it
+cross join lateral (
+    select coalesce(bool_or(c.captured_at >= event.start_at), false) as is_reached
+    from {{ newest_answers('event') }} as c
+) as reached
+-- a stretch that spans the start: the last covering answer until then showed the series
+cross join lateral (
+    select exists (
+        select 1 from {{ ref('price_history') }} as h
+        where h.series_id = series.series_id and h.line_rank = 1 and {{ stands_at('h', 'event.start_at') }}
+    ) as is_quoting
+) as standing
+left join lateral (
+    select q.* from {{ ref('quotes') }} as q
+    where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
+        and q.quote_at <= event.start_at
+        and (
+            -- what is settled afterwards, or known better, was not known then
+            event.start_basis in ('settled_rival', 'override')
+            or q.quote_at < (
+                select c.start_as_known + interval '10 minutes'
+                from {{ ref('event_start_changes') }} as c
+                where c.event_id = event.event_id and c.captured_at <= q.captured_at
+                order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
+            )
+        )
+    order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
+) as quote on true
+cross join lateral (
     select
-        series.series_id, event.event_id, event.sport_key, series.bookmaker_key, series.market_key, series.description,
-        series.outcome_name, series.outcome_side, event.start_at, quote.point, quote.line_point, quote.price_native,
-        quote.odds_format, quote.price_decimal, quote.implied_probability, quote.outcome_set, quote.overround,
-        (
-            select cast(outcome.probability as numeric(12, 10))
-            from (
-                select m.is_sound, m.outcome_names, m.implied_probabilities, m.fair_power, m.valid_to
-                from {{ ref('margins') }} as m
-                where m.set_id = {{ set_id_of('quote', 'quote.line_point') }} and m.valid_from <= quote.captured_at
-                order by m.valid_from desc limit 1
-            ) as held
-            cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
-            where held.is_sound and (held.valid_to is null or held.valid_to > quote.captured_at)
-                -- null: without a quote there is no fair value
-                and outcome.name = quote.outcome_name
-                -- that very price, in whichever format a stretch has it: two formats of one price differ by their rounding
-                and abs(1 / outcome.q - quote.price_decimal) <= 0.006 + 0.0005 * quote.price_decimal * quote.price_decimal
-        ) as fair_probability,
-        quote.captured_at, quote.quote_at,
-        {{ seconds_between('quote.quote_at', 'event.start_at') }} as closing_age_seconds,
         case
             when event.status = 'gone_early' then 'unplayed'
             when event.start_is_suspect or not reached.is_reached then 'provisional'
@@ -37,40 +70,4 @@ from (
             when {{ seconds_between('quote.quote_at', 'event.start_at') }} > {{ parameter('closing_ok_seconds') }} then 'aged'
             else 'ok'
         end as close_status
-    from {{ whole_events() }} as event
-    cross join lateral (
-        select distinct on (h.series_id)
-            h.series_id, h.bookmaker_key, h.market_key, h.description, h.outcome_name, h.outcome_side
-        from {{ ref('price_history') }} as h
-        where h.event_id = event.event_id and h.line_rank = 1 and h.price_side = 'back'
-        order by h.series_id, h.valid_from
-    ) as series
-    -- no clock: the start is reached when an answer about the event was received at or after it
-    cross join lateral (
-        select coalesce(bool_or(c.captured_at >= event.start_at), false) as is_reached
-        from {{ newest_answers('event') }} as c
-    ) as reached
-    -- a stretch that spans the start: the last covering answer until then showed the series
-    cross join lateral (
-        select exists (
-            select 1 from {{ ref('price_history') }} as h
-            where h.series_id = series.series_id and h.line_rank = 1 and {{ stands_at('h', 'event.start_at') }}
-        ) as is_quoting
-    ) as standing
-    left join lateral (
-        select q.* from {{ ref('quotes') }} as q
-        where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
-            and q.quote_at <= event.start_at
-            and (
-                -- what is settled afterwards, or known better, was not known then
-                event.start_basis in ('settled_rival', 'override')
-                or q.quote_at < (
-                    select c.start_as_known + interval '10 minutes'
-                    from {{ ref('event_start_changes') }} as c
-                    where c.event_id = event.event_id and c.captured_at <= q.captured_at
-                    order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
-                )
-            )
-        order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
-    ) as quote on true
 ) as judged

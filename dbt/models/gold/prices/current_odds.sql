@@ -102,9 +102,7 @@ cross join lateral (
         case
             when judged.set_reason is not null then judged.set_reason
             when judged.quote_age_seconds is null then 'age_unknown'
-            when judged.quote_age_seconds > case
-                when judged.phase = 'pre' then {{ parameter('usable_age_pre_seconds') }} else {{ parameter('usable_age_in_play_seconds') }}
-            end then 'too_old'
+            when judged.quote_age_seconds * interval '1 second' > {{ age_limit('usable', 'judged.phase') }} then 'too_old'
             when compared.is_outlier then 'outlier'
         end as reason
     from judged
