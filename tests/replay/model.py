@@ -813,10 +813,6 @@ class Gold:
 
     # freshness
 
-    def is_stale(self, series: tuple[Any, ...], at: Time) -> bool:
-        """Whether the last answer to show a series showed a quote that is too old for its phase."""
-        return self._is_too_old(self._last_word(series, at))
-
     def _is_too_old(self, word: Quote) -> bool:
         phase = self.phase(word.event_id, word.answer.captured_at)
         limit = parameter("fresh_age_pre_seconds" if phase == "pre" else "fresh_age_in_play_seconds")
@@ -847,8 +843,7 @@ class Gold:
                     row for row in stretches if row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"])
                 ]
                 new: Row | None = None
-                if now and self.is_stale(series, at):
-                    word = self._last_word(series, at)
+                if now and self._is_too_old(word := self._last_word(series, at)):
                     new = {
                         "event_id": word.event_id, "sport_key": self.known_sport(word.event_id, at), "bookmaker_key": word.book,
                         "market_key": word.market, "description": word.description, "outcome_name": word.name,

@@ -103,8 +103,7 @@ def batches_of(archive: Path, places: Sequence[int], declared: dict[str, Any], f
         )
         chosen = [files[place] for place in sorted(set(places))]
         source.extractall(folder / "answers", members=chosen, filter="data")
-    import_recording(folder / "answers", folder / "recording", ImportOptions.parse(**declared))
-    return list(Recording.open(folder / "recording").batches())
+    return import_folder(folder / "answers", folder, **declared)
 
 
 def import_folder(answers: Path, folder: Path, **declared: Any) -> list[Batch]:

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from pipeline.recording.importer import ImportOptions, import_recording
-from pipeline.recording.store import Recording
-from tests.conftest import RECORDED, Project
+from tests.conftest import Project
 from tests.replay.model import Gold
-from tests.replay.support import Databases, assert_model_agrees, digests, read_gold, take
+from tests.replay.support import Databases, assert_model_agrees, digests, import_folder, read_gold, take
 from tests.replay.transcript import Transcript
 
-CASE = RECORDED.parent / "cases" / "52-start-slips-again" / "in"
 
-
-@pytest.mark.skipif(not CASE.is_dir(), reason="the case is not at hand")
-def test_moves_over_a_start_that_slips(tmp_path: Path, databases: Databases, project: Project, transcript: Transcript) -> None:
-    import_recording(CASE, tmp_path / "recording", ImportOptions.parse())
-    batches = list(Recording.open(tmp_path / "recording").batches())
+def test_moves_over_a_start_that_slips(
+    cases_dir: Path, tmp_path: Path, databases: Databases, project: Project, transcript: Transcript
+) -> None:
+    batches = import_folder(cases_dir / "52-start-slips-again" / "in", tmp_path)
     model = Gold(batches)
     found = set()
     with transcript.instead_of_dbt():

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from pipeline.recording.importer import ImportOptions, import_recording
 from pipeline.recording.model import Batch
-from pipeline.recording.store import Recording
 from pipeline.warehouse.connect import Role
-from tests.conftest import REPOSITORY, Project
+from tests.conftest import Project
 from tests.replay.closing_model import Closings
 from tests.replay.model import Gold
 from tests.replay.orders import prove
-from tests.replay.support import Databases, assert_model_agrees, take
+from tests.replay.support import Databases, assert_model_agrees, import_folder, take
 from tests.replay.test_odd_answers import GAME, book, event, h2h, poll
 from tests.replay.transcript import Transcript
-
-CASES: Final = Path(os.environ.get("SPORTS_MARKET_CASES") or REPOSITORY.parent / "shared" / "cases")
 
 
 def at(hours: float) -> str:
@@ -92,15 +87,13 @@ def test_real_answers(
     case: str,
     expected: tuple[str, bool, str],
     statuses: dict[str, int],
+    cases_dir: Path,
     tmp_path: Path,
     databases: Databases,
     project: Project,
     transcript: Transcript,
 ) -> None:
-    if not (CASES / case).is_dir():
-        pytest.skip(f"no cases in {CASES} (SPORTS_MARKET_CASES)")
-    import_recording(CASES / case / "in", tmp_path / "recording", ImportOptions.parse())
-    batches = list(Recording.open(tmp_path / "recording").batches())
+    batches = import_folder(cases_dir / case / "in", tmp_path)
     model = Gold(batches)
     with databases() as warehouse, transcript.instead_of_dbt():
         take(warehouse, project, batches)

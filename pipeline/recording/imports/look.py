@@ -116,8 +116,10 @@ def look_at(document: Any) -> Look:
                     price = outcome.get("price") if isinstance(outcome, dict) else None
                     if isinstance(price, int | float) and not isinstance(price, bool) and abs(price) < 1e9:
                         look.prices.add(price)
-    times = [found.at for told in updates if (found := time_of(told)) is not None]
-    look.read_at = max(times, default=None)
+    newest = [
+        max(kind) for kind in ([u for u in updates if isinstance(u, str)], [u for u in updates if isinstance(u, int)]) if kind
+    ]
+    look.read_at = max((found.at for told in newest if (found := time_of(told)) is not None), default=None)
     return look
 
 

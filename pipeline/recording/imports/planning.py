@@ -187,7 +187,8 @@ class Survey:
         if not time.has_zone:
             self._notes.add("TIME_WITHOUT_ZONE", f"the time in the {origin} names no zone, and is taken for UTC", file.path)
         if look.read_at is not None and time.at - look.read_at > _OLDEST_SERVED:
-            why = "none of its quotes was read in the 15 minutes before its time: is that when the answer came, and in UTC?"
+            minutes = _OLDEST_SERVED // dt.timedelta(minutes=1)
+            why = f"no quote was read in the {minutes} minutes before its time: is that when the answer came, and in UTC?"
             self._notes.add("READ_LONG_BEFORE", why, file.path)
         if answer.taken_from:
             self._notes.add("ANSWER_TAKEN_OUT", f"of {', '.join(answer.taken_from)}", file.path)
