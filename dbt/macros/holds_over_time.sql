@@ -13,7 +13,8 @@
   input     the table that it reads
   also      another table of stretches with the columns of `line`, whose beginnings and ends are looked at too; the select has its rows
             of the lines that are looked at as `beside`
-  also_at   or a select of more times to look at: event_id, line_key and at, each within its event's tail
+  may_hold  where changes of the input alone begin nothing: a select of the times at which something may begin or end to hold, event_id,
+            line_key and at, each within its event's tail. The input is read only of events that have any, or a row that reaches in
   only_if   which rows of it, over alias `r`
   by        of events that are not looked at whole, what is looked at: series, line or market, or `fresh line`, `fresh market` (lines.sql)
   line      over alias `r`, a row of the input or of the model: within an event, all that the select looks at together. It is not
@@ -21,19 +22,11 @@
   key       columns that say what holds; with valid_from they identify a row
   changes   over alias `r`: a stretch ends where one of these differs. Other columns are told as they were when it began
 -#}
-{% macro holds_over_time(input, only_if, by, line, key, changes, also=none, also_at=none) -%}
+{% macro holds_over_time(input, only_if, by, line, key, changes, also=none, may_hold=none) -%}
 {%- set told = 'row(' ~ changes | join(', ') ~ ')' -%}
 {%- set columns = model.get('columns', {}).values() | map(attribute='name') | reject('in', ['sport_key', 'valid_from', 'valid_to']) | list -%}
 with touched as materialized ({{ touched(by) }}),
 event_keys as materialized ({{ keys_of_touched() }}),
-
--- rows of the input that are open or reach into the tail
-input_rows as materialized (
-    select touched.tail_from, {{ line }} as line_key, r.*
-    from touched
-    cross join lateral {{ reaching_rows(input, by=by) }} as r
-    where {{ only_if }}
-),
 
 -- the table's own rows that reach into the tail
 own_rows as materialized (
@@ -41,6 +34,21 @@ own_rows as materialized (
     from touched
     cross join lateral {{ reaching_rows(this, by=by) }} as r
     where r.valid_from < touched.tail_from
+),
+
+{% if may_hold -%}
+may_hold as materialized ({{ may_hold }}),
+
+{% endif -%}
+-- rows of the input that are open or reach into the tail
+input_rows as materialized (
+    select touched.tail_from, {{ line }} as line_key, r.*
+    from touched
+    cross join lateral {{ reaching_rows(input, by=by) }} as r
+    where {{ only_if }}
+        {%- if may_hold %}
+        and touched.event_id in (select may_hold.event_id from may_hold union select own_rows.event_id from own_rows)
+        {%- endif %}
 ),
 
 {% if also -%}
@@ -59,9 +67,9 @@ times as materialized (
     union
     {{ times_of_change('line_key', rows='also_rows') }}
     {%- endif %}
-    {%- if also_at %}
+    {%- if may_hold %}
     union
-    select more.event_id, more.line_key, more.at from ({{ also_at }}) as more
+    select may_hold.event_id, may_hold.line_key, may_hold.at from may_hold
     {%- endif %}
 ),
 standing_then as (select times.at, input_rows.* from {{ times_with_standing('line_key', rows='input_rows') }}),

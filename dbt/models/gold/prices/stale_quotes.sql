@@ -9,7 +9,7 @@
 -- When a quoted line was not fresh, over time: its book had been read too long before the answer that showed it.
 {% call(standing) holds_over_time(
     ref('price_history'), only_if="r.price_side = 'back'", by='series', line=stale_line('r'),
-    key=['series_id', 'line_rank'], changes=['r.set_id', 'r.outcome_set'], also_at=times_of_stale_quotes()
+    key=['series_id', 'line_rank'], changes=['r.set_id', 'r.outcome_set'], may_hold=times_of_stale_quotes()
 ) %}
 select
     quotes.at, quotes.series_id, quotes.line_rank, quotes.event_id, quotes.bookmaker_key, quotes.market_key, quotes.description,
