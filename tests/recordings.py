@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -38,3 +39,9 @@ def fill(warehouse: Warehouse, engine: Engine, clock: Clock) -> None:
             load_batch(ingester, batch, clock)
     applied = apply_batches(warehouse, engine, recording.batch_ids, clock)
     assert applied.published, applied.failed
+
+
+def unpack(archive: tarfile.TarFile, folder: Path, members: Iterable[tarfile.TarInfo] | None = None) -> None:
+    """Unpack files below a folder, as data: the same in Python before 3.11.4, which takes no filter."""
+    archive.extraction_filter = getattr(tarfile, "data_filter", None)
+    archive.extractall(folder, members=members)

@@ -20,6 +20,7 @@ from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from pipeline.warehouse.digest import recomputed_digests, stored_digests, stored_tables
 from tests.conftest import Project
+from tests.recordings import unpack
 from tests.replay.model import Gold, Table, market_rule
 
 Databases = Callable[[], AbstractContextManager[Warehouse]]
@@ -102,7 +103,7 @@ def batches_of(archive: Path, places: Sequence[int], declared: dict[str, Any], f
             (m for m in source.getmembers() if m.isfile() and m.name.endswith(".json")), key=lambda m: Path(m.name).name
         )
         chosen = [files[place] for place in sorted(set(places))]
-        source.extractall(folder / "answers", members=chosen, filter="data")
+        unpack(source, folder / "answers", chosen)
     return import_folder(folder / "answers", folder, **declared)
 
 

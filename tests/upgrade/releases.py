@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.conftest import REPOSITORY
+from tests.recordings import unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def take_out(release: Release, folder: Path) -> Path:
             " Fetch the whole history: git fetch --unshallow"
         )
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as packed:
-        packed.extractall(folder, filter="data")
+        unpack(packed, folder)
     return folder
 
 
