@@ -53,6 +53,7 @@ class ExportedTable:
         name: ``gold.best_price``.
         contract: the version of its contract.
         columns: all of them, in order, as PostgreSQL has them.
+        parted_by: the columns whose sport, and whose month, part its rows: of ``t``, itself, or of ``e``, a row's event.
         digest: of all its rows.
         parts: by sport and month.
     """
@@ -60,6 +61,7 @@ class ExportedTable:
     name: str
     contract: str
     columns: Columns
+    parted_by: tuple[str | None, str | None]
     digest: str
     parts: tuple[Part, ...]
 
@@ -115,6 +117,7 @@ class Manifest:
                     table.name: {
                         "contract": table.contract,
                         "columns": [{"name": column.name, "type": column.type_name} for column in table.columns],
+                        "parted_by": {"sport": table.parted_by[0], "month": table.parted_by[1]},
                         "rows": table.rows,
                         "digest": table.digest,
                         "parts": [part_json(part) for part in table.parts],
@@ -179,6 +182,7 @@ def read_manifest(folder: Path) -> Manifest | None:
                     name,
                     table["contract"],
                     tuple(Column(column["name"], column["type"]) for column in table["columns"]),
+                    (table["parted_by"]["sport"], table["parted_by"]["month"]),
                     table["digest"],
                     tuple(map(part_of, table["parts"])),
                 )

@@ -205,11 +205,13 @@ class _Table:
 
     def __init__(self, snapshot: Snapshot, one: Readable, layout: Layout, wanted: Wanted, writer: _Writer) -> None:
         self._snapshot, self._one, self._layout, self._wanted, self._writer = snapshot, one, layout, wanted, writer
-        self._columns_hash = hashlib.sha256(repr([(c.name, c.type_name) for c in layout.columns]).encode()).hexdigest()[:16]
+        # with other columns, or parted in another way, no part that is there counts
+        form = [one.sport_sql, one.time_sql, *((column.name, column.type_name) for column in layout.columns)]
+        self._columns_hash = hashlib.sha256(repr(form).encode()).hexdigest()[:16]
 
     def export(self, kept_digest: str | None) -> tuple[ExportedTable, int]:
         """The table as exported, and how many parts were written for it."""
-        known = self._writer.known(self._one.name, self._columns_hash, self._layout)
+        known = self._writer.known(self._one, self._columns_hash, self._layout)
         if self._is_as_it_was(known, kept_digest):
             parts, needed = dict(known), []
         else:
@@ -232,7 +234,8 @@ class _Table:
             )
         if needed:
             self._writer.end_table(self._one.name, self._columns_hash, ordered)
-        return ExportedTable(self._one.name, self._one.version, self._layout.columns, digest, ordered), len(needed)
+        one, columns = self._one, self._layout.columns
+        return ExportedTable(one.name, one.version, columns, (one.sport_sql, one.time_sql), digest, ordered), len(needed)
 
     def _is_as_it_was(self, known: Mapping[Place, Part], kept_digest: str | None) -> bool:
         """Whether the digest alone says that nothing changed: the rows, and so their places, are the same."""
@@ -391,7 +394,7 @@ class _Writer:
     takes_lines = False
     is_whole_tables = False
 
-    def known(self, table: str, columns: str, layout: Layout) -> Mapping[Place, Part]:
+    def known(self, one: Readable, columns: str, layout: Layout) -> Mapping[Place, Part]:
         """The parts that are there, by this run, one that was killed, or the last one."""
         raise NotImplementedError
 
@@ -421,15 +424,14 @@ class _FileWriter(_Writer):
         self._staged: dict[tuple[str, Place], Path] = {}
         self.takes_lines = format == "csv"
 
-    def known(self, table: str, columns: str, layout: Layout) -> Mapping[Place, Part]:
+    def known(self, one: Readable, columns: str, layout: Layout) -> Mapping[Place, Part]:
         found: dict[Place, Part] = {}
-        if table in self._tables and self._tables[table].columns == layout.columns:
+        table = self._tables.get(one.name)
+        if table is not None and _has_form(table, one, layout):
             found = {
-                part.place: part
-                for part in self._tables[table].parts
-                if is_there(self._work.out / part.path, self._standing[part.path])
+                part.place: part for part in table.parts if is_there(self._work.out / part.path, self._standing[part.path])
             }
-        return found | self._work.parts.get((table, columns), {})
+        return found | self._work.parts.get((one.name, columns), {})
 
     def open_sink(self, one: Readable, layout: Layout, place: Place) -> Sink:
         file = self._staged[one.name, place] = self._work.new_file()
@@ -447,6 +449,11 @@ class _FileWriter(_Writer):
     def files(self, tables: Sequence[ExportedTable]) -> dict[str, ExportedFile]:
         paths = sorted(part.path for table in tables for part in table.parts)
         return {path: self._work.done[path][1] if path in self._work.done else self._standing[path] for path in paths}
+
+
+def _has_form(table: ExportedTable, one: Readable, layout: Layout) -> bool:
+    """Whether a table that stands has the columns, and is parted, as it would be now."""
+    return table.columns == layout.columns and table.parted_by == (one.sport_sql, one.time_sql)
 
 
 class _DatabaseWriter(_Writer):
@@ -476,12 +483,11 @@ class _DatabaseWriter(_Writer):
         if self._database is not None:
             self._database.close()
 
-    def known(self, table: str, columns: str, layout: Layout) -> Mapping[Place, Part]:
-        if (table, columns) in self._work.parts:
-            return self._work.parts[table, columns]
-        if table in self._tables and self._tables[table].columns == layout.columns:
-            return {part.place: part for part in self._tables[table].parts}
-        return {}
+    def known(self, one: Readable, columns: str, layout: Layout) -> Mapping[Place, Part]:
+        if (one.name, columns) in self._work.parts:
+            return self._work.parts[one.name, columns]
+        table = self._tables.get(one.name)
+        return {part.place: part for part in table.parts} if table is not None and _has_form(table, one, layout) else {}
 
     def open_sink(self, one: Readable, layout: Layout, place: Place) -> Sink:
         if self._current is None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ import psycopg2
 import pytest
 
 from pipeline.clock import SystemClock
+from pipeline.contracts.cuts import Dating
 from pipeline.errors import CheckFailed, SetupError, SportsMarketError, UsageError, WarehouseError
 from pipeline.export import write_export as module
 from pipeline.export.extra import FORMATS
 from pipeline.export.manifest import MANIFEST
-from pipeline.export.readable import Wanted, moment, readable
+from pipeline.export.readable import Wanted, moment, named, readable
 from pipeline.export.streams import Snapshot
 from pipeline.export.verify_export import verify_export
 from pipeline.export.work_folder import WORK, WorkFolder
+from pipeline.export.write_export import write_export
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
@@ -197,6 +200,18 @@ def test_a_table_that_changed_its_columns_is_written_anew(format: str, prepared:
     assert export(prepared, tmp_path / "lake", "events", format=format).tables["gold.events"].written == 1
     assert verify_export(tmp_path / "lake").faults == ()
     assert manifest_of(tmp_path / "lake").tables[0].columns[-1].name == "more"
+
+
+def test_a_table_that_is_parted_in_another_way_is_written_anew(
+    bundled: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(bundled, tmp_path / "lake", "moves")
+    [one] = named(["moves"])
+    other = replace(one, dating=Dating("prev_seen_at"))
+    summary = write_export(bundled, tmp_path / "lake", [other])
+    assert summary.tables["gold.moves"].kept == 0
+    assert summary.tables["gold.moves"].digest == manifest_of(tmp_path / "lake").tables[0].digest
+    assert verify_export(tmp_path / "lake").faults == ()
 
 
 def test_rows_that_differ_from_the_kept_digest_are_not_exported(prepared: Warehouse, project: Project, tmp_path: Path) -> None:
