@@ -169,10 +169,10 @@ def pin(session: nox.Session) -> None:
     keep = "--keep" in session.posargs
     runtime = _compiled(session, RUNTIME, keep)
     RUNTIME.write_text("\n".join((f"# What the command needs, pinned. {PIN_NOTE}", *runtime)) + "\n")
-    extras = [word for extra in ("test", "lint", "docs") for word in ("--extra", extra)]
+    extras = [word for extra in ("export", "test", "lint", "docs") for word in ("--extra", extra)]
     both = _compiled(session, DEVELOPMENT, keep, *extras, "--constraint", str(RUNTIME))
     extra = [entry for entry in both if entry not in runtime]
-    note = f"# What tests, lint and docs need beside it, pinned. {PIN_NOTE}"
+    note = f"# What files of gold, tests, lint and docs need beside it, pinned. {PIN_NOTE}"
     DEVELOPMENT.write_text("\n".join((note, f"-r {RUNTIME.name}", *extra)) + "\n")
 
 

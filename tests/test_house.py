@@ -19,6 +19,7 @@ HOUSE = (
     ("cli",),
     ("orchestration",),
     ("report",),
+    ("export",),
     ("replay",),
     ("runs",),
     ("transform",),

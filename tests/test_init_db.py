@@ -402,7 +402,7 @@ RIGHTS = {
     "ops.element_verdicts": (APPEND, READ, NONE),
     "ops.elements": (APPEND, READ, NONE),
     "ops.table_digests": (READ, ALL, READ),
-    "ops.fingerprints": (READ, ALL, NONE),
+    "ops.fingerprints": (READ, ALL, READ),
     "ops.ledger": (PROGRESS, READ, NONE),
     "ops.migrations": (READ, NONE, NONE),
     "ops.pending": (READ, ALL, NONE),

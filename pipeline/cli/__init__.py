@@ -17,6 +17,7 @@ import pipeline
 from pipeline.cli import (
     collecting,
     deciding,
+    exporting,
     orchestrating,
     promising,
     proving,
@@ -49,6 +50,7 @@ COMMANDS: Final = (
     standing.add_rebuild,
     standing.add_archive,
     reporting.add_report,
+    exporting.add_export,
     orchestrating.add_up,
     recordings.add_recording,
     simulating.add_simulate,

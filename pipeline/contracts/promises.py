@@ -154,6 +154,7 @@ def _faults(promise: Promise, shared: Mapping[str, Any]) -> Iterable[str]:
         "dated_by": [facts["dated_by"]],
         "key": promise.key,
         "never_null": facts.get("never_null", ()),
+        "month": [facts["month"]] if "month" in facts else [],
         "values": promise.values,
         **_cut_columns(facts.get("cut", {})),
         "good_rows": [column for row in facts.get("good_rows", ()) for column in row],

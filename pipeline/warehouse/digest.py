@@ -123,7 +123,7 @@ def refresh_digests(session: Session, *, whole: bool = False) -> None:
         if kept:
             cursor.execute(f"execute {_prepared(session, cursor)}")
         missing = [table for table in stored_tables() if table.name not in kept]
-        columns = _columns(session, missing) if missing else {}
+        columns = columns_of(session, missing) if missing else {}
         for table in missing:
             cursor.execute(
                 "insert into ops.table_digests (table_name, row_count, row_sum)"
@@ -133,11 +133,22 @@ def refresh_digests(session: Session, *, whole: bool = False) -> None:
             )
 
 
-def stored_digests(session: Session) -> dict[str, str]:
-    """Digest of each stored table, ``sum128:ROWS:SUM``, as it is kept; from all rows where none is kept yet."""
+def kept_digests(session: Session) -> dict[str, str]:
+    """Digest of each stored table of which one is kept, ``sum128:ROWS:SUM``."""
     with session.cursor() as cursor:
         cursor.execute("select table_name, row_count, row_sum from ops.table_digests")
-        kept = {name: digest_text(rows, int(total)) for name, rows, total in cursor.fetchall()}
+        return {name: digest_text(rows, int(total)) for name, rows, total in cursor.fetchall()}
+
+
+def digest_of_parts(digests: Iterable[str]) -> str:
+    """The digest of all rows, from those of parts of them."""
+    parts = [digest.split(":") for digest in digests]
+    return digest_text(sum(int(rows) for _, rows, _ in parts), sum(int(total, 16) for _, _, total in parts))
+
+
+def stored_digests(session: Session) -> dict[str, str]:
+    """Digest of each stored table, ``sum128:ROWS:SUM``, as it is kept; from all rows where none is kept yet."""
+    kept = kept_digests(session)
     missing = [table for table in stored_tables() if table.name not in kept]
     kept |= _digests(session, missing) if missing else {}
     return {table.name: kept[table.name] for table in stored_tables()}
@@ -160,7 +171,7 @@ def view_digests(session: Session, computed: Mapping[str, str] = MappingProxyTyp
 
 def scope_digests(session: Session, table: GoldTable, scopes: Sequence[str]) -> dict[str, str]:
     """Digest of the rows of each of these scopes (events, or keys), from the rows; a scope without rows is left out."""
-    columns = _columns(session, [table])[table.name]
+    columns = columns_of(session, [table])[table.name]
     source = f"select t.{table.scope_key} as scope, {row_hash_sql(columns, 't')} as row_hash from {table.name} as t"
     with session.cursor() as cursor:
         cursor.execute(
@@ -253,7 +264,7 @@ def _prepared(session: Session, cursor: Any) -> str:
     )
     [(name, is_prepared)] = cursor.fetchall()
     if not is_prepared:
-        cursor.execute(f"prepare {name} as {changes_statement(tuple(_columns(session, stored_tables()).items()))}")
+        cursor.execute(f"prepare {name} as {changes_statement(tuple(columns_of(session, stored_tables()).items()))}")
     return str(name)
 
 
@@ -287,7 +298,7 @@ def _summed(factor: str = "") -> str:
 def _digests(
     session: Session, relations: Sequence[GoldTable], computed: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, str]:
-    columns = _columns(session, relations)
+    columns = columns_of(session, relations)
     with session.cursor() as cursor:
         return {
             relation.name: digest_text(*_total(cursor, relation, columns, computed.get(relation.name)))
@@ -306,7 +317,7 @@ def _total(cursor: Any, relation: GoldTable, columns: Mapping[str, Columns], hel
     return int(rows), int(total)
 
 
-def _columns(session: Session, relations: Iterable[GoldTable]) -> dict[str, Columns]:
+def columns_of(session: Session, relations: Iterable[GoldTable]) -> dict[str, Columns]:
     """The columns of those of the relations that were made, in order."""
     wanted = [relation.name for relation in relations]
     with session.cursor() as cursor:

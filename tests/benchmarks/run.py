@@ -38,6 +38,7 @@ from pipeline.warehouse.digest import stored_tables
 from tests.benchmarks.batches import moving_event, nfl_or_bundled, outcomes, recorded, timeline, with_american_odds
 from tests.benchmarks.collecting import collecting_against_requests
 from tests.benchmarks.commands import commands
+from tests.benchmarks.exporting import exporting
 from tests.benchmarks.figures import Figure, typical_ratio
 from tests.benchmarks.floor import Floor
 from tests.benchmarks.history import lengthen
@@ -278,6 +279,7 @@ def measure(
             True,
             "peak of this process",
         ),
+        *exporting(pasts[large[-1]]),
     ]
 
 

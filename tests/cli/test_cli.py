@@ -93,6 +93,7 @@ def test_the_commands() -> None:
         "results import",
         "replay",
         "report",
+        "export",
         "load",
         "verify",
         "rebuild",

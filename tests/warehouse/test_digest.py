@@ -42,7 +42,7 @@ def session(bundled: Warehouse) -> Iterator[Connection]:
 
 
 def columns_of(session: Connection, name: str) -> tuple[Column, ...]:
-    return digest._columns(session, [GoldTable(name, ())])[name]
+    return digest.columns_of(session, [GoldTable(name, ())])[name]
 
 
 def run(session: Connection, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
