@@ -148,7 +148,9 @@ def copy(tmp_path: Path) -> Iterator[Path]:
 
 def run(project: Path, state: str, *arguments: str) -> str:
     """A command of Python in the copy; its output."""
-    environment = {**os.environ, "PYTHONPATH": str(project), "SPORTS_MARKET_STATE_DIR": state, "PYTHONDONTWRITEBYTECODE": "1"}
+    # a process of its own, and no worker of these tests: syrupy locks files for workers, and leaves the locks
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    environment = {**kept, "PYTHONPATH": str(project), "SPORTS_MARKET_STATE_DIR": state, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=project, env=environment, capture_output=True, text=True, timeout=900
     )
