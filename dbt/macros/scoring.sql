@@ -48,3 +48,33 @@ cast(round({{ part }}, 40) / {{ whole }} as numeric(12, 10))
 {% macro worst_close(closing) -%}
 case when bool_or({{ closing }}.close_status = 'aged') then 'aged' else 'ok' end
 {%- endmacro %}
+
+{#- Of two outcomes: the square of the error; null where either is. -#}
+{% macro brier_of(probability, outcome) -%}
+cast(({{ probability }} - {{ outcome }}) * ({{ probability }} - {{ outcome }}) as numeric(12, 10))
+{%- endmacro %}
+
+{#- What a probability held the case for that came (outcome 1) or its contrary (0), for log_loss_of. -#}
+{% macro probability_of_what_came(probability, outcome) -%}
+case {{ outcome }} when 1 then {{ probability }} when 0 then 1 - {{ probability }} end
+{%- endmacro %}
+
+{#- Tenths of probability: the bin of one, from 0 to 9; the counts of a bin; and what is told of it. -#}
+{% macro bin_of(probability) -%}
+cast(least(floor({{ probability }} * 10), 9) as integer)
+{%- endmacro %}
+
+{% macro bin_counts() -%}
+count(*) as n,
+        cast(sum(outcome) as numeric) as hits,
+        {{ mean_of('probability') }} as mean_probability,
+        {{ mean_of('outcome') }} as hit_rate
+{%- endmacro %}
+
+{% macro bin_columns(n) -%}
+cast(n as integer) as {{ n }},
+    mean_probability, hit_rate,
+    cast(greatest({{ wilson_bound('hits', 'n', '-') }}, 0) as numeric(12, 10)) as hit_rate_low,
+    cast(least({{ wilson_bound('hits', 'n', '+') }}, 1) as numeric(12, 10)) as hit_rate_high,
+    n >= {{ parameter('calibration_min_events') }} as publishable
+{%- endmacro %}

@@ -13,20 +13,7 @@ select
     cast(judged.probability_closing as numeric(12, 10)) as probability_closing,
     cast(judged.consensus_closing as numeric(12, 10)) as consensus_closing,
     judged.group_count, judged.fair_basis, judged.clv_status,
-    cast(case when judged.is_comparable then judged.price_taken * judged.consensus_closing - 1 end as numeric(16, 10)) as clv_ev,
-    cast(
-        case when judged.is_comparable then round(judged.price_taken, 40) / judged.price_closing - 1 end as numeric(16, 10)
-    ) as clv_price,
-    cast(
-        case when judged.is_comparable then 100 * (judged.probability_closing - judged.probability_taken) end as numeric(12, 8)
-    ) as clv_probability,
-    -- above 0 where the bettor has the better point
-    cast(
-        case
-            when judged.outcome_side in ('home', 'away', 'under') then judged.point_taken - judged.point_closing
-            when judged.outcome_side = 'over' then judged.point_closing - judged.point_taken
-        end as numeric(8, 3)
-    ) as clv_points,
+    {{ clv_measures('judged') }},
     judged.close_status, judged.is_closing, judged.consensus_close_status
 from {{ ref('events') }} as event
 cross join lateral (
@@ -89,23 +76,12 @@ cross join lateral (
             where h.series_id = moments.series_id and h.line_rank = 1 and h.valid_from <= moments.at
             order by h.valid_from desc limit 1
         ) as stood
-        cross join lateral (
-            select held.outcome_set, held.fair_basis, outcome.probability
-            from (
-                select m.outcome_set, m.fair_basis, m.is_sound, m.outcome_names, m.implied_probabilities, m.fair_power, m.valid_to
-                from {{ ref('margins') }} as m
-                where m.set_id = {{ set_id_of('moments', 'stood.line_point') }} and m.valid_from <= moments.at
-                order by m.valid_from desc limit 1
-            ) as held
-            cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
-            where held.is_sound and (held.valid_to is null or held.valid_to > moments.at)
-                and outcome.name = moments.outcome_name
-                -- null: what is no price is in no sound set
-                and outcome.q = stood.implied_probability
-        ) as fair
+        cross join lateral {{ fair_then('moments', 'stood.line_point', at='moments.at') }} as fair
         cross join lateral {{ quote_until('moments.at', 'event.event_id', 'moments.series_id', 1, ['captured_at']) }} as seen
         {{ with_profile('moments.bookmaker_key', 'moments.at') }}
-        where stood.valid_to is null or stood.valid_to > moments.at
+        where (stood.valid_to is null or stood.valid_to > moments.at)
+            -- null: what is no price is in no sound set
+            and fair.q = stood.implied_probability
     ),
 
     compared as (
