@@ -1,4 +1,4 @@
-{#- What a price was worth by the close: what clv and bet_ledger share. -#}
+{#- What a price was worth by the close: what closings and clv share. -#}
 
 {#-
   What a book's sound set on a line held an outcome for at a time, for `cross join lateral`: outcome_set, fair_basis, q (of the price) and

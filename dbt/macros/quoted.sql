@@ -18,6 +18,15 @@
         phased.captured_at desc, phased.place, phased.body_sha256, phased.exchange_id
 {%- endmacro %}
 
+{#- The first row of each back series of an event, by its main line, for `cross join lateral`. -#}
+{% macro first_rows_of(event_id, columns) -%}
+(
+        select distinct on (h.series_id) {{ columns_of('h', columns) }} from {{ ref('price_history') }} as h
+        where h.event_id = {{ event_id }} and h.line_rank = 1 and h.price_side = 'back'
+        order by h.series_id, h.valid_from
+    )
+{%- endmacro %}
+
 {#- The last quote of a row's series before a time, for `cross join lateral`; of one time the latest moment's, then as above. -#}
 {% macro last_quote_before(row, before) -%}
 (

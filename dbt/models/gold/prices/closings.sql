@@ -5,32 +5,18 @@ select
     series.outcome_name, series.outcome_side, event.start_at, quote.point, quote.line_point, quote.price_native,
     quote.odds_format, quote.price_decimal, quote.implied_probability, quote.outcome_set, quote.overround,
     (
-        select cast(outcome.probability as numeric(12, 10))
-        from (
-            select m.is_sound, m.outcome_names, m.implied_probabilities, m.fair_power, m.valid_to
-            from {{ ref('margins') }} as m
-            where m.set_id = {{ set_id_of('quote', 'quote.line_point') }} and m.valid_from <= quote.captured_at
-            order by m.valid_from desc limit 1
-        ) as held
-        cross join lateral unnest(held.outcome_names, held.implied_probabilities, held.fair_power) as outcome (name, q, probability)
-        where held.is_sound and (held.valid_to is null or held.valid_to > quote.captured_at)
-            -- null: without a quote there is no fair value
-            and outcome.name = quote.outcome_name
-            -- that very price, in whichever format a stretch has it: two formats of one price differ by their rounding
-            and abs(1 / outcome.q - quote.price_decimal) <= 0.006 + 0.0005 * quote.price_decimal * quote.price_decimal
+        select cast(fair.probability as numeric(12, 10)) from {{ fair_then('quote', 'quote.line_point', at='quote.captured_at') }} as fair
+        -- that very price, in whichever format a stretch has it: two formats of one price differ by their rounding
+        where abs(1 / fair.q - quote.price_decimal) <= 0.006 + 0.0005 * quote.price_decimal * quote.price_decimal
     ) as fair_probability,
     quote.captured_at, quote.quote_at,
     {{ seconds_between('quote.quote_at', 'event.start_at') }} as closing_age_seconds,
     judged.close_status,
     {{ is_closing('judged.close_status') }} as is_closing
 from {{ whole_events() }} as event
-cross join lateral (
-    select distinct on (h.series_id)
-        h.series_id, h.bookmaker_key, h.market_key, h.description, h.outcome_name, h.outcome_side
-    from {{ ref('price_history') }} as h
-    where h.event_id = event.event_id and h.line_rank = 1 and h.price_side = 'back'
-    order by h.series_id, h.valid_from
-) as series
+cross join lateral {{ first_rows_of(
+    'event.event_id', ['series_id', 'bookmaker_key', 'market_key', 'description', 'outcome_name', 'outcome_side']
+) }} as series
 -- no clock: the start is reached when an answer about the event was received at or after it
 cross join lateral (
     select coalesce(bool_or(c.captured_at >= event.start_at), false) as is_reached

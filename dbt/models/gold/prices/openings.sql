@@ -19,14 +19,10 @@ select
     case when covered_before.captured_at is not null then first_row.valid_from end as opened_at,
     covered_before.captured_at as not_yet_at
 from {{ whole_events() }} as event
-cross join lateral (
-    select distinct on (h.series_id)
-        h.series_id, h.sport_key, h.bookmaker_key, h.market_key, h.description, h.outcome_name, h.outcome_side, h.point, h.line_point,
-        h.price_native, h.odds_format, h.price_decimal, h.implied_probability, h.phase_as_known, h.valid_from
-    from {{ ref('price_history') }} as h
-    where h.event_id = event.event_id and h.line_rank = 1 and h.price_side = 'back'
-    order by h.series_id, h.valid_from
-) as first_row
+cross join lateral {{ first_rows_of('event.event_id', [
+    'series_id', 'sport_key', 'bookmaker_key', 'market_key', 'description', 'outcome_name', 'outcome_side', 'point', 'line_point', 'price_native',
+    'odds_format', 'price_decimal', 'implied_probability', 'phase_as_known', 'valid_from',
+]) }} as first_row
 cross join lateral (
     select q.moment_at, q.quote_at, q.outcome_set, q.overround, q.is_complete, q.problem
     from {{ ref('quotes') }} as q
