@@ -36,10 +36,10 @@ def add_export(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace, screen: Screen) -> int:
-    if options.verify is not None and (given := [name for name in _OF_OUT if getattr(options, name) is not None]):
-        option = given[0].replace("_", "-")
-        raise UsageError("USAGE", f"--{option} goes with --out.", "See `sports-market export --help`.")
     if options.verify is not None:
+        if given := [name for name in _OF_OUT if getattr(options, name) is not None]:
+            option = given[0].replace("_", "-")
+            raise UsageError("USAGE", f"--{option} goes with --out.", "See `sports-market export --help`.")
         require(*PACKAGES)
         from pipeline.export.verify_export import verify_export
 

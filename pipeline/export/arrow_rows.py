@@ -50,7 +50,7 @@ class Layout:
         Raises:
             SetupError: ``EXPORT_TYPE``.
         """
-        fields = [pa.field(column.name.strip('"'), arrow_type(column.type_name, f"{name}.{column.name}")) for column in columns]
+        fields = [pa.field(column.unquoted, arrow_type(column.type_name, f"{name}.{column.name}")) for column in columns]
         return cls(name, columns, pa.schema(fields))
 
     def select(self, row: str) -> str:

@@ -118,6 +118,10 @@ class Wanted:
             found.append(f"{one.time_sql} < %(until)s")
         return found
 
+    def where(self, one: Readable, *more: str) -> str:
+        """The conditions, and more of them, as SQL's ``where``."""
+        return " and ".join([*self.conditions(one), *more]) or "true"
+
     def values(self) -> dict[str, Any]:
         """Of :meth:`conditions`."""
         return {"sport": self.sport, "since": self.since, "until": self.until}
@@ -159,14 +163,14 @@ def named(names: Iterable[str]) -> tuple[Readable, ...]:
     return tuple(one for name, one in readable().items() if name in chosen)
 
 
-def check_sport(sport: str | None, known: Iterable[str]) -> None:
-    """See that the warehouse knows a sport.
+def check_sport(sport: str, known: Iterable[str]) -> None:
+    """See that a sport is one of those known.
 
     Raises:
         UsageError: ``SPORT_UNKNOWN``.
     """
     sports = sorted(known)
-    if sport is not None and sport not in sports:
+    if sport not in sports:
         near = difflib.get_close_matches(sport, sports, n=1)
         nearest = f"the nearest is {near[0]}" if near else f"there are {', '.join(sports[:10]) or 'none yet'}"
         raise UsageError("SPORT_UNKNOWN", f"The warehouse has no sport {sport!r}; {nearest}.", "Name a sport key that it has.")

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline.errors import UsageError, WarehouseError
+from pipeline.errors import UsageError
 from pipeline.export.extra import require
-from pipeline.export.readable import SPORTS_QUERY, Readable, Wanted, check_sport, moment, named, span
+from pipeline.export.readable import Readable, Wanted, moment, named, readable, span
 from pipeline.settings import Settings
 from pipeline.warehouse.connect import Warehouse
 from pipeline.warehouse.database import Server, resolve_server
@@ -75,8 +76,6 @@ class OpenWarehouse:
 
     def tables(self) -> tuple[str, ...]:
         """The names of gold's tables and views, ``best_price``; what others are computed from comes first."""
-        from pipeline.export.readable import readable
-
         return tuple(one.short for one in readable().values())
 
     def table(
@@ -130,28 +129,16 @@ class Selection:
 
     def batches(self) -> Iterator[pyarrow.RecordBatch]:
         """The rows as Arrow, some thousands at a time, as they come: for tables that do not fit into memory."""
-        require("pyarrow")
-        from pipeline.export.arrow_rows import rows_of
-        from pipeline.export.streams import Snapshot
-
-        with Snapshot(self.warehouse) as snapshot:
-            layout, query = self._asked(snapshot)
-            for block in snapshot.blocks(query, self._values()):
-                yield rows_of(block, layout, with_texts=False).batch
+        with self._opened() as (_, batches):
+            yield from batches
 
     def arrow(self) -> pyarrow.Table:
         """The rows as a table of Arrow."""
         require("pyarrow")
         import pyarrow
 
-        from pipeline.export.arrow_rows import rows_of
-        from pipeline.export.streams import Snapshot
-
-        with Snapshot(self.warehouse) as snapshot:
-            layout, query = self._asked(snapshot)
-            blocks = snapshot.blocks(query, self._values())
-            batches = [rows_of(block, layout, with_texts=False).batch for block in blocks]
-        return pyarrow.Table.from_batches(batches, layout.schema)
+        with self._opened() as (layout, batches):
+            return pyarrow.Table.from_batches(batches, layout.schema)
 
     def polars(self) -> polars.DataFrame:
         """The rows as a dataframe of polars."""
@@ -170,20 +157,24 @@ class Selection:
         found: pandas.DataFrame = self.arrow().to_pandas(types_mapper=pandas.ArrowDtype)
         return found
 
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Layout, Iterator[pyarrow.RecordBatch]]]:
+        """The columns, and the rows as they come, of one snapshot."""
+        require("pyarrow")
+        from pipeline.export.arrow_rows import rows_of
+        from pipeline.export.streams import Snapshot
+
+        with Snapshot(self.warehouse) as snapshot:
+            layout, query = self._asked(snapshot)
+            values = {**self.wanted.values(), "at": self.as_of}
+            yield layout, (rows_of(block, layout, with_texts=False).batch for block in snapshot.blocks(query, values))
+
     def _asked(self, snapshot: Snapshot) -> tuple[Layout, str]:
         """The columns, and the query of the rows."""
         from pipeline.export.arrow_rows import Layout
 
-        if self.wanted.sport is not None:
-            check_sport(self.wanted.sport, (sport for (sport,) in snapshot.rows(SPORTS_QUERY)))
-        found = snapshot.columns([self.one.relation]).get(self.one.name)
-        if found is None:
-            raise WarehouseError(
-                "DATABASE_NOT_READY",
-                f"The database lacks {self.one.name}, which a load makes.",
-                "Load a recording into it first (`sports-market load DIR`), or name another database.",
-            )
-        chosen = found
+        snapshot.check_sport(self.wanted.sport)
+        chosen = found = snapshot.columns([self.one])[self.one.name]
         if self.columns is not None:
             there = {column.name: column for column in found}
             if unknown := [name for name in self.columns if name not in there]:
@@ -193,9 +184,4 @@ class Selection:
             chosen = tuple(there[name] for name in self.columns)
         layout = Layout.of(self.one.name, chosen)
         rows = None if self.as_of is None else f"({self.one.cut([column.name for column in found])})"
-        conditions = self.wanted.conditions(self.one)
-        where = f" where {' and '.join(conditions)}" if conditions else ""
-        return layout, f"select {layout.select('t')} from {self.one.source(rows)}{where}"
-
-    def _values(self) -> Mapping[str, Any]:
-        return {**self.wanted.values(), "at": self.as_of}
+        return layout, f"select {layout.select('t')} from {self.one.source(rows)} where {self.wanted.where(self.one)}"

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final
 
 import psycopg2
+import psycopg2.extensions
 
-from pipeline.warehouse.connect import SESSION_SETTINGS, Role, Warehouse
-from pipeline.warehouse.digest import Columns, GoldTable, columns_of
+from pipeline.errors import WarehouseError
+from pipeline.export.readable import SPORTS_QUERY, Readable, check_sport
+from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.digest import Columns, columns_of
+from pipeline.warehouse.psycopg2_session import open_session
 
 # What is read in one go, in bytes; a few of them are under way.
 BLOCK_BYTES: Final = 4 << 20
 _UNDER_WAY: Final = 2
-_SETTINGS: Final = [word for setting in SESSION_SETTINGS.items() for word in setting]
 
 
 class Snapshot:
@@ -31,18 +34,8 @@ class Snapshot:
     """
 
     def __init__(self, warehouse: Warehouse) -> None:
-        # sees to server, encoding and login, and tells what is wrong with them
-        warehouse.connect(Role.READER).close()
-        # psycopg2, as it lets others work while it waits for a row
-        self._connection = psycopg2.connect(warehouse.conninfo(Role.READER))
-        try:
-            self._connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            with self._connection.cursor() as cursor:
-                # once more than the address says it: variables of libpq's environment would win over that
-                cursor.execute(f"select {', '.join(['set_config(%s, %s, false)'] * len(SESSION_SETTINGS))}", _SETTINGS)
-        except BaseException:
-            self._connection.close()
-            raise
+        self._connection = open_session(warehouse, Role.READER, psycopg2.extensions.connection)
+        self._connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
 
     def __enter__(self) -> Snapshot:
         return self
@@ -61,9 +54,31 @@ class Snapshot:
             cursor.execute(query, values)
             return [tuple(row) for row in cursor.fetchall()]
 
-    def columns(self, relations: list[GoldTable]) -> Mapping[str, Columns]:
-        """The columns of those of the relations that were made."""
-        return columns_of(self._connection, relations)
+    def columns(self, relations: Iterable[Readable]) -> Mapping[str, Columns]:
+        """The columns of relations of gold, by name.
+
+        Raises:
+            WarehouseError: ``DATABASE_NOT_READY``: one of them was not made.
+        """
+        wanted = tuple(relations)
+        found = columns_of(self._connection, [one.relation for one in wanted])
+        for one in wanted:
+            if one.name not in found:
+                raise WarehouseError(
+                    "DATABASE_NOT_READY",
+                    f"The database lacks {one.name}, which a load makes.",
+                    "Load a recording into it first (`sports-market load DIR`), or name another database.",
+                )
+        return found
+
+    def check_sport(self, sport: str | None) -> None:
+        """See that the warehouse knows a sport, where one is asked for.
+
+        Raises:
+            UsageError: ``SPORT_UNKNOWN``.
+        """
+        if sport is not None:
+            check_sport(sport, (known for (known,) in self.rows(SPORTS_QUERY)))
 
     def blocks(self, query: str, values: Mapping[str, Any] | None = None) -> Iterator[bytes]:
         """What a query gives, as CSV, in blocks of whole rows.

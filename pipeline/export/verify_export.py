@@ -186,7 +186,7 @@ def _parquet(file: Path, columns: Sequence[Column]) -> tuple[str, list[Any]]:
 
 
 def _csv(file: Path, columns: Sequence[Column]) -> tuple[str, list[Any]]:
-    types = ", ".join(f"{_literal(column.name.strip(chr(34)))}: {_literal(_csv_type(column.type_name))}" for column in columns)
+    types = ", ".join(f"{_literal(column.unquoted)}: {_literal(_csv_type(column.type_name))}" for column in columns)
     return (
         "select * from read_csv(?, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', nullstr = '',"
         f" allow_quoted_nulls = false, hive_partitioning = false, columns = {{{types}}})",
@@ -205,7 +205,7 @@ def _csv_type(type_name: str) -> str:
 def _digest(database: duckdb.DuckDBPyConnection, columns: Sequence[Column], source: str, values: list[Any]) -> str:
     """The digest of rows, from what DuckDB reads."""
     types = dict(database.execute(f"select column_name, column_type from (describe {source})", values).fetchall())
-    names = [column.name.strip('"') for column in columns]
+    names = [column.unquoted for column in columns]
     if list(types) != names:
         raise duckdb.InvalidInputException(f"it has the columns {', '.join(types)}")
     fields = [_field(quoted(name), column.type_name, types[name]) for name, column in zip(names, columns, strict=True)]

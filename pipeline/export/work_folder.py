@@ -97,13 +97,13 @@ class WorkFolder:
         self._count += 1
         return self.folder / f"{self._count}.part"
 
-    def note_part(self, table: str, layout: str, part: Part, staged: Path, file: ExportedFile) -> None:
+    def note_part(self, table: str, form: str, part: Part, staged: Path, file: ExportedFile) -> None:
         """A file is whole."""
         to_disk(self.folder)
         self._note(
             {
                 "table": table,
-                "layout": layout,
+                "form": form,
                 "part": part_json(part),
                 "staged": staged.name,
                 "bytes": file.bytes,
@@ -113,9 +113,9 @@ class WorkFolder:
         self.done[part.path] = (staged.name, file)
         self._ours.add(part.path)
 
-    def note_table(self, table: str, layout: str, parts: Iterable[Part]) -> None:
+    def note_table(self, table: str, form: str, parts: Iterable[Part]) -> None:
         """A table of the database is whole."""
-        self._note({"table": table, "layout": layout, "parts": [part_json(part) for part in parts]})
+        self._note({"table": table, "form": form, "parts": [part_json(part) for part in parts]})
 
     def note_database(self) -> None:
         """The database that tables are made in is there."""
@@ -193,7 +193,7 @@ class WorkFolder:
             if "part" in line:
                 self._take(line)
             elif "parts" in line:
-                self.parts[line["table"], line["layout"]] = {part.place: part for part in map(part_of, line["parts"])}
+                self.parts[line["table"], line["form"]] = {part.place: part for part in map(part_of, line["parts"])}
             elif "database" in line:
                 self.has_database = True
 
@@ -206,7 +206,7 @@ class WorkFolder:
         part, file = part_of(line["part"]), ExportedFile(line["bytes"], line["sha256"])
         if any(is_there(place, file) for place in (self.folder / line["staged"], self.out / part.path)):
             self.done[part.path] = (line["staged"], file)
-            self.parts.setdefault((line["table"], line["layout"]), {})[part.place] = part
+            self.parts.setdefault((line["table"], line["form"]), {})[part.place] = part
 
     def _sweep(self) -> None:
         """Take out what a run that was killed had not finished."""

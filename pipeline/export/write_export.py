@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +22,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.clock import to_iso
-from pipeline.errors import CheckFailed, WarehouseError
+from pipeline.errors import CheckFailed
 from pipeline.export.arrow_rows import Digest, Layout, Rows, hashes_of, rows_of
 from pipeline.export.manifest import ExportedFile, ExportedTable, Manifest, Part, read_manifest
-from pipeline.export.readable import EVERYTHING, SPORTS_QUERY, Readable, Wanted, check_sport
+from pipeline.export.readable import EVERYTHING, Readable, Wanted
 from pipeline.export.streams import Snapshot
 from pipeline.export.work_folder import WorkFolder, check_folder, is_there
 from pipeline.export.writers import CsvSink, DuckDbTable, ParquetSink, Sink, file_of, open_duckdb, quoted, to_disk
 from pipeline.warehouse.connect import Warehouse
-from pipeline.warehouse.digest import digest_of_parts, kept_digests
+from pipeline.warehouse.digest import Columns, digest_of_parts, kept_digests
 from pipeline.warehouse.months import following, month_from
 
 DATABASE: Final = "gold.duckdb"
@@ -147,8 +147,9 @@ def write_export(
     check_folder(out)
     standing = read_manifest(out)
     with Snapshot(warehouse) as snapshot:
-        check_sport(wanted.sport, (sport for (sport,) in snapshot.rows(SPORTS_QUERY)) if wanted.sport else ())
-        layouts = _layouts(snapshot, tables)
+        snapshot.check_sport(wanted.sport)
+        columns = snapshot.columns(tables)
+        layouts = {one.name: Layout.of(one.name, columns[one.name]) for one in tables}
         kept = kept_digests(snapshot.session) if wanted.is_all else {}
         with WorkFolder(out, standing, format) as work, ExitStack() as stack:
             if standing is not None and standing.format != format:
@@ -178,18 +179,6 @@ def write_export(
     return ExportSummary(out, format, manifest.program, len(manifest.batches), counts, size, removed)
 
 
-def _layouts(snapshot: Snapshot, tables: Iterable[Readable]) -> dict[str, Layout]:
-    columns = snapshot.columns([one.relation for one in tables])
-    for one in tables:
-        if one.name not in columns:
-            raise WarehouseError(
-                "DATABASE_NOT_READY",
-                f"The database lacks {one.name}, which a load makes.",
-                "Load a recording into it first (`sports-market load DIR`), or name another database.",
-            )
-    return {one.name: Layout.of(one.name, columns[one.name]) for one in tables}
-
-
 def _program(snapshot: Snapshot) -> str:
     rows = snapshot.rows("select model, fingerprint from ops.fingerprints order by model")
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
@@ -205,13 +194,11 @@ class _Table:
 
     def __init__(self, snapshot: Snapshot, one: Readable, layout: Layout, wanted: Wanted, writer: _Writer) -> None:
         self._snapshot, self._one, self._layout, self._wanted, self._writer = snapshot, one, layout, wanted, writer
-        # with other columns, or parted in another way, no part that is there counts
-        form = [one.sport_sql, one.time_sql, *((column.name, column.type_name) for column in layout.columns)]
-        self._columns_hash = hashlib.sha256(repr(form).encode()).hexdigest()[:16]
+        self._form = _form((one.sport_sql, one.time_sql), layout.columns)
 
     def export(self, kept_digest: str | None) -> tuple[ExportedTable, int]:
         """The table as exported, and how many parts were written for it."""
-        known = self._writer.known(self._one, self._columns_hash, self._layout)
+        known = self._writer.known(self._one, self._form)
         if self._is_as_it_was(known, kept_digest):
             parts, needed = dict(known), []
         else:
@@ -233,7 +220,7 @@ class _Table:
                 "Ask `sports-market verify` what is wrong with the warehouse.",
             )
         if needed:
-            self._writer.end_table(self._one.name, self._columns_hash, ordered)
+            self._writer.end_table(self._one.name, self._form, ordered)
         one, columns = self._one, self._layout.columns
         return ExportedTable(one.name, one.version, columns, (one.sport_sql, one.time_sql), digest, ordered), len(needed)
 
@@ -246,12 +233,11 @@ class _Table:
     def _states(self) -> dict[Place, tuple[int, str]]:
         """Of each part how many rows it has, and what the server makes of them; of an empty table one part."""
         one = self._one
-        conditions = " and ".join(self._wanted.conditions(one)) or "true"
         month = "null::timestamptz" if one.time_sql is None else f"date_trunc('month', {one.time_sql})"
         rows = self._snapshot.rows(
             "select seen.sport, to_char(seen.month, 'YYYY-MM'), seen.row_count, seen.row_sum from ("
             f"select {one.sport_sql or 'null::text'} as sport, {month} as month, count(*) as row_count,"
-            f" sum(hash_record_extended(t, 0)) as row_sum from {one.source()} where {conditions} group by 1, 2"
+            f" sum(hash_record_extended(t, 0)) as row_sum from {one.source()} where {self._wanted.where(one)} group by 1, 2"
             ") as seen",
             self._wanted.values(),
         )
@@ -265,12 +251,10 @@ class _Table:
             beside["sport"] = one.sport_sql
         if one.time_sql and one.dating.of_event:
             beside["time"] = one.time_sql
-        conditions = self._wanted.conditions(one)
         values = self._wanted.values()
-        if not is_all:
-            conditions.append(_places_sql(group, one, values))
+        where = self._wanted.where(one, *([] if is_all else [_places_sql(group, one, values)]))
         selected = ", ".join([layout.select("t"), *(f"{sql} as beside_{name}" for name, sql in beside.items())])
-        query = f"select {selected} from {one.source()}" + (f" where {' and '.join(conditions)}" if conditions else "")
+        query = f"select {selected} from {one.source()} where {where}"
         sinks = _Sinks(lambda place: self._writer.open_sink(one, layout, place))
         if not any(states[place][0] for place in group):
             sinks.open(group[0])  # a table without rows has a file, or a table, for its columns
@@ -279,7 +263,13 @@ class _Table:
             sinks.take(rows, hashes_of(rows.texts), _places(rows, one))
         sinks.close()
         digests = {place: sinks.digests.get(place, Digest()) for place in group}
-        return [self._writer.end_part(one, self._columns_hash, place, digests[place], states[place][1]) for place in group]
+        return [self._writer.end_part(one, self._form, place, digests[place], states[place][1]) for place in group]
+
+
+def _form(parted_by: tuple[str | None, str | None], columns: Columns) -> str:
+    """A hash of what a table's parts go by: with other columns, or parted in another way, no part that is there counts."""
+    form = [*parted_by, *((column.name, column.type_name) for column in columns)]
+    return hashlib.sha256(repr(form).encode()).hexdigest()[:16]
 
 
 def _stands(part: Part | None, state: tuple[int, str]) -> bool:
@@ -394,7 +384,7 @@ class _Writer:
     takes_lines = False
     is_whole_tables = False
 
-    def known(self, one: Readable, columns: str, layout: Layout) -> Mapping[Place, Part]:
+    def known(self, one: Readable, form: str) -> Mapping[Place, Part]:
         """The parts that are there, by this run, one that was killed, or the last one."""
         raise NotImplementedError
 
@@ -402,11 +392,11 @@ class _Writer:
         """Where the rows of a part go."""
         raise NotImplementedError
 
-    def end_part(self, one: Readable, columns: str, place: Place, digest: Digest, state: str) -> Part:
+    def end_part(self, one: Readable, form: str, place: Place, digest: Digest, state: str) -> Part:
         """A part's rows are all there."""
         raise NotImplementedError
 
-    def end_table(self, table: str, columns: str, parts: Sequence[Part]) -> None:
+    def end_table(self, table: str, form: str, parts: Sequence[Part]) -> None:
         """A table's parts are all there."""
 
     def files(self, tables: Sequence[ExportedTable]) -> dict[str, ExportedFile]:
@@ -424,36 +414,31 @@ class _FileWriter(_Writer):
         self._staged: dict[tuple[str, Place], Path] = {}
         self.takes_lines = format == "csv"
 
-    def known(self, one: Readable, columns: str, layout: Layout) -> Mapping[Place, Part]:
+    def known(self, one: Readable, form: str) -> Mapping[Place, Part]:
         found: dict[Place, Part] = {}
         table = self._tables.get(one.name)
-        if table is not None and _has_form(table, one, layout):
+        if table is not None and _form(table.parted_by, table.columns) == form:
             found = {
                 part.place: part for part in table.parts if is_there(self._work.out / part.path, self._standing[part.path])
             }
-        return found | self._work.parts.get((one.name, columns), {})
+        return found | self._work.parts.get((one.name, form), {})
 
     def open_sink(self, one: Readable, layout: Layout, place: Place) -> Sink:
         file = self._staged[one.name, place] = self._work.new_file()
         return CsvSink(file, layout.schema) if self.takes_lines else ParquetSink(file, layout.schema)
 
-    def end_part(self, one: Readable, columns: str, place: Place, digest: Digest, state: str) -> Part:
-        part = Part(_path(one, columns, place, digest, self._format), *place, digest.rows, digest.text(), state)
+    def end_part(self, one: Readable, form: str, place: Place, digest: Digest, state: str) -> Part:
+        part = Part(_path(one, form, place, digest, self._format), *place, digest.rows, digest.text(), state)
         staged = self._staged.pop((one.name, place))
         if part.path in self._standing and is_there(self._work.out / part.path, self._standing[part.path]):
             staged.unlink()  # the same rows stand there already
         else:
-            self._work.note_part(one.name, columns, part, staged, file_of(staged))
+            self._work.note_part(one.name, form, part, staged, file_of(staged))
         return part
 
     def files(self, tables: Sequence[ExportedTable]) -> dict[str, ExportedFile]:
         paths = sorted(part.path for table in tables for part in table.parts)
         return {path: self._work.done[path][1] if path in self._work.done else self._standing[path] for path in paths}
-
-
-def _has_form(table: ExportedTable, one: Readable, layout: Layout) -> bool:
-    """Whether a table that stands has the columns, and is parted, as it would be now."""
-    return table.columns == layout.columns and table.parted_by == (one.sport_sql, one.time_sql)
 
 
 class _DatabaseWriter(_Writer):
@@ -483,11 +468,13 @@ class _DatabaseWriter(_Writer):
         if self._database is not None:
             self._database.close()
 
-    def known(self, one: Readable, columns: str, layout: Layout) -> Mapping[Place, Part]:
-        if (one.name, columns) in self._work.parts:
-            return self._work.parts[one.name, columns]
+    def known(self, one: Readable, form: str) -> Mapping[Place, Part]:
+        if (one.name, form) in self._work.parts:
+            return self._work.parts[one.name, form]
         table = self._tables.get(one.name)
-        return {part.place: part for part in table.parts} if table is not None and _has_form(table, one, layout) else {}
+        if table is None or _form(table.parted_by, table.columns) != form:
+            return {}
+        return {part.place: part for part in table.parts}
 
     def open_sink(self, one: Readable, layout: Layout, place: Place) -> Sink:
         if self._current is None:
@@ -496,15 +483,15 @@ class _DatabaseWriter(_Writer):
             self._current = DuckDbTable(database, one.short, layout.schema)
         return self._current
 
-    def end_part(self, one: Readable, columns: str, place: Place, digest: Digest, state: str) -> Part:
+    def end_part(self, one: Readable, form: str, place: Place, digest: Digest, state: str) -> Part:
         return Part(DATABASE, *place, digest.rows, digest.text(), state)
 
-    def end_table(self, table: str, columns: str, parts: Sequence[Part]) -> None:
+    def end_table(self, table: str, form: str, parts: Sequence[Part]) -> None:
         database = self._begun()
         database.execute("commit")
         database.execute("force checkpoint")
         self._current = None
-        self._work.note_table(table, columns, parts)
+        self._work.note_table(table, form, parts)
 
     def files(self, tables: Sequence[ExportedTable]) -> dict[str, ExportedFile]:
         wanted = {table.name for table in tables}
@@ -545,9 +532,9 @@ def _short(name: str) -> str:
     return name.partition(".")[2]
 
 
-def _path(one: Readable, columns: str, place: Place, digest: Digest, suffix: str) -> str:
-    """Where a part's file stands: by sport and month where its table has them, under a name of its columns and rows."""
-    name = hashlib.sha256(f"{columns} {digest.text()}".encode()).hexdigest()[:16]
+def _path(one: Readable, form: str, place: Place, digest: Digest, suffix: str) -> str:
+    """Where a part's file stands: by sport and month where its table has them, under a name of its form and rows."""
+    name = hashlib.sha256(f"{form} {digest.text()}".encode()).hexdigest()[:16]
     folders = [one.short]
     if digest.rows:
         folders += [f"sport={place[0] or _NO_VALUE}"] if one.sport_sql else []

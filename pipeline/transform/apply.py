@@ -25,9 +25,10 @@ from pipeline.transform.engine import Engine, NodeResult, Work
 from pipeline.transform.fingerprints import stored_fingerprints, write_fingerprints
 from pipeline.transform.preparing import PreparingSession
 from pipeline.transform.upkeep import empty_scratch, note_growth, refresh_statistics
-from pipeline.warehouse.connect import SESSION_SETTINGS, Connection, Role, Warehouse
+from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import refresh_digests
 from pipeline.warehouse.months import refuse_any_archived
+from pipeline.warehouse.psycopg2_session import open_session
 
 # Of two transformations of a database the second one waits. Nobody but the transformer and the owner may lock this table, and
 # whoever only reads it, such as a backup, is in nobody's way.
@@ -150,30 +151,14 @@ def transformer_session(warehouse: Warehouse) -> Iterator[Session]:
 
 
 def _connected(warehouse: Warehouse) -> PreparingSession:
-    with warehouse.connect(Role.TRANSFORMER):  # checks the server and the database, with our errors
-        pass
-    session = psycopg2.connect(warehouse.conninfo(Role.TRANSFORMER), connection_factory=PreparingSession)
-    try:
-        # libpq lets PGTZ and PGDATESTYLE of the environment win over the connection string
-        settings = {
-            **SESSION_SETTINGS,
-            "work_mem": "64MB",
-            # what is looked up per element of an answer never comes twice: hashing the elements costs more than the look-up
-            "enable_memoize": "off",
-            # no statement waits for ever for a table that somebody else holds
-            "lock_timeout": f"{warehouse.lock_seconds}s",
-        }
-        session.autocommit = True
-        with session.cursor() as cursor:
-            cursor.execute(
-                "select set_config(lower(name), value, false) from unnest(%s::text[], %s::text[]) as t (name, value)",
-                [list(settings.keys()), list(settings.values())],
-            )
-        session.autocommit = False
-    except BaseException:
-        session.close()
-        raise
-    return session
+    settings = {
+        "work_mem": "64MB",
+        # what is looked up per element of an answer never comes twice: hashing the elements costs more than the look-up
+        "enable_memoize": "off",
+        # no statement waits for ever for a table that somebody else holds
+        "lock_timeout": f"{warehouse.lock_seconds}s",
+    }
+    return open_session(warehouse, Role.TRANSFORMER, PreparingSession, settings)
 
 
 @contextmanager

@@ -96,6 +96,11 @@ class Column:
     name: str
     type_name: str
 
+    @property
+    def unquoted(self) -> str:
+        """Its name as it is."""
+        return self.name.strip('"')
+
 
 Columns: TypeAlias = tuple[Column, ...]
 
