@@ -29,3 +29,11 @@ cast({{ dbt_utils.generate_surrogate_key([
     ~ row ~ ".line_point else " ~ row ~ ".line_point end"
 ]) }} as uuid)
 {%- endmacro %}
+
+{#- The id of an outcome on a line: over event, market, description, line_point, outcome_set and outcome, as best_price has it. -#}
+{% macro outcome_id_of(event_id, row) -%}
+cast({{ dbt_utils.generate_surrogate_key([
+    event_id, row ~ '.market_key', key_part(row ~ '.description'), 'cast(' ~ row ~ '.line_point as numeric(8, 3))', row ~ '.outcome_set',
+    key_part(row ~ '.outcome_name')
+]) }} as uuid)
+{%- endmacro %}

@@ -20,6 +20,10 @@ delete from ops.touched_events;
 delete from ops.row_changes;
 delete from ops.touched_series;
 delete from ops.touched_lines;
+delete from ops.due_events;
+delete from ops.due_lines;
+delete from ops.coverage_taken;
+delete from ops.quotes_taken;
 
 {% if anew -%}
 update ops.ledger set applied = false where applied;
@@ -46,6 +50,18 @@ select ops.analyze_if_other('ops.pending');
 {%- for model in models_by_month() %}
 select ops.make_months(to_regclass('{{ model }}'), {{ months_of_pending() }});
 {%- endfor %}
+
+-- what silver holds of them is about to go, or to come in otherwise
+insert into ops.coverage_taken (sport_key, event_id, moment_at, captured_at, markets, books, commence_from, commence_to, held_back)
+select c.sport_key, c.event_id, c.moment_at, c.captured_at, c.markets, c.books, c.commence_from, c.commence_to, c.held_back
+from silver.coverage as c
+where {{ rows_of_pending('c') }};
+
+insert into ops.quotes_taken (event_id, quote_at)
+select q.event_id, min(q.quote_at)
+from silver.quotes as q
+where q.quote_at is not null and {{ rows_of_pending('q') }}
+group by q.event_id;
 {%- endif %}
 
 insert into ops.touched_events (event_id, tail_from, answers)

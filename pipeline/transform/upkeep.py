@@ -15,7 +15,17 @@ from pipeline.transform.engine import Session
 
 _LOG: Final = logging.getLogger("sports_market")
 # Tables that each run fills and empties. Of more than so many bytes, most is room of rows that are gone.
-_SCRATCH: Final = ("ops.pending", "ops.touched_events", "ops.touched_series", "ops.touched_lines", "ops.row_changes")
+_SCRATCH: Final = (
+    "ops.pending",
+    "ops.touched_events",
+    "ops.touched_series",
+    "ops.touched_lines",
+    "ops.due_events",
+    "ops.due_lines",
+    "ops.coverage_taken",
+    "ops.quotes_taken",
+    "ops.row_changes",
+)
 _SCRATCH_BYTES: Final = 2**20
 # Tables whose number of rows is no longer what the planner knows: so each is analyzed a few times in all, as it grows.
 _OUTGROWN: Final = """

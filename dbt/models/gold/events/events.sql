@@ -3,6 +3,7 @@
     scope=rows_of_events(),
     scope_key='event_id',
     indexes=[{'columns': ['sport_key', 'start_at']}],
+    post_hook="{{ find_due_events() }}",
 ) }}
 -- One row per event id, with what is known of it now.
 with touched as materialized (select event_id, seen_from from {{ source('ops', 'touched_events') }}),

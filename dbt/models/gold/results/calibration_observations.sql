@@ -1,4 +1,9 @@
-{{ config(materialized='view') }}
+{{ config(
+    row_key=['event_id', 'market_key', 'outcome_set', 'bookmaker_key', 'method', 'horizon_hours'],
+    scope=rows_of_due_events(),
+    scope_key='event_id',
+    indexes=[{'columns': ['event_id']}, {'columns': ['sport_key', 'start_at']}],
+) }}
 -- What each book and the consensus held a graded outcome for, some hours before the start, and how that scored.
 select
     event.event_id, event.sport_key, scored.market_key, scored.line_point, scored.outcome_set, scored.bookmaker_key,
@@ -6,7 +11,7 @@ select
     cast(scored.probability as numeric(12, 10)) as probability,
     scored.outcome, scored.brier, scored.log_loss, scored.close_status
 from {{ finished_events() }} as finished
-join {{ ref('events') }} as event on event.event_id = finished.event_id
+join {{ due_events() }} as event on event.event_id = finished.event_id
 cross join lateral (
     with looks as (
         select look.hours, event.start_at - look.hours * interval '1 hour' as at
