@@ -12,7 +12,7 @@ cross join lateral (
     with series as (
         select
             openings.series_id, openings.bookmaker_key, openings.market_key, openings.description, openings.is_left_censored,
-            openings.not_yet_at, coalesce(profile.operator_group, openings.bookmaker_key) as operator_group,
+            openings.first_seen_at, coalesce(profile.operator_group, openings.bookmaker_key) as operator_group,
             coalesce(profile.sharp_weight, 0) as sharp_weight,
             {{ line_key('openings', point="case when rule.is_point_in_key then coalesce(cast(openings.line_point as text), '') end") }} as market_line
         from {{ ref('openings') }} as openings
@@ -140,7 +140,8 @@ cross join lateral (
             cast({{ median_of('array_agg(voices.fair_probability order by voices.fair_probability)') }} as numeric(12, 10)) as probability,
             voices.at as first_seen_at,
             not exists (
-                select 1 from series where series.market_line = voices.market_line and series.not_yet_at < voices.at
+                select 1 from series
+                where series.market_line = voices.market_line and series.first_seen_at <= voices.at and not series.is_left_censored
             ) as is_left_censored
         from voices
         group by

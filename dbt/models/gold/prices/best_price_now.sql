@@ -1,0 +1,85 @@
+{{ config(materialized='view') }}
+-- The best price of each outcome that can be acted on now, and whether it beats what the others hold.
+with usable as (
+    select odds.*, event.home_team, event.away_team, event.start_at,
+        newest.captured_at as known_until,
+        {{ seconds_between('odds.quote_at', 'newest.captured_at') }} as age_seconds,
+        {{ price_net('odds.price_decimal', 'profile') }} as price_net,
+        coalesce(profile.price_kind, 'back_fixed') as price_kind,
+        {{ age_limit('usable', 'odds.phase') }} as too_old_after
+    from {{ ref('current_odds') }} as odds
+    join {{ ref('events') }} as event on event.event_id = odds.event_id
+    cross join lateral (select max(near.captured_at) as captured_at from {{ newest_answers('event') }} as near) as newest
+    {{ with_profile('odds.bookmaker_key', 'odds.captured_at') }}
+    where odds.is_usable
+),
+
+ranked as (
+    select usable.*,
+        max(usable.price_net) over one_outcome as best_price,
+        row_number() over (
+            partition by usable.event_id, usable.market_key, usable.description, usable.line_point, usable.outcome_set, usable.outcome_name,
+                usable.bookmaker_key
+            order by usable.line_rank
+        ) as nth
+    from usable
+    -- as old as it is by the newest answer, and not only by the one that showed it
+    where usable.known_until - usable.quote_at <= usable.too_old_after
+    window one_outcome as (
+        partition by usable.event_id, usable.market_key, usable.description, usable.line_point, usable.outcome_set, usable.outcome_name
+    )
+),
+
+best as (
+    select
+        ranked.event_id, ranked.sport_key, ranked.home_team, ranked.away_team, ranked.start_at, ranked.phase, ranked.market_key,
+        ranked.description, ranked.line_point, ranked.outcome_set, ranked.outcome_name, ranked.known_until,
+        min(ranked.outcome_side) as outcome_side,
+        min(ranked.best_price) as price_decimal,
+        (
+            array_agg(
+                case when ranked.odds_format = 'american' and ranked.price_kind = 'back_fixed' then ranked.price_native end
+                order by ranked.bookmaker_key
+            ) filter (where ranked.price_net = ranked.best_price)
+        )[1] as price_american,
+        array_agg(ranked.bookmaker_key order by ranked.bookmaker_key) filter (where ranked.price_net = ranked.best_price) as bookmaker_keys,
+        array_agg(named.title order by ranked.bookmaker_key) filter (where ranked.price_net = ranked.best_price) as bookmaker_titles,
+        max(ranked.price_net) filter (where ranked.price_net < ranked.best_price) as runner_up_price_decimal,
+        cast(count(*) as integer) as book_count,
+        max(ranked.age_seconds) filter (where ranked.price_net = ranked.best_price) as quote_age_seconds
+    from ranked
+    left join {{ ref('bookmakers') }} as named on named.bookmaker_key = ranked.bookmaker_key
+    where ranked.nth = 1
+    group by
+        ranked.event_id, ranked.sport_key, ranked.home_team, ranked.away_team, ranked.start_at, ranked.phase, ranked.market_key,
+        ranked.description, ranked.line_point, ranked.outcome_set, ranked.outcome_name, ranked.known_until
+),
+
+held as (
+    select best.*,
+        case
+            when count(*) over one_line = case best.outcome_set when 'three_way' then 3 when 'field' then -1 else 2 end
+                then cast(1 - 1 / sum(1 / best.price_decimal) over one_line as numeric(16, 10))
+        end as best_hold
+    from best
+    window one_line as (partition by best.event_id, best.market_key, best.description, best.line_point, best.outcome_set)
+)
+
+select
+    {{ outcome_id_of('held.event_id', 'held') }} as line_id,
+    held.event_id, held.sport_key, held.home_team, held.away_team, held.start_at, held.phase, held.market_key, held.description,
+    cast(held.line_point as numeric(8, 3)) as line_point,
+    held.outcome_set, held.outcome_name, held.outcome_side,
+    cast(held.price_decimal as numeric(14, 8)) as price_decimal,
+    cast(held.price_american as numeric(14, 8)) as price_american,
+    held.bookmaker_keys, held.bookmaker_titles,
+    cast(held.runner_up_price_decimal as numeric(14, 8)) as runner_up_price_decimal,
+    held.book_count, held.quote_age_seconds, held.known_until, held.best_hold,
+    valued.fair_probability as fair_probability_of_others,
+    cast(held.price_decimal * valued.fair_probability - 1 as numeric(16, 10)) as ev_fraction,
+    held.price_decimal * valued.fair_probability > 1 as beats_others
+from held
+-- where it is the best price of all that stand, and not of the young ones alone
+left join {{ ref('expected_value') }} as valued
+    on valued.event_id = held.event_id and valued.line_id = {{ outcome_id_of('held.event_id', 'held') }}
+    and valued.bookmaker_key = held.bookmaker_keys[1]
