@@ -35,6 +35,7 @@ CHECKS: Final = (
     "gold_steam",
     "gold_arbitrages",
     "gold_middles",
+    "gold_hindsight",
 )
 NBA: Final = "basketball_nba"
 NCAAF: Final = "americanfootball_ncaaf"
@@ -420,6 +421,17 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         "middles: every leg has that price then",
         "update gold.middles set books_at_open[2] = 'fanduel' where valid_from = timestamptz '2025-10-09 12:20Z'",
     ),
+    # hindsight
+    (
+        "hindsight: what has not begun, or is no event, has none",
+        "update ops.due_events set is_reached = true; update gold.events set start_at = start_at + interval '1 day'",
+    ),
+    (
+        "hindsight: each series of what has begun has one closing, by its start",
+        "delete from gold.closings where series_id = (select min(series_id::text)::uuid from gold.closings)",
+    ),
+    ("hindsight: a touched event that has begun has closings, where it is quoted", "delete from gold.closings"),
+    ("game_lines: a game has one row, with its start and status", "update gold.game_lines set status = 'gone_early'"),
 )
 
 
@@ -618,6 +630,8 @@ def _fill(market: Any) -> None:
             market.event_odds(props, sport=NBA),
             market.Answer("event_markets", listing, sport=NBA, event_id=props["id"], books=("fanduel",)),
             market.events(market.game("e", 600, None)),
+            # begins before the last batch
+            market.event_odds(market.game("b", 15, totals(minute, 43.5), sport=NCAAF, home="B", away="C"), sport=NCAAF),
             market.event_odds(market.game("m", 600, totals(minute, 43.5 if minute > 10 else 42.5), sport=NCAAF), sport=NCAAF),
             market.scores(market.game("s", -200, None, **score)),
             market.Answer("sports", [catalogue], sport=None),
