@@ -23,12 +23,12 @@ RECORDED = Path(os.environ.get("SPORTS_MARKET_RECORDED") or REPOSITORY.parent / 
 BUNDLED = "fixtures/recordings/simulated"
 
 
-def recorded(archive: str, work: Path) -> Recording | None:
-    """The odds of one recorded archive, imported; None where it is not here."""
+def recorded(archive: str, work: Path, *, by_folder: bool = False) -> Recording | None:
+    """One recorded archive, imported; its answers are odds, unless its folders tell. None where it is not here."""
     file = RECORDED / f"{archive}.tar.xz"
     if not file.is_file():
         return None
-    import_recording(file, work / archive, ImportOptions.parse(endpoints=["odds"]))
+    import_recording(file, work / archive, ImportOptions.parse(endpoints=[] if by_folder else ["odds"]))
     return Recording.open(work / archive)
 
 

@@ -35,6 +35,7 @@ from pipeline.settings import Settings
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import resolve_server
 from pipeline.warehouse.digest import stored_tables
+from tests.benchmarks.asking import asking
 from tests.benchmarks.batches import moving_event, nfl_or_bundled, outcomes, recorded, timeline, with_american_odds
 from tests.benchmarks.collecting import collecting_against_requests
 from tests.benchmarks.commands import commands
@@ -69,6 +70,9 @@ OF_THE_NFL: Final = frozenset(
 WARM: Final = 4
 # With fewer, a run still makes statistics anew after every other batch, and then plans its statements anew.
 WORLDCUP_PAST: Final = 40
+# A run of fewer batches asks of a part of the season.
+SEASON_FROM: Final = 20
+SEASON_PART: Final = 40
 # An event of so many polls has a short past.
 SHORT_EVENT: Final = 10
 
@@ -184,6 +188,8 @@ def main() -> int:
             bench = Bench(server, work, say)
             small, *large = arguments.history
             figures = measure(bench, recording, worldcup, arguments.batches, small, large, arguments.event_rows)
+            nba = recorded("nba_historical_2023", work, by_folder=True)
+            figures += asking(bench, nba or recording, None if arguments.batches >= SEASON_FROM else SEASON_PART)
             figures.append(collecting_against_requests(work, say))
             figures.append(backfill_against_replay(server, recording, arguments.backfill, work, say))
             figures.append(loading_definitions(work / "state"))

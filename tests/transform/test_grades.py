@@ -96,21 +96,31 @@ THREE_WAY = [("Home", 2.5), ("Draw", 3.2), ("Away", 2.9)]
 
 
 def test_a_match_that_went_on_is_left_to_an_override(market: Any) -> None:
+    override(market, "known", home_score=1, away_score=1, reason="after 90 minutes")
     book = market.book("fanduel", {"h2h": THREE_WAY}, 50)
-    market.load(50, market.odds(market.game("e", 60, [book], **MLS), **MLS))
+    names = ("e", "known")
+
+    def told(*points: int, **more: Any) -> Any:
+        return market.scores(*(finished(market, name, *points, **more, **MLS) for name in names), **MLS)
+
+    market.load(50, market.odds(*(market.game(name, 60, [book], **MLS) for name in names), **MLS))
     # level after 90 minutes and called completed; 131 minutes after the start it still goes on
-    market.load(170, market.scores(finished(market, "e", 1, 1, **MLS), **MLS))
-    market.load(191, market.scores(finished(market, "e", 1, 1, completed=False, **MLS), **MLS))
-    market.load(220, market.scores(finished(market, "e", 2, 1, **MLS), **MLS))
+    market.load(170, told(1, 1))
+    market.load(191, told(1, 1, completed=False))
+    market.load(220, told(2, 1))
     market.publish()
 
-    assert set(market.rows("select distinct grade, grade_reason from gold.outcome_grades")) == {
+    left = f"event_id = '{market.id_of('e')}'"
+    assert set(market.rows(f"select distinct grade, grade_reason from gold.outcome_grades where {left}")) == {
         ("unresolved", "extra_time_possible")
     }
-    assert market.rows("select count(*) from gold.closing_returns") == [(0,)]
+    assert market.rows(f"select count(*) from gold.closing_returns where {left}") == [(0,)]
 
-    override(market, "e", home_score=1, away_score=1, reason="after 90 minutes")
-    assert grades(market) == {("h2h", None, "Home"): "loss", ("h2h", None, "Draw"): "win", ("h2h", None, "Away"): "loss"}
+    assert grades(market, f"not {left}") == {
+        ("h2h", None, "Home"): "loss",
+        ("h2h", None, "Draw"): "win",
+        ("h2h", None, "Away"): "loss",
+    }
     # 3.2 for the draw, nothing for the others
     assert market.rows("select sum(return_multiple) from gold.closing_returns") == [(Decimal("3.2"),)]
 
@@ -158,23 +168,25 @@ def test_a_final_score_that_is_taken_back_is_graded(market: Any) -> None:
 
 def test_two_games_under_one_id_are_left_to_an_override(market: Any) -> None:
     mlb = {"sport": "baseball_mlb"}
+    names = ("e", "known")
+    override(market, "known", home_score=5, away_score=1, reason="the first game")
     first = market.book("fanduel", {"h2h": [("Home", 1.5), ("Away", 2.7)]}, 0)
-    market.load(0, market.odds(market.game("e", 60, [first], **mlb), **mlb))
-    market.load(235, market.scores(finished(market, "e", 5, 1, **mlb), **mlb))
+    market.load(0, market.odds(*(market.game(name, 60, [first], **mlb) for name in names), **mlb))
+    market.load(235, market.scores(*(finished(market, name, 5, 1, **mlb) for name in names), **mlb))
     market.publish()
-    assert grades(market) == {("h2h", None, "Home"): "win", ("h2h", None, "Away"): "loss"}
+    left = f"event_id = '{market.id_of('e')}'"
+    assert grades(market, left) == {("h2h", None, "Home"): "win", ("h2h", None, "Away"): "loss"}
 
     # the evening's game: the same teams, the same id
     second = market.book("fanduel", {"h2h": [("Home", 2.1), ("Away", 1.8)]}, 240)
-    market.load(240, market.odds(market.game("e", 270, [second], **mlb), **mlb))
-    market.load(300, market.scores(finished(market, "e", 0, 1, start=270, completed=False, **mlb), **mlb))
+    market.load(240, market.odds(*(market.game(name, 270, [second], **mlb) for name in names), **mlb))
+    told = (finished(market, name, 0, 1, start=270, completed=False, **mlb) for name in names)
+    market.load(300, market.scores(*told, **mlb))
     market.publish()
-    assert set(market.rows("select distinct grade, grade_reason from gold.outcome_grades")) == {
+    assert set(market.rows(f"select distinct grade, grade_reason from gold.outcome_grades where {left}")) == {
         ("unresolved", "one_id_two_games")
     }
-
-    override(market, "e", home_score=5, away_score=1, reason="the first game")
-    assert grades(market) == {("h2h", None, "Home"): "win", ("h2h", None, "Away"): "loss"}
+    assert grades(market, f"not {left}") == {("h2h", None, "Home"): "win", ("h2h", None, "Away"): "loss"}
 
 
 def override(market: Any, name: str, **facts: Any) -> None:
@@ -188,25 +200,33 @@ def override(market: Any, name: str, **facts: Any) -> None:
 
 
 def test_an_override_needs_no_score(market: Any) -> None:
-    book = market.book("fanduel", {"h2h": [("Home", 1.8), ("Away", 2.1)]}, 0)
-    for name in ("bout", "contest"):
-        market.load(
-            0,
-            market.odds(market.game(name, 60, [book], sport="mma_mixed_martial_arts"), sport="mma_mixed_martial_arts"),
-            plan=name,
-        )
-    market.publish()
     override(market, "bout", winner="away", reason="split decision")
     override(market, "contest", winner="void", reason="no contest")
+    mma = {"sport": "mma_mixed_martial_arts"}
+    book = market.book("fanduel", {"h2h": [("Home", 1.8), ("Away", 2.1)]}, 0)
+    for name in ("bout", "contest"):
+        market.load(0, market.odds(market.game(name, 60, [book], **mma), **mma), plan=name)
+    market.publish()
 
-    found = market.rows("select event_id, outcome_name, grade, override_reason from gold.outcome_grades")
+    query = "select event_id, outcome_name, grade, override_reason from gold.outcome_grades"
+    # decided before it begins
+    assert market.rows(query) == []
+    foretold = set(market.rows(query + "_now"))
+    market.load(60, market.odds(**mma))
+    market.publish()
+    assert market.rows(query + "_now") == []
+    found = market.rows(query)
     bout, contest = market.id_of("bout"), market.id_of("contest")
-    assert set(found) == {
-        (bout, "Home", "loss", "split decision"),
-        (bout, "Away", "win", "split decision"),
-        (contest, "Home", "void", "no contest"),
-        (contest, "Away", "void", "no contest"),
-    }
+    assert (
+        set(found)
+        == foretold
+        == {
+            (bout, "Home", "loss", "split decision"),
+            (bout, "Away", "win", "split decision"),
+            (contest, "Home", "void", "no contest"),
+            (contest, "Away", "void", "no contest"),
+        }
+    )
 
 
 def test_what_was_never_called_completed_is_unresolved_and_not_void(market: Any) -> None:
