@@ -15,7 +15,7 @@ select
     {{ is_closing('judged.close_status') }} as is_closing
 from {{ events }} as event
 cross join lateral {{ first_rows_of(
-    'event.event_id', ['series_id', 'bookmaker_key', 'market_key', 'description', 'outcome_name', 'outcome_side']
+    'event.event_id', ['series_id', 'bookmaker_key', 'market_key', 'description', 'outcome_name', 'outcome_side', 'valid_from']
 ) }} as series
 -- a stretch that spans the start: the last covering answer until then showed the series
 cross join lateral (
@@ -52,4 +52,6 @@ cross join lateral (
             else 'ok'
         end as close_status
 ) as judged
+-- what was first quoted after the start has no closing, and comes and goes without one
+where series.valid_from <= event.start_at or quote.captured_at is not null
 {%- endmacro %}

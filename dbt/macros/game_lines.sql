@@ -25,7 +25,7 @@ select
     closing.probability_{{ each }}, best.price_{{ each }}, best.books_{{ each }},
     {% endfor -%}
     best.best_hold, closing.group_count,
-    coalesce(closing.close_status, 'none') as close_status,
+    coalesce(closing.close_status, case when reached.start_is_suspect then 'provisional' else 'none' end) as close_status,
     between_them.line_point_min, between_them.line_point_max, held.probability_min, held.probability_max
 from reached
 left join lateral (

@@ -77,7 +77,8 @@ cross join lateral (
     markets as materialized (
         select ruled.market_key, ruled.family, ruled.period,
             chosen.event_id is not null as is_override,
-            chosen.reason as override_reason, chosen.winner,
+            -- a seed without it is bad style, and withholds no batch
+            case when chosen.event_id is not null then coalesce(chosen.reason, 'not said') end as override_reason, chosen.winner,
             case when chosen.event_id is not null then chosen.home_score else result.home_score end as home_score,
             case when chosen.event_id is not null then chosen.away_score else result.away_score end as away_score
         from (

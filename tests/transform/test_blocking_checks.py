@@ -427,7 +427,7 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
         "update ops.due_events set is_reached = true; update gold.events set start_at = start_at + interval '1 day'",
     ),
     (
-        "hindsight: each series of what has begun has one closing, by its start",
+        "hindsight: each series quoted by the start of what has begun has one closing",
         "delete from gold.closings where series_id = (select min(series_id::text)::uuid from gold.closings)",
     ),
     ("hindsight: a touched event that has begun has closings, where it is quoted", "delete from gold.closings"),

@@ -69,7 +69,7 @@ def test_the_whole_table_tests_pass_on_sound_rows(filled: Any) -> None:
             id="relationships",
         ),
         pytest.param(
-            "dbt_utils_unique_combination_of_columns_quotes",
+            "dbt_utils_unique_combination_of_columns_quotes_exchange_id",
             "insert into silver.quotes"
             " select (jsonb_populate_record(q, jsonb_build_object('quote_id', md5(q.quote_id::text)))).*"
             " from silver.quotes as q",

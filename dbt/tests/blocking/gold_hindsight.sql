@@ -17,7 +17,8 @@ quoted as materialized (
     select looked_at.event_id, looked_at.start_at, looked_at.is_reached, first_row.series_id
     from looked_at
     join due on due.event_id = looked_at.event_id
-    cross join lateral {{ first_rows_of('looked_at.event_id', ['series_id']) }} as first_row
+    cross join lateral {{ first_rows_of('looked_at.event_id', ['series_id', 'valid_from']) }} as first_row
+    where first_row.valid_from <= looked_at.start_at
 )
 
 select
@@ -39,7 +40,7 @@ where stored.row_count > 0
 union all
 
 select
-    'hindsight: each series of what has begun has one closing, by its start',
+    'hindsight: each series quoted by the start of what has begun has one closing',
     concat_ws(' ', quoted.event_id, quoted.series_id),
     cast(quoted.start_at as text)
 from quoted

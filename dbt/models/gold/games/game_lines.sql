@@ -16,7 +16,7 @@ games as materialized (
 ),
 
 reached as materialized (
-    select games.event_id, games.start_at
+    select games.event_id, games.start_at, games.start_is_suspect
     from games
     where {{ is_reached('games') }}
 ),
@@ -38,9 +38,16 @@ opened as materialized (
 ),
 {% endfor %}
 results as (
-    select r.event_id, r.home_score, r.away_score
+    -- an answer may have home and away the other way round
+    select r.event_id,
+        case when turned.is_turned then r.away_score else r.home_score end as home_score,
+        case when turned.is_turned then r.home_score else r.away_score end as away_score
     from {{ ref('results') }} as r
-    where r.completed and r.event_id = any (array(select games.event_id from games))
+    join games on games.event_id = r.event_id
+    cross join lateral (
+        select coalesce(r.home_team = games.away_team and r.away_team = games.home_team, false) as is_turned
+    ) as turned
+    where r.completed
 )
 
 select

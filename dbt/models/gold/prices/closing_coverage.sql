@@ -74,6 +74,15 @@ cross join lateral (
             select closed.bookmaker_key, closed.market_key from closed
             union
             select asked.bookmaker_key, asked.market_key from asked
+            union
+            -- what was hung in play alone has no closing
+            select later.bookmaker_key, later.market_key
+            from begun
+            cross join lateral (
+                select h.bookmaker_key, h.market_key from {{ ref('price_history') }} as h
+                where h.event_id = begun.event_id and h.price_side = 'back' and h.valid_from > begun.start_at
+                offset 0
+            ) as later
         ) as named
         cross join lateral {{ market_rule('named.market_key') }} as rule
         where rule.price_side = 'back'

@@ -21,7 +21,7 @@ cross join lateral (
         where openings.event_id = event.event_id and {{ has_own_prices('profile') }}
     ),
 
-    -- the first sound quote of each sharp series that was not there when it was first asked for
+    -- the first sound quote of each sharp series that was not there when it was first asked for; what comes in play opens nothing
     sharp as (
         select distinct on (series.market_line)
             series.market_line, series.operator_group, series.bookmaker_key, quote.market_key, quote.description,
@@ -30,6 +30,7 @@ cross join lateral (
         cross join lateral (
             select q.* from {{ ref('quotes') }} as q
             where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
+                and q.captured_at < event.start_at
             order by q.moment_at, q.captured_at desc, q.place, q.exchange_id limit 1
         ) as quote
         where series.sharp_weight > 0 and not series.is_left_censored

@@ -1,0 +1,610 @@
+"""quotes_sampled, game_lines, outcome_grades and best_price_now in plain Python, from the definitions and not from the SQL.
+
+Closings, the consensus at the close and the stretches of prices are those of the other models; sampling, market openings,
+grades and what can be bet on now are worked out here. Rows are those of events whose start an answer about them has reached.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property
+from statistics import median
+from typing import Any, Final
+
+from tests.replay import model_lines
+from tests.replay.closing_model import Closings
+from tests.replay.model import (
+    Answer, Gold, Quote, Row, Table, Time, book_profile, market_rule, _seed, parameter, rounded, sharpness,
+)  # fmt: skip
+
+SECOND: Final = dt.timedelta(seconds=1)
+GRID_MINUTES: Final = (168 * 60, 72 * 60, 24 * 60, 12 * 60, 6 * 60, 3 * 60, 60, 30, 15, 5)
+GAME_MARKETS: Final = {"h2h": ("home", "draw", "away"), "spreads": ("home", "away"), "totals": ("over", "under")}
+HALF: Final = Fraction(1, 2)
+Series = tuple[Any, ...]
+
+
+def seconds(length: dt.timedelta) -> int:
+    return length // SECOND
+
+
+def stands(row: Mapping[str, Any], at: Time) -> bool:
+    return row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"])
+
+
+def reaches_into(row: Mapping[str, Any], since: Time | None, until: Time) -> bool:
+    """Whether a stretch lies at least partly within [since, until)."""
+    return row["valid_from"] < until and (since is None or row["valid_to"] is None or row["valid_to"] > since)
+
+
+def has_own_prices(book: str) -> bool:
+    return book_profile(book)[1] in ("back_fixed", "back_net")
+
+
+def price_net(price: Decimal, book: str) -> Decimal:
+    """What a bettor is paid: of an exchange net of commission."""
+    _, kind, commission = book_profile(book)
+    return rounded(1 + (Fraction(price) - 1) * (1 - Fraction(commission)), 8) if kind == "back_net" else price
+
+
+def most_even(rows: Iterable[Row], place_of: Mapping[int, int]) -> Row:
+    """A book's main set: the nearest to even by its first side, then the lowest overround, |point|, point."""
+    nothing = Decimal(0)
+    return min(
+        rows,
+        key=lambda row: (
+            abs(Fraction(row["fair_multiplicative"][place_of[id(row)]]) - Fraction(1, 2)),
+            row["overround"],
+            abs(row["line_point"] or nothing),
+            row["line_point"] or nothing,
+            row["set_no"],
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a market opened: by whom, on which line, and the probability of each side."""
+
+    basis: str
+    at: Time
+    line_point: Decimal | None
+    is_left_censored: bool
+    probabilities: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True)
+class Bet:
+    """An outcome on a line, whatever the book."""
+
+    market: str
+    point: Decimal | None
+    kind: str
+    name: str
+    side: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """A final score as an outcome's own set has home and away."""
+
+    home: Decimal
+    away: Decimal
+
+    @property
+    def margin(self) -> Decimal:
+        return self.home - self.away
+
+
+def settlement_rule(sport: str) -> Mapping[str, str]:
+    return max(
+        (row for row in _seed("settlement_rules") if sport.startswith(row["sport_prefix"])),
+        key=lambda row: len(row["sport_prefix"]),
+    )
+
+
+def _score_of(bet: Bet, event: Row, final: Row) -> Score | None:
+    """By the names of the scores' answer: another answer may have home and away the other way round."""
+    if final["home_score"] is None or final["away_score"] is None:
+        return None
+    is_turned = (bet.side == "home" and bet.name == final["away_team"]) or (
+        bet.side == "away" and bet.name == final["home_team"]
+    )
+    scores = (final["home_score"], final["away_score"])
+    return Score(*(scores[::-1] if is_turned else scores))
+
+
+def _shares(bet: Bet, score: Score) -> tuple[Fraction, Fraction]:
+    """The share of a stake that is won at the price, and that which comes back."""
+    family = market_rule(bet.market)["family"]
+    if family == "yes_no":
+        both = score.home > 0 and score.away > 0
+        return Fraction((bet.side == "yes") == both), Fraction(0)
+    if bet.side == "draw" or bet.kind == "three_way":
+        result = "home" if score.margin > 0 else "away" if score.margin < 0 else "draw"
+        return Fraction(bet.side == result), Fraction(0)
+    lead = score.home + score.away if family == "totals" else score.margin
+    point = bet.point if family in ("spreads", "totals") else Decimal(0)
+    assert point is not None
+    # a quarter line is the two lines beside it, with half of the stake on each
+    quarter = Decimal("0.25")
+    points = (point - quarter, point + quarter) if abs(point) % Decimal("0.5") == quarter else (point,)
+    ahead = [lead - each if family == "totals" else lead + each for each in points]
+    if bet.side in ("away", "under"):
+        ahead = [-each for each in ahead]
+    return Fraction(sum(each > 0 for each in ahead), len(ahead)), Fraction(sum(each == 0 for each in ahead), len(ahead))
+
+
+class Hindsight:
+    """What is known of events that have begun, from a set of answers."""
+
+    def __init__(self, gold: Gold) -> None:
+        self.gold = gold
+        self.results = gold.results()
+        self.events = {key[0]: row for key, row in gold.events(gold.listing_intervals(), self.results).items()}
+        self.history = gold.price_history()
+        self.margins = gold.margins(self.history)
+        self._series_of_event: dict[str, dict[Series, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for key, row in self.history.items():
+            if row["price_side"] == "back":
+                self._series_of_event[key[0]][key[:-1]].append(row)
+        self._quoted: dict[Series, list[Series]] = defaultdict(list)
+        for series in gold.quotes:
+            self._quoted[series[:4]].append(series)
+        self._sets_of_event: dict[str, list[Row]] = defaultdict(list)
+        for row in self.margins.values():
+            self._sets_of_event[row["event_id"]].append(row)
+
+    # what stands in for a clock
+
+    @cached_property
+    def known_until(self) -> dict[str, Time]:
+        """When the newest answer about each event or the whole of its sport was received."""
+        return {
+            event_id: max(
+                answer.captured_at for answer in self.gold.answers if _is_about(answer, event_id, event["sport_key"])
+            )
+            for event_id, event in self.events.items()
+        }
+
+    def is_reached(self, event_id: str) -> bool:
+        return bool(self.known_until[event_id] >= self.events[event_id]["start_at"])
+
+    @cached_property
+    def reached(self) -> list[str]:
+        return [event_id for event_id in self.events if self.is_reached(event_id)]
+
+    # quotes_sampled
+
+    def quotes_sampled(self) -> Table:
+        return {key: row for event_id in self.reached for key, row in self._sampled(event_id)}
+
+    def _sampled(self, event_id: str) -> Iterator[tuple[Series, Row]]:
+        start = self.events[event_id]["start_at"]
+        cells: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+        place_of: dict[int, int] = {}
+        for row in self._sets_of_event[event_id]:
+            family = model_lines.featured_family(row["market_key"])
+            side = "over" if family == "totals" else "home"
+            kinds = ("two_way", "three_way") if family == "h2h" else ("two_way",)
+            if (
+                family is not None
+                and row["description"] is None
+                and row["is_sound"]
+                and row["outcome_set"] in kinds
+                and side in row["outcome_sides"]
+                and row["valid_from"] < start
+                and has_own_prices(row["bookmaker_key"])
+            ):
+                place_of[id(row)] = row["outcome_sides"].index(side)
+                cells[(row["bookmaker_key"], row["market_key"], row["outcome_set"])].append(row)
+        looks = [start - minutes * dt.timedelta(minutes=1) for minutes in GRID_MINUTES]
+        for minutes, at in zip(GRID_MINUTES, looks, strict=True):
+            if at < self.events[event_id]["first_seen_at"]:
+                continue
+            for cell, sets in cells.items():
+                standing = [row for row in sets if stands(row, at)]
+                main = most_even(standing, place_of) if standing else None
+                for side in {side for row in sets for side in row["outcome_sides"]}:
+                    own = [row for row in sets if side in row["outcome_sides"]]
+                    yield (
+                        (event_id, *cell, side, minutes),
+                        self._sample(event_id, cell, side, at, main, own)
+                        | {"start_at": start, "sport_key": self.events[event_id]["sport_key"]},
+                    )
+
+    def _sample(
+        self, event_id: str, cell: tuple[str, str, str], side: str, at: Time, main: Row | None, sets: Sequence[Row]
+    ) -> Row:
+        book, market, _ = cell
+        known_start = self.gold.start_known(event_id, at)
+        row: Row = dict.fromkeys(
+            (
+                "line_point", "price_native", "odds_format", "price_decimal", "price_net", "fair_probability", "fair_basis",
+                "overround", "seconds_since_seen", "quote_age_seconds", "is_fresh",
+            ),
+        ) | {
+            "operator_group": book_profile(book)[0],
+            "outcome_name": min(each["outcome_names"][each["outcome_sides"].index(side)] for each in sets),
+            "sampled_at": at,
+            "seconds_to_start_as_known": seconds(known_start - at),
+            "quote_state": "not_quoted" if any(each["valid_from"] <= at for each in sets) else "unknown",
+        }  # fmt: skip
+        if main is None:
+            return row
+        place = main["outcome_sides"].index(side)
+        series, stretch = self._priced(event_id, (book, market, main["outcome_names"][place]), main, place, at)
+        word = self.gold._last_word(series, at)
+        limit = parameter("fresh_age_pre_seconds" if known_start > at else "fresh_age_in_play_seconds")
+        age = word.answer.captured_at - word.quote_at
+        return row | {
+            "quote_state": "quoted",
+            "line_point": main["line_point"],
+            "price_native": stretch["price_native"],
+            "odds_format": stretch["odds_format"],
+            "price_decimal": stretch["price_decimal"],
+            "price_net": price_net(stretch["price_decimal"], book),
+            "fair_probability": main["fair_power"][place],
+            "fair_basis": main["fair_basis"],
+            "overround": main["overround"],
+            "seconds_since_seen": seconds(at - word.answer.captured_at),
+            "quote_age_seconds": None if word.last_update is None else seconds(age),
+            "is_fresh": age <= dt.timedelta(seconds=int(limit)),
+        }
+
+    def _priced(
+        self, event_id: str, named: tuple[str, str, str], main: Row, place: int, at: Time
+    ) -> tuple[Series, Row]:
+        """The stretch that gives a set's outcome its price; of a book that shows a line twice the one of that price."""
+        found = [
+            (series, row)
+            for series, rows in self._series_of_event[event_id].items()
+            if (series[1], series[2], series[4]) == named and series[3] is None
+            for row in rows
+            if stands(row, at) and row["line_point"] == main["line_point"]
+        ]
+        return min(
+            found, key=lambda item: (abs(item[1]["implied_probability"] - main["implied_probabilities"][place]), item[0][-1])
+        )
+
+    # market openings
+
+    def _censored(self, series: Series) -> tuple[Time, bool]:
+        """When a series was first seen, and whether nobody had asked for it before."""
+        event_id, book, market = series[:3]
+        first = min(self._series_of_event[event_id][series], key=lambda row: row["valid_from"])
+        at = first["valid_from"]
+        word = self.gold._last_word(series, at)
+        start = self.events[event_id]["commence_time_first"]
+        asked_before = any(
+            answer.captured_at < at
+            and answer.moment != word.answer.moment
+            and market in answer.coverage.markets
+            and book in answer.coverage.books
+            and _is_about(answer, event_id, first["sport_key"])
+            and answer.tells_of(event_id, book, market)
+            and (answer.coverage.commence_from is None or answer.coverage.commence_from <= start)
+            and (answer.coverage.commence_to is None or start <= answer.coverage.commence_to)
+            for answer in self.gold.answers
+        )
+        return at, not asked_before
+
+    def market_opening(self, event_id: str, market: str) -> list[Opening]:
+        """How a market without descriptions opened, by kind of set and line; its point is not part of a series' name."""
+        assert market_rule(market)["is_point_in_key"] == "false"
+        own = {
+            series: rows
+            for series, rows in self._series_of_event[event_id].items()
+            if series[2] == market and series[3] is None and has_own_prices(series[1])
+        }
+        seen = {series: self._censored(series) for series in own if series[-1] == 1}
+        sharp = self._sharp_opening(event_id, seen)
+        return [sharp] if sharp is not None else self._agreed_opening(own, seen)
+
+    def _sharp_opening(self, event_id: str, seen: Mapping[Series, tuple[Time, bool]]) -> Opening | None:
+        firsts: list[tuple[tuple[Any, ...], Quote]] = []
+        for series, (_, is_left_censored) in seen.items():
+            weight = sharpness(series[1])[0]
+            # what comes when the game is on opens nothing
+            sound = [
+                quote
+                for quote in self.gold.quotes[series]
+                if quote.problem is None and quote.answer.captured_at < self.events[event_id]["start_at"]
+            ]
+            if weight > 0 and not is_left_censored and sound:
+                first = min(
+                    sound,
+                    key=lambda q: (
+                        q.answer.moment, -q.answer.captured_at.timestamp(), q.answer.place, q.answer.exchange_id,
+                    ),
+                )  # fmt: skip
+                firsts.append(((-weight, book_profile(series[1])[0], first.answer.captured_at, series[1]), first))
+        if not firsts:
+            return None
+        first = min(firsts, key=lambda item: item[0])[1]
+        members = [
+            quote
+            for series in self._quoted[(first.event_id, first.book, first.market, first.description)]
+            for quote in self.gold.quotes[series]
+            if quote.answer is first.answer and quote.line == first.line and quote.duplicate_no == first.duplicate_no
+        ]
+        return Opening(
+            "sharp",
+            first.answer.captured_at,
+            first.line_point,
+            False,
+            {quote.side: rounded(Fraction(quote.implied or 0) / Fraction(quote.overround or 1), 10) for quote in members},
+        )
+
+    def _agreed_opening(
+        self, own: Mapping[Series, Sequence[Row]], seen: Mapping[Series, tuple[Time, bool]]
+    ) -> list[Opening]:
+        """The first capture, of those at which a quote comes to a line, where enough groups stand on that line."""
+        arrivals: dict[Time, set[Decimal | None]] = defaultdict(set)
+        for rows in own.values():
+            before: Row | None = None
+            for row in sorted(rows, key=lambda row: row["valid_from"]):
+                goes_on = before is not None and (before["valid_to"], before["line_point"]) == (
+                    row["valid_from"], row["line_point"],
+                )  # fmt: skip
+                if not goes_on:
+                    arrivals[row["valid_from"]].add(row["line_point"])
+                before = row
+        for at in sorted(arrivals):
+            agreed = []
+            for point in arrivals[at]:
+                by_kind: dict[str, list[Quote]] = defaultdict(list)
+                for series, rows in own.items():
+                    if any(stands(row, at) and row["line_point"] == point for row in rows):
+                        word = self.gold._last_word(series, at)
+                        if word.problem is None and word.is_complete:
+                            by_kind[word.outcome_set].append(word)
+                for kind, words in by_kind.items():
+                    groups = len({book_profile(word.book)[0] for word in words})
+                    if groups >= parameter("opening_min_groups"):
+                        distance = abs(point) if point is not None else Decimal(0)
+                        agreed.append(((-groups, distance, point or Decimal(0), kind), point, words))
+            if agreed:
+                _, point, words = min(agreed, key=lambda item: item[0])
+                voices: dict[tuple[str, str], Quote] = {}
+                for word in sorted(words, key=lambda w: (w.overround, w.book, w.rank)):
+                    voices.setdefault((word.side, book_profile(word.book)[0]), word)
+                shares: dict[str, list[Fraction]] = defaultdict(list)
+                for (side, _), word in voices.items():
+                    shares[side].append(Fraction(rounded(Fraction(word.implied or 0) / Fraction(word.overround or 1), 10)))
+                is_left_censored = not any(first <= at and not censored for first, censored in seen.values())
+                return [
+                    Opening(
+                        "groups", at, point, is_left_censored, {side: rounded(median(all), 10) for side, all in shares.items()}
+                    )
+                ]
+        return []
+
+    # game_lines
+
+    def game_lines(self) -> Table:
+        agreed = Closings(self.gold).consensus_rows()
+        best = self.gold.best_price(self.history)
+        consensus = self.gold.consensus(self.margins)
+        lines = model_lines.consensus_line(self.margins, self.gold.known_sport, self.gold.stale)
+        stretches = {
+            "agreed": _by_market(agreed), "best": _by_market(best), "consensus": _by_market(consensus), "lines": _by_market(lines),
+        }  # fmt: skip
+        rows: Table = {}
+        for event_id, event in self.events.items():
+            if event["home_team"] is None or event["away_team"] is None or event["has_outrights"]:
+                continue
+            row: Row = {
+                name: event[name]
+                for name in (
+                    "sport_key", "home_team", "away_team", "start_at", "start_basis", "start_is_suspect", "status", "source",
+                )
+            }  # fmt: skip
+            # the seed of overrides is empty where this is compared
+            row["same_event_as"] = None
+            is_reached = self.is_reached(event_id)
+            for market, sides in GAME_MARKETS.items():
+                own = {name: tables.get((event_id, market, None), {}) for name, tables in stretches.items()}
+                told = self._market_lines(event, event_id, market, sides, own) if is_reached else {}
+                row |= _named(market, sides, told)
+            row |= self._final_score(event_id, event)
+            rows[(event_id,)] = row
+        return rows
+
+    def _final_score(self, event_id: str, event: Row) -> Row:
+        """The score by the sides that the game has; an answer may have home and away the other way round."""
+        result = self.results.get((event_id,))
+        if result is None or not result["completed"]:
+            return {"home_score": None, "away_score": None}
+        home, away = result["home_score"], result["away_score"]
+        if (result["home_team"], result["away_team"]) == (event["away_team"], event["home_team"]):
+            home, away = away, home
+        return {"home_score": home, "away_score": away}
+
+    def _market_lines(
+        self, event: Row, event_id: str, market: str, sides: Sequence[str], own: Mapping[str, Table]
+    ) -> Row:
+        start, side = event["start_at"], sides[0]
+        openings = [
+            opening
+            for opening in self.market_opening(event_id, market)
+            if not opening.is_left_censored and opening.at < start and side in opening.probabilities
+        ]
+        opening = openings[0] if openings else None
+        since = opening.at if opening else None
+        row: Row = {}
+        if opening is not None:
+            row |= {
+                "opened_at": opening.at,
+                "opening_basis": opening.basis,
+                "opening_line_point": opening.line_point,
+                "opening_probability": opening.probabilities[side],
+            }
+        hung = [
+            line["line_modal"]
+            for line in own["lines"].values()
+            if reaches_into(line, since, start) and line["line_modal"] is not None
+        ]
+        row |= {"line_point_min": min(hung, default=None), "line_point_max": max(hung, default=None)}
+        main = {key: close for key, close in own["agreed"].items() if close["is_main_line"]}
+        row["close_status"] = "provisional" if event["start_is_suspect"] else "none"
+        if not main:
+            return row
+        _, _, _, point, kind, _ = next(iter(main))
+        statuses = {close["close_status"] for close in main.values()}
+        row |= {
+            "closing_outcome_set": kind,
+            "closing_line_point": point,
+            "group_count": min(close["group_count"] for close in main.values()),
+            "close_status": next(iter(statuses - {"ok"}), "ok"),
+            **{f"probability_{close['outcome_side']}": close["fair_median"] for close in main.values()},
+        }
+        for key, offer in own["best"].items():
+            # as it stood up to the start
+            stood = offer["valid_from"] < start and (offer["valid_to"] is None or offer["valid_to"] >= start)
+            if key[:5] == (event_id, market, None, point, kind) and stood:
+                row[f"price_{offer['outcome_side']}"] = offer["best_price_decimal"]
+                row[f"books_{offer['outcome_side']}"] = offer["books"]
+                row["best_hold"] = offer["best_hold"]
+        held = [
+            vote["fair_median"]
+            for key, vote in own["consensus"].items()
+            if key[:5] == (event_id, market, None, point, kind)
+            and vote["outcome_side"] == side
+            and reaches_into(vote, since, start)
+            and vote["fair_median"] is not None
+        ]
+        return row | {"probability_min": min(held, default=None), "probability_max": max(held, default=None)}
+
+    # grades
+
+    def outcome_grades(self) -> Table:
+        """How a bet on each outcome that a book ever quoted is settled by the rules of its sport; overrides are left out."""
+        rows: Table = {}
+        for event_id in self.reached:
+            quoted: dict[Series, set[str]] = defaultdict(set)
+            for row in self._sets_of_event[event_id]:
+                for name, side in zip(row["outcome_names"], row["outcome_sides"], strict=True):
+                    quoted[(row["market_key"], row["description"], row["line_point"], row["outcome_set"], name)].add(side)
+            for (market, description, point, kind, name), sides in quoted.items():
+                bet = Bet(market, point, kind, name, min(sides))
+                rows[(event_id, market, description, point, kind, name)] = self._graded(event_id, bet)
+        return rows
+
+    def _graded(self, event_id: str, bet: Bet) -> Row:
+        event, result = self.events[event_id], self.results.get((event_id,))
+        final = result if result is not None and result["completed"] else None
+        rule = settlement_rule(event["sport_key"])
+        score = None if final is None else _score_of(bet, event, final)
+        refusal = self._refusal(event_id, bet, rule, final, score)
+        won, refunded = (None, None) if refusal is not None or score is None else _shares(bet, score)
+        grades = {
+            (None, None): "unresolved", (1, 0): "win", (HALF, HALF): "half_win", (0, 1): "push", (0, HALF): "half_loss", (0, 0): "loss",
+        }  # fmt: skip
+        reason = {"full_game_assumed": "assumes_full_game"}.get(rule["settlement"], "final_score")
+        if market_rule(bet.market)["family"] == "to_qualify":
+            reason = "decisive_final_score"
+        return {
+            "sport_key": event["sport_key"],
+            "outcome_side": bet.side,
+            "start_at": event["start_at"],
+            "home_score": final and final["home_score"],
+            "away_score": final and final["away_score"],
+            "grade": grades[(won, refunded)],
+            "won_share": won,
+            "refunded_share": refunded,
+            "grade_reason": refusal or reason,
+            "override_reason": None,
+            "rule": rule["settlement"],
+        }
+
+    def _refusal(self, event_id: str, bet: Bet, rule: Mapping[str, str], final: Row | None, score: Score | None) -> str | None:
+        """Why nobody can say: what is wrong with the market comes first, then with the sport's rule, then with the score."""
+        told, settlement = market_rule(bet.market), rule["settlement"]
+        family = told["family"]
+        if family in ("outrights", "props", "team_totals"):
+            return {"outrights": "outright", "props": "prop", "team_totals": "team_total"}[family]
+        if told["period"] == "part":
+            return "period"
+        is_graded = family in ("h2h", "spreads", "totals") or bet.market in ("btts", "draw_no_bet", "to_qualify")
+        if not is_graded or (settlement == "bout" and family != "h2h"):
+            return "market_without_rule"
+        # by 90 minutes a draw is an outcome of its own
+        kinds = {"yes_no": ("yes_no",), "h2h": ("three_way",) if settlement in ("regulation", "knock_out") else ("two_way", "three_way")}
+        if bet.kind not in kinds.get(family, ("two_way",)):
+            return "unexpected_outcome_set"
+        if family in ("spreads", "totals") and bet.point is None:
+            return "no_point"
+        teams = final or self.events[event_id]
+        if bet.side in ("home", "away") and bet.name not in (teams["home_team"], teams["away_team"]):
+            return "teams_differ"
+        if settlement in ("retirement", "unknown"):
+            return {"retirement": "retirement_rules_differ", "unknown": "sport_without_rule"}[settlement]
+        if final is None:
+            over = dt.timedelta(seconds=int(parameter("results_window_seconds")))
+            is_lost = self.known_until[event_id] > self.events[event_id]["start_at"] + over
+            return "never_completed" if is_lost else "not_completed"
+        if final["problem"] not in (None, "final_taken_back"):
+            problem: str = final["problem"]
+            return problem
+        assert score is not None
+        if family == "to_qualify":
+            return "two_legs_possible" if rule["may_have_two_legs"] == "true" else None if score.margin else "level_score"
+        if settlement == "knock_out" and not self._ended_in_regulation(event_id, final):
+            return "extra_time_possible"
+        if settlement in ("overtime_included", "full_game_assumed") and bet.kind == "three_way":
+            return "regulation_score_unknown"
+        return None
+
+    def _ended_in_regulation(self, event_id: str, final: Row) -> bool:
+        """Whether an answer called it completed, with this score, too soon after its start for extra time."""
+        event = self.events[event_id]
+        since = max(final["completed_since"], final["score_since"])
+        longest = dt.timedelta(seconds=int(parameter("regulation_max_seconds")))
+        is_known = not event["start_is_suspect"] and event["start_basis"] != "kept_unproven"
+        return bool(is_known and event["start_at"] <= since <= event["start_at"] + longest)
+
+
+def _by_market(table: Table) -> dict[Series, Table]:
+    """Rows by event, market and description, with which their keys begin."""
+    found: dict[Series, Table] = defaultdict(dict)
+    for key, row in table.items():
+        found[key[:3]][key] = row
+    return found
+
+
+def _is_about(answer: Answer, event_id: str, sport: str) -> bool:
+    """Whether an answer is about an event, or the whole of a sport: it asked for that, or shows the event under that key."""
+    shown = answer.event(event_id)
+    if shown is not None and shown["sport_key"] == sport:
+        return True
+    asked = answer.coverage
+    return asked.sport == sport and ((asked.events is None and (None,) not in answer.held_back) or event_id in (asked.events or ()))
+
+
+def _named(market: str, sides: Sequence[str], told: Row) -> Row:
+    """A market's part of a row of game_lines."""
+    row: Row = {
+        "opened_at": told.get("opened_at"),
+        "opening_basis": told.get("opening_basis"),
+        f"opening_probability_{sides[0]}": told.get("opening_probability"),
+        "closing_hold": told.get("best_hold"),
+        "closing_group_count": told.get("group_count"),
+        "close_status": told.get("close_status", "provisional"),
+        f"probability_{sides[0]}_min": told.get("probability_min"),
+        f"probability_{sides[0]}_max": told.get("probability_max"),
+    }
+    if market == "h2h":
+        row["closing_outcome_set"] = told.get("closing_outcome_set")
+    else:
+        row |= {name: told.get(name) for name in ("opening_line_point", "closing_line_point", "line_point_min", "line_point_max")}
+    for side in sides:
+        row[f"closing_probability_{side}"] = told.get(f"probability_{side}")
+        row[f"closing_price_{side}"] = told.get(f"price_{side}")
+        row[f"closing_books_{side}"] = told.get(f"books_{side}", ())
+    return {f"{market}_{name}": value for name, value in row.items()}

@@ -1,0 +1,95 @@
+"""Quotes sampled, lines of games and grades are those of a plain model: on slices of real recordings, and on the bundled one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from pipeline.recording.model import Batch
+from pipeline.recording.store import Recording
+from pipeline.resources import resource
+from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
+from tests.replay import test_model_on_recordings
+from tests.replay.hindsight_model import Hindsight
+from tests.replay.model import Gold, Table
+from tests.replay.support import Databases, batches_of, differences, take
+from tests.replay.transcript import Transcript
+
+# which files, with starts of games, and what an import must be told
+SLICES: Final[dict[str, tuple[Sequence[int], dict[str, Any]]]] = {
+    **test_model_on_recordings.SLICES,
+    "nfl_week6_2025": ((*range(0, 415, 60), *range(240, 275, 3)), {"endpoints": ["odds"]}),
+    "worldcup_quarterfinals_2026": ((*range(0, 428, 25), *range(322, 353, 2)), {"endpoints": ["odds"]}),
+    "four_leagues_in_one_list_2025": (range(1), {}),
+    "malformed": (range(3), {"endpoints": ["event_odds"], "captured_at": "2025-11-25T18:20:00Z"}),
+    "nfl_unix_dates_2024": (range(2), {}),
+    "nhl_2024_scores_finished": (range(4), {}),
+    "soccer_eu_lay_2024": (range(15), {}),
+}
+KEYS: Final = {
+    "quotes_sampled": ("event_id", "bookmaker_key", "market_key", "outcome_set", "outcome_side", "minutes_to_start"),
+    "game_lines": ("event_id",),
+    "outcome_grades": ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name"),
+}
+
+
+def read(warehouse: Warehouse, table: str) -> Table:
+    """All columns but surrogate keys."""
+    key = KEYS[table]
+    with warehouse.connect(Role.READER) as connection:
+        cursor = connection.execute(f"select * from gold.{table}".encode())
+        names = [column.name for column in cursor.description or ()]
+        rows = [
+            {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in zip(names, values, strict=True)
+                if name != "line_id"
+            }
+            for values in cursor
+        ]
+    return {tuple(row[name] for name in key): {name: row[name] for name in row if name not in key} for row in rows}
+
+
+def model_of(batches: Sequence[Batch]) -> dict[str, Table]:
+    hindsight = Hindsight(Gold(batches))
+    return {
+        "quotes_sampled": hindsight.quotes_sampled(),
+        "game_lines": hindsight.game_lines(),
+        "outcome_grades": hindsight.outcome_grades(),
+    }
+
+
+def assert_agreed(warehouse: Warehouse, expected: dict[str, Table]) -> int:
+    """The cells compared; the tables must be equal in all of them."""
+    found = {table: read(warehouse, table) for table in KEYS}
+    lines = differences(found, expected, most=20)
+    assert not lines, "\n".join(lines)
+    return sum(len(row) for rows in found.values() for row in rows.values())
+
+
+@pytest.mark.recorded
+@pytest.mark.proof
+@pytest.mark.parametrize("name", SLICES)
+def test_hindsight_is_that_of_the_model(
+    name: str, recorded_dir: Path, tmp_path: Path, databases: Databases, project: Project, transcript: Transcript
+) -> None:
+    batches = batches_of(recorded_dir / f"{name}.tar.xz", *SLICES[name], tmp_path)
+    expected = model_of(batches)
+    with databases() as warehouse, transcript.instead_of_dbt():
+        take(warehouse, project, batches, step=0)
+        assert assert_agreed(warehouse, expected) > 0
+
+
+@pytest.mark.proof
+def test_hindsight_of_the_bundled_recording(databases: Databases, project: Project, transcript: Transcript) -> None:
+    batches = list(Recording.open(resource("fixtures") / "recordings" / "simulated").batches())
+    expected = model_of(batches)
+    with databases() as warehouse, transcript.instead_of_dbt():
+        take(warehouse, project, batches, step=0)
+        assert assert_agreed(warehouse, expected) > 100_000
+    # it has what the rules tell apart
+    assert {row["grade"] for row in expected["outcome_grades"].values()} >= {"win", "loss", "push", "unresolved"}
