@@ -41,9 +41,10 @@ in_bodies as materialized (
         count(distinct case when answers.endpoint = 'participants' then item.value ->> 'id' end) as participants,
         count(distinct case when answers.endpoint = 'sports' then item.value ->> 'key' end) as catalogue,
         count(distinct case when {{ is_of_events('answers') }} then item.value ->> 'sport_key' end) as sports,
-        count(distinct case when answers.endpoint = 'bets' then (item.value ->> 'ledger', item.value ->> 'bet_id') end) as bets,
-        count(distinct case when answers.endpoint = 'predictions' then (item.value ->> 'ledger', item.value ->> 'prediction_id') end)
-            as predictions
+        count(distinct case when answers.endpoint = 'bets' and item.value is not null then (item.value ->> 'ledger', item.value ->> 'bet_id') end) as bets,
+        count(distinct case
+            when answers.endpoint = 'predictions' and item.value is not null then (item.value ->> 'ledger', item.value ->> 'prediction_id')
+        end) as predictions
     from answers
     left join lateral (
         select elements.value from jsonb_array_elements(case jsonb_typeof(answers.items) when 'array' then answers.items else '[]' end) as elements
@@ -97,8 +98,8 @@ counted as (
             select count(*) from {{ ref('participants') }} as p
             where p.exchange_id = answers.exchange_id and p.captured_at = answers.captured_at
         ) as participant_rows,
-        (select count(*) from {{ ref('bets') }} as b where b.exchange_id = answers.exchange_id) as bet_rows,
-        (select count(*) from {{ ref('predictions') }} as p where p.exchange_id = answers.exchange_id) as prediction_rows,
+        (select count(*) from {{ ref('bet_captures') }} as b where b.exchange_id = answers.exchange_id) as bet_rows,
+        (select count(*) from {{ ref('prediction_captures') }} as p where p.exchange_id = answers.exchange_id) as prediction_rows,
         (select count(*) from {{ ref('sport_sightings') }} as s where s.exchange_id = answers.exchange_id and s.is_catalogue) as catalogue_rows,
         (select count(*) from {{ ref('sport_sightings') }} as s where s.exchange_id = answers.exchange_id and not s.is_catalogue) as sport_rows,
         (select count(*) from {{ ref('bookmaker_sightings') }} as b where b.exchange_id = answers.exchange_id) as book_rows,
@@ -126,8 +127,8 @@ cross join lateral (
     ('event_sightings: every event of the answer once', c.event_rows = c.events),
     ('scores: every event of a scores answer once', c.score_rows = c.scores),
     ('participants: every participant of the answer once', c.participant_rows = c.participants),
-    ('bets: every bet of the answer once', c.bet_rows = c.bets),
-    ('predictions: every prediction of the answer once', c.prediction_rows = c.predictions),
+    ('bet_captures: every bet of the answer once', c.bet_rows = c.bets),
+    ('prediction_captures: every prediction of the answer once', c.prediction_rows = c.predictions),
     ('sport_sightings: every sport of the catalogue once', c.catalogue_rows = c.catalogue),
     ('sport_sightings: every sport of the events once', c.sport_rows = c.sports),
     ('bookmaker_sightings: every book of the events once', c.book_rows = c.books),
