@@ -1,7 +1,6 @@
 {{ config(materialized='view') }}
 -- What came of each prediction, and how near it was; beside it how near the close was.
 {% set one_set = 'ledger, event_id, market_key, description, line_point, made_at' %}
-{% set in_set = 'over (partition by ' ~ one_set ~ ' order by outcome_name, prediction_id rows between unbounded preceding and unbounded following)' %}
 with lined as ({{ entries_on_lines(ref('predictions')) }}),
 
 -- one set: what a ledger held of one line at one time
@@ -22,7 +21,7 @@ looked as (
         max(counted.times_named) over (partition by {{ one_set }}) > 1 as is_repeated,
         phase.phase_as_known, reached.is_reached,
         settled.grade, settled.grade_reason, settled.won_share as outcome,
-        case when reached.is_reached then agreed.fair_median end as close_probability,
+        cast(case when reached.is_reached then agreed.fair_median end as numeric(12, 10)) as close_probability,
         case when reached.is_reached then agreed.close_status end as close_status
     from counted
     left join lateral {{ phase_then('counted.event_id', 'counted.made_at') }} as phase on true
@@ -33,13 +32,16 @@ looked as (
 
 gathered as (
     select looked.*,
-        array_agg(probability) {{ in_set }} as probabilities,
-        array_agg(outcome) {{ in_set }} as outcomes,
-        array_agg(close_probability) {{ in_set }} as close_probabilities,
+        array_agg(probability) over in_set as probabilities,
+        array_agg(outcome) over in_set as outcomes,
+        array_agg(close_probability) over in_set as close_probabilities,
         row_number() over (
             partition by {{ one_set }} order by outcome_side in ('home', 'over', 'yes') desc, outcome_name, prediction_id
         ) as nth
     from looked
+    window in_set as (
+        partition by {{ one_set }} order by outcome_name, prediction_id rows between unbounded preceding and unbounded following
+    )
 ),
 
 -- a whole set is one prediction, told by its first side; of another each stands by itself
@@ -94,18 +96,28 @@ select
     cast(case when is_whole then set_size else 1 end as integer) as prediction_count,
     probability, start_at, status, grade, grade_reason,
     case when is_scored then cast(outcome as integer) end as outcome,
-    case
-        when not is_scored then null
-        when scored_as = 'three_way' then {{ brier_of_set('probabilities', 'outcomes') }}
-        else {{ brier_of('probability', 'outcome') }}
-    end as brier,
-    case when is_scored then {{ log_loss_of('held') }} end as log_loss,
+    cast(
+        case
+            when not is_scored then null
+            when scored_as = 'three_way' then {{ brier_of_set('probabilities', 'outcomes') }}
+            else {{ brier_of('probability', 'outcome') }}
+        end as numeric(12, 10)
+    ) as brier,
+    cast(case when is_scored then {{ log_loss_of('held') }} end as numeric(12, 10)) as log_loss,
     close_status, close_probability,
-    case
-        when not is_scored then null
-        when scored_as = 'three_way' and array_position(close_probabilities, null) is null
-            then {{ brier_of_set('close_probabilities', 'outcomes') }}
-        when scored_as = 'binary' then {{ brier_of('close_probability', 'outcome') }}
-    end as close_brier,
-    case when is_scored and close_held is not null then {{ log_loss_of('close_held') }} end as close_log_loss
+    cast(
+        case
+            when not is_scored then null
+            when scored_as = 'three_way' and array_position(close_probabilities, null) is null
+                then {{ brier_of_set('close_probabilities', 'outcomes') }}
+            when scored_as = 'binary' then {{ brier_of('close_probability', 'outcome') }}
+        end as numeric(12, 10)
+    ) as close_brier,
+    cast(
+        case
+            -- of a set whose close lacks an outcome the close is not scored at all
+            when is_scored and (scored_as = 'binary' or array_position(close_probabilities, null) is null) and close_held is not null
+                then {{ log_loss_of('close_held') }}
+        end as numeric(12, 10)
+    ) as close_log_loss
 from scored
