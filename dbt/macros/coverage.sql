@@ -53,3 +53,8 @@
         order by asked.captured_at desc limit 1
     )
 {%- endmacro %}
+
+{#- Whether an answer is of an endpoint whose items are events. -#}
+{% macro is_of_events(answer) -%}
+{{ answer }}.endpoint not in ('sports', 'participants', 'bets', 'predictions')
+{%- endmacro %}

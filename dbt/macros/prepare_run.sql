@@ -102,7 +102,7 @@ shown as (
         ) as item
         offset 0
     ) as event
-    where pending.endpoint not in ('sports', 'participants')
+    where {{ is_of_events('pending') }}
         -- of what is held back some was in before, or comes in now; what has no id was never in
         and jsonb_typeof(event.item -> 'id') = 'string' and jsonb_typeof(event.item -> 'sport_key') = 'string'
 )

@@ -34,9 +34,14 @@ case
 -#}
 {% macro prices_differ(one, other) -%}
 coalesce(
-    abs({{ one }}_decimal - {{ other }}_decimal) > 0.006 + 0.0005 * {{ other }}_decimal * {{ other }}_decimal,
+    abs({{ one }}_decimal - {{ other }}_decimal) > {{ format_rounding(other ~ '_decimal') }},
     ({{ one }}_decimal, {{ one }}_native) is distinct from ({{ other }}_decimal, {{ other }}_native)
 )
+{%- endmacro %}
+
+{#- How far apart one price may lie in two formats, by their rounding. -#}
+{% macro format_rounding(price_decimal) -%}
+0.006 + 0.0005 * {{ price_decimal }} * {{ price_decimal }}
 {%- endmacro %}
 
 {#- A value of the parameters seed, as numeric. -#}

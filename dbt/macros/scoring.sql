@@ -54,6 +54,16 @@ case when bool_or({{ closing }}.close_status = 'aged') then 'aged' else 'ok' end
 cast(({{ probability }} - {{ outcome }}) * ({{ probability }} - {{ outcome }}) as numeric(12, 10))
 {%- endmacro %}
 
+{#- Of all outcomes of a set: the squares of the errors together. -#}
+{% macro brier_of_set(probabilities, outcomes) -%}
+cast(
+            (
+                select sum((each.probability - each.outcome) * (each.probability - each.outcome))
+                from unnest({{ probabilities }}, {{ outcomes }}) as each (probability, outcome)
+            ) as numeric(12, 10)
+        )
+{%- endmacro %}
+
 {#- What a probability held the case for that came (outcome 1) or its contrary (0), for log_loss_of. -#}
 {% macro probability_of_what_came(probability, outcome) -%}
 case {{ outcome }} when 1 then {{ probability }} when 0 then 1 - {{ probability }} end

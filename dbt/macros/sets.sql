@@ -53,3 +53,36 @@ case
             else 'plain'
         end
 {%- endmacro %}
+
+{#- Whose outcome it is, of a row with outcome_name, home_team and away_team. -#}
+{% macro outcome_side_of(row) -%}
+case
+            -- null: an outright names no teams, and its outcomes are runners
+            when {{ row }}.outcome_name = {{ row }}.home_team then 'home'
+            when {{ row }}.outcome_name = {{ row }}.away_team then 'away'
+            when {{ row }}.outcome_name = 'Draw' then 'draw'
+            when {{ row }}.outcome_name = 'Over' then 'over'
+            when {{ row }}.outcome_name = 'Under' then 'under'
+            when {{ row }}.outcome_name = 'Yes' then 'yes'
+            when {{ row }}.outcome_name = 'No' then 'no'
+            else 'runner'
+        end
+{%- endmacro %}
+
+{#- The line of an outcome: of spreads the home handicap, else its point; `row` has outcome_side and point. -#}
+{% macro line_point_of(family, row) -%}
+case
+            when {{ family }} in ('h2h', 'h2h_lay') then null
+            when {{ family }} <> 'spreads' then {{ row }}.point
+            when {{ row }}.outcome_side = 'home' then {{ row }}.point
+            when {{ row }}.outcome_side = 'away' then -{{ row }}.point
+        end
+{%- endmacro %}
+
+{#- How many outcomes a set of a market has, where its sport's h2h has so many. -#}
+{% macro outcomes_expected(family, market_key, h2h_outcomes) -%}
+case
+            when {{ family }} in ('h2h', 'h2h_lay') then case when {{ market_key }} like 'h2h@_3@_way%' escape '@' then 3 else {{ h2h_outcomes }} end
+            else 2
+        end
+{%- endmacro %}

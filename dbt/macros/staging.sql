@@ -34,6 +34,10 @@
         {{ stage_participants(which) }}
     {%- elif endpoint == 'event_markets' -%}
         {{ stage_event_markets(which) }}
+    {%- elif endpoint == 'bets' -%}
+        {{ stage_bets(which) }}
+    {%- elif endpoint == 'predictions' -%}
+        {{ stage_predictions(which) }}
     {%- else -%}
         {{ exceptions.raise_compiler_error("no staging of the endpoint " ~ endpoint) }}
     {%- endif -%}
@@ -265,4 +269,47 @@ select
     {{ to_time(json_text('market.item', 'last_update')) }} as last_update
 from books
 {{ each_element(json_member('books.book', 'markets'), 'market') }}
+{%- endmacro %}
+
+{#- An imported answer of bets, one row per bet. -#}
+{% macro stage_bets(which) -%}
+with answers as ({{ answers_of('bets', which) }})
+
+select
+    {{ answer_columns('answers') }},
+    {{ ledger_columns('bet', 'bet_id', 'placed_at') }},
+    {{ json_text('bet.item', 'bookmaker_key') }} as bookmaker_key,
+    cast({{ json_text('bet.item', 'price') }} as numeric(14, 8)) as price_native,
+    {{ json_text('bet.item', 'odds_format') }} as odds_format,
+    cast({{ json_text('bet.item', 'stake') }} as numeric(18, 8)) as stake
+from answers
+{{ each_element('answers.document', 'bet') }}
+where bet.item is not null
+{%- endmacro %}
+
+{#- An imported answer of predictions, one row per prediction. -#}
+{% macro stage_predictions(which) -%}
+with answers as ({{ answers_of('predictions', which) }})
+
+select
+    {{ answer_columns('answers') }},
+    {{ ledger_columns('prediction', 'prediction_id', 'made_at') }},
+    cast({{ json_text('prediction.item', 'probability') }} as numeric(12, 10)) as probability
+from answers
+{{ each_element('answers.document', 'prediction') }}
+where prediction.item is not null
+{%- endmacro %}
+
+{#- What bets and predictions say alike; `entry` is one of the answer's items, `id` and `made` name its own members. -#}
+{% macro ledger_columns(entry, id, made) -%}
+{{ entry }}.ordinal as {{ entry }}_ordinal,
+    {{ json_text(entry ~ '.item', 'ledger') }} as ledger,
+    {{ json_text(entry ~ '.item', id) }} as {{ id }},
+    {{ to_time(json_text(entry ~ '.item', made)) }} as {{ made }},
+    {{ json_text(entry ~ '.item', 'event_id') }} as event_id,
+    {{ json_text(entry ~ '.item', 'sport_key') }} as sport_key,
+    {{ json_text(entry ~ '.item', 'market') }} as market_key,
+    {{ json_text(entry ~ '.item', 'description') }} as description,
+    {{ json_text(entry ~ '.item', 'outcome') }} as outcome_name,
+    cast({{ json_text(entry ~ '.item', 'point') }} as numeric(8, 3)) as point
 {%- endmacro %}

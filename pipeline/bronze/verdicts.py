@@ -7,7 +7,6 @@ answer's batch, and end as if the answer had been admitted from the start, or ha
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from pipeline.bronze.read_back import read_exchange
 from pipeline.clock import Clock
 from pipeline.contracts.finding import finding, printable
 from pipeline.contracts.judgement import Judgement, contract_version, judge
-from pipeline.contracts.shapes import ENVELOPES, EVENT_LISTS, ONE_EVENT
+from pipeline.contracts.shapes import ENTRY_KEYS, ENVELOPES, ONE_EVENT
 from pipeline.errors import UsageError
 from pipeline.recording.model import Exchange
 from pipeline.warehouse.connect import Connection
@@ -269,9 +268,7 @@ def _is_flattened(endpoint: str, document: Any) -> bool:
     if endpoint in ENVELOPES:
         document = document.get("data") if isinstance(document, dict) else None
     items = [document] if endpoint in ONE_EVENT else document
-    keys: Sequence[str] = ("id", "sport_key") if endpoint in (*EVENT_LISTS, *ONE_EVENT) else ("id",)
-    if endpoint == "sports":
-        keys = ("key",)
+    keys = ENTRY_KEYS.get(endpoint, ("id", "sport_key"))
     return isinstance(items, list) and all(
         isinstance(item, dict) and all(isinstance(item.get(key), str) for key in keys) for item in items
     )

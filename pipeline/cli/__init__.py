@@ -44,6 +44,8 @@ QUIET: Final[Mapping[str, str]] = {
 COMMANDS: Final = (
     recordings.add_import,
     recordings.add_results,
+    recordings.add_bets,
+    recordings.add_predictions,
     proving.add_replay,
     standing.add_load,
     standing.add_verify,

@@ -1,4 +1,4 @@
-"""Recordings on disk: ``import``, ``results import`` and ``recording reseal``."""
+"""Recordings on disk: ``import``, ``results import``, ``bets import``, ``predictions import`` and ``recording reseal``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from pipeline.cli.arguments import Commands, command, group, json_option, simulated_option
+from pipeline.cli.arguments import Commands, Run, command, group, json_option, simulated_option
 from pipeline.cli.screen import Screen
 from pipeline.errors import SetupError
 
@@ -86,6 +86,43 @@ def _run_results_import(options: argparse.Namespace, screen: Screen) -> int:
 
     given = {"captured_at": options.captured_at, "sport": options.sport, "simulated": options.simulated}
     return screen.end(import_results(options.files, options.out, **given))
+
+
+def add_bets(commands: Commands) -> None:
+    """``bets import``, and what it accepts."""
+    _add_ledger(commands, "bets", "bets that were placed", "the book of bets", "placed")
+
+
+def add_predictions(commands: Commands) -> None:
+    """``predictions import``, and what it accepts."""
+    _add_ledger(commands, "predictions", "predictions that were made", "the model", "made")
+
+
+def _add_ledger(commands: Commands, things: str, text: str, keeper: str, done: str) -> None:
+    steps = group(commands, things, f"{text}, as somebody wrote them down")
+    run = _run_ledger_import(things)
+    one = command(steps, "import", run, f"turn {things} in CSV files into a recording, to be judged by the market")
+    one.add_argument("files", metavar="FILE", type=Path, nargs="+", help=f"a CSV file with a header, one row per {things[:-1]}")
+    one.add_argument("--out", metavar="DIR", type=Path, required=True, help="the recording's folder: new, or a recording")
+    one.add_argument("--ledger", metavar="NAME", help=f"the name of {keeper} (default: the column ledger)")
+    one.add_argument(
+        "--captured-at",
+        metavar="TIME",
+        help=f"when they were written down, which is not when they were {done} (default: the column captured_at)",
+    )
+    one.add_argument("--sport", metavar="KEY", help="the sport key (default: the column sport_key)")
+    simulated_option(one)
+    json_option(one)
+
+
+def _run_ledger_import(things: str) -> Run:
+    def run(options: argparse.Namespace, screen: Screen) -> int:
+        from pipeline.recording.ledgers import import_ledger
+
+        given = {name: getattr(options, name) for name in ("captured_at", "sport", "ledger", "simulated")}
+        return screen.end(import_ledger(things, options.files, options.out, **given))
+
+    return run
 
 
 def add_recording(commands: Commands) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.contracts import strict_json
 from pipeline.odds_api.api_errors import ERROR_CODES
+from pipeline.odds_api.endpoints import IMPORTED
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Exchange
 
@@ -58,6 +59,9 @@ WORDS: Final[Mapping[str, str]] = {
     "error_code": "error_code_new",
 }
 
+
+# Members of bets and predictions that name words of the API.
+_LEDGER_WORDS: Final[Mapping[str, str]] = {"market": "market", "bookmaker_key": "book", "odds_format": "enum"}
 
 # They list what there is, asked for or not: read for the first time, they name hundreds of words.
 CATALOGUES: Final = ("sports", "event_markets")
@@ -276,7 +280,10 @@ class _Values:
 
 def _vocabulary(endpoint: str, path: str, name: str) -> str | None:
     """Which closed vocabulary the values of a field belong to."""
-    of_sports = path == "[]" and endpoint.partition("?")[0] == "sports"
+    asked = endpoint.partition("?")[0]
+    of_sports = path == "[]" and asked == "sports"
+    if path == "[]" and asked in IMPORTED and name in _LEDGER_WORDS:
+        return _LEDGER_WORDS[name]
     if name == "sport_key" or (name == "key" and of_sports):
         return "sport"
     if name == "key" and path.endswith("bookmakers[]"):

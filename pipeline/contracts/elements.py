@@ -17,10 +17,15 @@ from typing import Any, Final, Literal, TypeAlias
 from pipeline.contracts.shapes import ENVELOPES, EVENT_LISTS, ONE_EVENT, PRICED
 from pipeline.resources import resource
 
-Kind = Literal["event", "bookmaker", "market", "sport", "participant"]
+Kind = Literal["event", "bookmaker", "market", "sport", "participant", "bet", "prediction"]
 IsValid: TypeAlias = Callable[[Any], bool]
 
-_ENTRIES: Final[Mapping[str, Kind]] = {"sports": "sport", "participants": "participant"}
+_ENTRIES: Final[Mapping[str, Kind]] = {
+    "sports": "sport",
+    "participants": "participant",
+    "bets": "bet",
+    "predictions": "prediction",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from pipeline.contracts.elements import (
 from pipeline.contracts.finding import MAX_FINDINGS, Finding, Findings, finding
 from pipeline.contracts.rules import RULES
 from pipeline.contracts.semantics import examine, seeds
-from pipeline.contracts.shapes import ENDPOINT_NAMES, ENVELOPES, EVENT_LISTS, ONE_EVENT, PRICED, data_of, events_of
+from pipeline.contracts.shapes import ENDPOINT_NAMES, ENTRY_KEYS, ENVELOPES, EVENT_LISTS, ONE_EVENT, PRICED, data_of, events_of
 from pipeline.contracts.strict_json import NotStrict, escape
 from pipeline.errors import UsageError
 from pipeline.odds_api.request import ApiRequest
@@ -54,8 +54,10 @@ _DUPLICATE: Final = {
     "event": "identity.duplicate_event",
     "sport": "identity.duplicate_sport",
     "participant": "identity.duplicate_participant",
+    "bet": "identity.duplicate_bet",
+    "prediction": "identity.duplicate_prediction",
 }
-_REPEATED: Final[Mapping[str, str]] = {**dict.fromkeys(EVENT_LISTS, "id"), "sports": "key", "participants": "id"}
+_REPEATED: Final[Mapping[str, tuple[str, ...]]] = {**dict.fromkeys(EVENT_LISTS, ("id",)), **ENTRY_KEYS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +151,22 @@ def _held(validator: jsonschema_rs.Draft202012Validator, endpoint: str, document
         for each in broken:
             for found in _errors(validator, each.part, each.indexes) if len(noted) < MAX_FINDINGS else ():
                 noted.keep(replace(found, about=tuple(each.element.about.items())))
-    if (key := _REPEATED.get(endpoint)) is not None:
+    if (keys := _REPEATED.get(endpoint)) is not None:
+
+        def key_of(item: Mapping[str, Any]) -> tuple[Any, ...]:
+            return tuple(item[key] for key in keys)
+
         gone = {each.pointer for each in held}
         data, base = data_of(endpoint, document)
-        seen = Counter(item[key] for index, item in enumerate(data) if f"{base}/{index}" not in gone)
+        seen = Counter(key_of(item) for index, item in enumerate(data) if f"{base}/{index}" not in gone)
         for index, item in enumerate(data):
             pointer = f"{base}/{index}"
-            if pointer not in gone and seen[item[key]] > 1:
+            if pointer not in gone and seen[key_of(item)] > 1:
                 element = element_at(endpoint, document, pointer)
                 assert element is not None
                 # what hangs in it is held back with it
                 held = [*(each for each in held if not each.pointer.startswith(f"{pointer}/")), element]
-                noted.add(_DUPLICATE[element.kind], f"{pointer}/{key}", item[key], _TWICE, element.about)
+                noted.add(_DUPLICATE[element.kind], f"{pointer}/{keys[-1]}", item[keys[-1]], _TWICE, element.about)
         if held and len(held) == len(data) and all(each.kind not in ("bookmaker", "market") for each in held):
             raise WholeAnswer
     return sorted(held, key=lambda each: [int(step) if step.isdecimal() else 0 for step in each.pointer.split("/")])

@@ -76,6 +76,8 @@ RULES: Final[Mapping[str, Rule]] = _table(
         Rule("identity.duplicate_event", "hold", "An event stands once in an answer.", _JUDGE, EVENT_LISTS),
         Rule("identity.duplicate_sport", "hold", "A sport stands once in an answer.", _JUDGE, ("sports",)),
         Rule("identity.duplicate_participant", "hold", "A participant stands once in an answer.", _JUDGE, ("participants",)),
+        Rule("identity.duplicate_bet", "hold", "A bet stands once in an answer.", _JUDGE, ("bets",)),
+        Rule("identity.duplicate_prediction", "hold", "A prediction stands once in an answer.", _JUDGE, ("predictions",)),
         Rule("envelope.after_date", "finding", "An envelope's timestamp is not after the date asked.", _SEMANTICS, ENVELOPES),
         Rule(
             "envelope.neighbours",

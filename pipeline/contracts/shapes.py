@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 EVENT_LISTS: Final = ("events", "odds", "scores", "historical_events", "historical_odds")
 ONE_EVENT: Final = ("event_odds", "event_markets", "historical_event_odds")
 PRICED: Final = ("odds", "event_odds", "historical_odds", "historical_event_odds")
 ENVELOPES: Final = ("historical_events", "historical_odds", "historical_event_odds")
-ENDPOINT_NAMES: Final = (*EVENT_LISTS, *ONE_EVENT, "sports", "participants")
+# What tells the entries of a list apart that is none of events.
+ENTRY_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "sports": ("key",),
+    "participants": ("id",),
+    "bets": ("ledger", "bet_id"),
+    "predictions": ("ledger", "prediction_id"),
+}
+ENDPOINT_NAMES: Final = (*EVENT_LISTS, *ONE_EVENT, *ENTRY_KEYS)
 
 
 def data_of(endpoint: str, document: Any) -> tuple[Any, str]:

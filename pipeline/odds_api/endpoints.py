@@ -1,4 +1,4 @@
-"""The endpoints of the API as one table: path, parameters, cost rule, answer shape."""
+"""The endpoints of the API as one table: path, parameters, cost rule, answer shape; and what is imported beside them."""
 
 from __future__ import annotations
 
@@ -191,9 +191,18 @@ ENDPOINTS: Final[Mapping[str, Endpoint]] = _table(
     ),
 )
 
-_PATTERNS: Final = tuple(
-    (row.name, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", row.path) + r"/?$")) for row in ENDPOINTS.values()
+# What people import besides answers of the API. Nobody asks for it: no plan names it, and no request for it leaves the machine.
+IMPORTED: Final[Mapping[str, Endpoint]] = _table(
+    Endpoint("bets", "/imported/bets", "array", "bets", optional=("ledger",)),
+    Endpoint("predictions", "/imported/predictions", "array", "predictions", optional=("ledger",)),
 )
+
+# All that a recording may hold.
+RECORDED: Final[Mapping[str, Endpoint]] = MappingProxyType({**ENDPOINTS, **IMPORTED})
+
+_PATTERNS: Final = {
+    row.name: re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", row.path) + r"/?$") for row in RECORDED.values()
+}
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -203,18 +212,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def endpoint(name: str) -> Endpoint:
-    """The endpoint of that name.
+    """The endpoint of that name, of the API or imported.
 
     Raises:
         UsageError: ``UNKNOWN_ENDPOINT``, naming the nearest one.
     """
-    if name not in ENDPOINTS:
+    if name not in RECORDED:
         raise UsageError(
             "UNKNOWN_ENDPOINT",
             f"There is no endpoint {name!r}; the nearest is {nearest(name, ENDPOINTS)!r}.",
             f"Known endpoints: {', '.join(ENDPOINTS)}.",
         )
-    return ENDPOINTS[name]
+    return RECORDED[name]
 
 
 def url(base: str, request: ApiRequest) -> str:
@@ -245,21 +254,39 @@ def url(base: str, request: ApiRequest) -> str:
     return f"{base.rstrip('/')}{path}{query}"
 
 
-def parse_url(text: str) -> ApiRequest:
+def parse_url(text: str, known: Iterable[str] = ENDPOINTS) -> ApiRequest:
     """The request that a URL asks: the inverse of :func:`url`. The key, if there, is dropped.
+
+    Args:
+        text: the URL.
+        known: names of the endpoints that it may ask.
 
     Raises:
         UsageError: ``UNKNOWN_ENDPOINT``: no endpoint has such a path.
     """
     parts = urlsplit(text)
-    for name, pattern in _PATTERNS:
-        if match := pattern.search(parts.path):
+    for name in known:
+        if match := _PATTERNS[name].search(parts.path):
             found = {key: None if value == UNKNOWN else unquote(value) for key, value in match.groupdict().items()}
             query = {key: value for key, value in parse_qsl(parts.query, keep_blank_values=True) if key.lower() != "apikey"}
             return ApiRequest.of(name, sport=found.get("sport"), event_id=found.get("event_id"), params=query)
     raise UsageError(
         "UNKNOWN_ENDPOINT", f"No endpoint has the path {parts.path!r}.", f"Known endpoints: {', '.join(ENDPOINTS)}."
     )
+
+
+def refuse_imported(text: str) -> None:
+    """See that a URL asks for nothing that is only imported.
+
+    Raises:
+        UsageError: ``ENDPOINT_IMPORTED``.
+    """
+    path = urlsplit(text).path
+    for name in IMPORTED:
+        if _PATTERNS[name].search(path):
+            raise UsageError(
+                "ENDPOINT_IMPORTED", f"The API has no {name}.", f"They are imported: `sports-market {name} import --help`."
+            )
 
 
 def split_list(text: str | None) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError, SSLEr
 
 from pipeline.clock import Clock, SystemClock, Timer
 from pipeline.errors import RequestNotRecorded
-from pipeline.odds_api.endpoints import endpoint, envelope_time, nearest, parse_url
+from pipeline.odds_api.endpoints import RECORDED, endpoint, envelope_time, nearest, parse_url, refuse_imported
 from pipeline.odds_api.redaction import KEPT_HEADERS, hide_keys_in_logs
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Exchange, Failure
@@ -62,7 +62,9 @@ class LiveAdapter(HTTPAdapter):
 
         Raises:
             requests.RequestException: no answer came, or it took too long, broke off or cannot be unpacked.
+            UsageError: ``ENDPOINT_IMPORTED``: the API has no such endpoint, and nothing was sent.
         """
+        refuse_imported(request.url or "")
         response = super().send(request, *args, **kwargs)
         body = _unpacked(self._read(response.raw), response.headers.get("content-encoding", ""))
         response.raw = io.BytesIO(body)
@@ -145,7 +147,7 @@ class ReplayAdapter(BaseAdapter):
             RequestNotRecorded: ``REQUEST_NOT_RECORDED``: the batch does not hold it, or not once more.
             requests.RequestException: where the recorded exchange is a transport failure.
         """
-        exchange = self._take(parse_url(request.url or ""))
+        exchange = self._take(parse_url(request.url or "", RECORDED))
         if exchange.status is None:
             assert exchange.failure is not None
             error = _EXCEPTIONS.get(exchange.failure.code, requests.RequestException)(exchange.failure.message)

@@ -8,7 +8,7 @@ import datetime as dt
 from pipeline.clock import from_iso, is_datable
 from pipeline.errors import UsageError
 from pipeline.odds_api.catalogue import books_of, with_lay
-from pipeline.odds_api.endpoints import asked_markets, endpoint, split_list
+from pipeline.odds_api.endpoints import IMPORTED, asked_markets, endpoint, split_list
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Coverage
 
@@ -28,7 +28,7 @@ def coverage_of(request: ApiRequest) -> Coverage:
     events: tuple[str, ...] | None = None
     if row.has_event:
         events = () if request.event_id is None else (request.event_id,)
-    elif upcoming or row.name in ("sports", "participants"):
+    elif upcoming or row.name in ("sports", "participants", *IMPORTED):
         events = ()
     elif "eventIds" in row.params:
         events = split_list(request.param("eventIds")) or None

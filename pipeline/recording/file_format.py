@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from pipeline.clock import from_iso, is_datable
 from pipeline.errors import UsageError
-from pipeline.odds_api.endpoints import ENDPOINTS, nearest, parse_url, url
+from pipeline.odds_api.endpoints import RECORDED, nearest, parse_url, url
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import (
     FORMAT_VERSION,
@@ -360,8 +360,8 @@ def _entry(entry: _Field) -> Entry:
 
 def _request(asked: _Field) -> ApiRequest:
     name = asked["endpoint"].text(_MAX_KEY)
-    if name not in ENDPOINTS:
-        why = f"{name!r} is no known endpoint; the nearest is {nearest(name, ENDPOINTS)!r}"
+    if name not in RECORDED:
+        why = f"{name!r} is no known endpoint; the nearest is {nearest(name, RECORDED)!r}"
         raise BrokenDocument(asked["endpoint"].name, why, "RECORDING_UNKNOWN_ENDPOINT")
     sport, event_id = (
         None if asked[key].value is None else asked[key].text(_MAX_KEY, least=0) for key in ("sport", "event_id")
@@ -369,7 +369,7 @@ def _request(asked: _Field) -> ApiRequest:
     params = asked["params"].texts()
     try:
         request = ApiRequest.of(name, sport=sport, event_id=event_id, params=params)
-        again = parse_url(url("http://api", request))
+        again = parse_url(url("http://api", request), RECORDED)
     except (UsageError, ValueError) as error:
         raise BrokenDocument(asked.name, getattr(error, "message", str(error))) from error
     if again != request:

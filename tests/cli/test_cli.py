@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,7 @@ from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from tests.conftest import address
+from tests.ledgers import BET, PREDICTION, row_of, write
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 README: Final = REPOSITORY / "README.md"
@@ -91,6 +92,8 @@ def test_the_commands() -> None:
     ours = {
         "import",
         "results import",
+        "bets import",
+        "predictions import",
         "replay",
         "report",
         "export",
@@ -230,6 +233,10 @@ ONCE = ("ingest", "--live", "--once", "--spool", "spool")
         (["backfill", "--plan", "example", "--spool", "spool", *MOMENTS], "PLAN_NOT_HISTORICAL"),
         (["plan", "cost", "nowhere"], "PLAN_NOT_FOUND"),
         (["results", "import", "nowhere.csv", "--out", "out"], "RESULTS_NOT_FOUND"),
+        (["bets", "import", "nowhere.csv", "--out", "out"], "BETS_NOT_FOUND"),
+        (["predictions", "import", "nowhere.csv", "--out", "out"], "PREDICTIONS_NOT_FOUND"),
+        (["bets", "import", "nowhere.csv", "--out", "out", "--ledger", ""], "BETS_OPTION_INVALID"),
+        (["import", "there", "--out", "o", "--endpoint", "bets"], "ENDPOINT_IMPORTED"),
         (["import", "nowhere", "--out", "out"], "IMPORT_SOURCE_NOT_FOUND"),
         (["archive", "--before", "2025-13"], "MONTH_INVALID"),
         (["archive", "--before", "2025-10", "--out", "file"], "ARCHIVE_OUT"),
@@ -577,6 +584,19 @@ def test_results_import(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert cli.main(command) == 3
     shown = capsys.readouterr()
     assert shown.out == "" and "results.csv, line 2, column sport_key is empty" in shown.err
+
+
+@pytest.mark.parametrize(("things", "item"), [("bets", BET), ("predictions", PREDICTION)])
+def test_import_of_a_ledger(things: str, item: Mapping[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "ledger.csv", {**row_of(item), "ledger": "", "sport_key": ""})
+    command = [things, "import", "ledger.csv", "--out", "recording", "--captured-at", "2025-10-16T12:00:00Z", "--json"]
+    assert cli.main([*command, "--sport", "icehockey_nhl", "--ledger", "mine"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown[things], shown["ledgers"], shown["sports"]) == (1, ["mine"], ["icehockey_nhl"])
+    assert len(Recording.open("recording")) == 1
+    assert cli.main(command) == 3
+    err = capsys.readouterr().err
+    assert "ledger.csv, line 2, column ledger is empty" in err and "or give --sport" in err
 
 
 def test_simulate_makes_the_bundled_recording(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,14 +19,14 @@ from pipeline.clock import UTC, ManualClock, SystemClock
 from pipeline.collect.collector import collect, collect_again
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import ExplicitPlan, MarketPlan, Plan, Step
-from pipeline.errors import ApiError
+from pipeline.errors import ApiError, UsageError
 from pipeline.market.sandbox.sandbox_clock import SandboxClock
 from pipeline.market.sandbox.server import serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Bill, Budget
-from pipeline.odds_api.endpoints import ENDPOINTS
+from pipeline.odds_api.endpoints import ENDPOINTS, IMPORTED
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.adapters import LiveAdapter, ReplayAdapter
 from pipeline.recording.model import Batch, PlanIdentity
@@ -271,6 +271,16 @@ def test_without_conduct_every_step_is_asked_once(place: Place, tmp_path: Path) 
         client = OddsApiClient(session, clock=ManualClock(AT), base_url=place.url, api_key=Secret(KEY))
         batch = collect(PLAN, AT, client, RecordingWriter(tmp_path / "r"), source="live")
     assert [code for _, _, code in seen(batch)] == ["INVALID_KEY", "HTTP_500", "EXCEEDED_FREQ_LIMIT", *["ok"] * 4]
+
+
+@pytest.mark.parametrize("name", IMPORTED)
+def test_what_is_imported_is_never_asked_for(place: Place, name: str) -> None:
+    with open_session(LiveAdapter(ManualClock(AT))) as session:
+        session.trust_env = False
+        client = OddsApiClient(session, clock=ManualClock(AT), base_url=place.url, api_key=Secret(KEY))
+        with pytest.raises(UsageError, match="ENDPOINT_IMPORTED"):
+            client.send(ApiRequest.of(name, params={"ledger": "mine"}))
+    assert place.asked == []
 
 
 # --- every fault, every endpoint ---------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pipeline.contracts.judgement import schemas
-from pipeline.contracts.shapes import ENDPOINT_NAMES, ENVELOPES, EVENT_LISTS, ONE_EVENT
+from pipeline.contracts.shapes import ENDPOINT_NAMES, ENTRY_KEYS, ENVELOPES, EVENT_LISTS, ONE_EVENT
+from pipeline.odds_api.endpoints import IMPORTED
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Coverage, Exchange
 from tests.contracts.mutations.answers import good_answers
@@ -41,8 +42,13 @@ markets = st.sampled_from(
         "new",
     ]
 )
-keys = {"key": markets | st.sampled_from(["book_a", "book_b"]), "sport_key": st.sampled_from([SPORT, SPORT, "mma_x"])}
 ids = st.sampled_from([f"{number:032x}" for number in range(12)] + [EVENT] * 4)
+keys = {
+    "sport_key": st.sampled_from([SPORT, SPORT, "mma_x"]),
+    "event_id": ids,
+    "market": markets,
+    "bookmaker_key": st.sampled_from(["book_a", "book_b"]),
+}
 moments = st.integers(-5000, 5000).map(lambda seconds: NOON + dt.timedelta(seconds=seconds)) | st.datetimes(
     dt.datetime(1000, 1, 1), dt.datetime(2999, 12, 31)
 )
@@ -97,8 +103,10 @@ def of_schema(part: Any, name: str = "", key_of: str = "") -> st.SearchStrategy[
 def _string(node: Any, name: str, key_of: str) -> st.SearchStrategy[str]:
     if node.get("format") == "date-time":
         return times
+    if "enum" in node:
+        return st.sampled_from(node["enum"])
     if "pattern" not in node:
-        return texts.filter(lambda text: len(text) >= node.get("minLength", 0))
+        return texts.filter(lambda text: node.get("minLength", 0) <= len(text) <= node.get("maxLength", len(text)))
     if name == "id":
         return ids if "{32}" in node["pattern"] else st.sampled_from(["par_0a", "par_0b", "par_0c"])
     if name == "key":
@@ -116,9 +124,10 @@ def from_schemas(draw: st.DrawFn) -> Exchange:
         if endpoint in ONE_EVENT:
             data.update(id=EVENT, sport_key=SPORT)
         else:
-            key = "key" if endpoint == "sports" else "id"
+            apart = ENTRY_KEYS.get(endpoint, ("id",))
             data[:] = {
-                each[key]: {**each, **({"sport_key": SPORT} if endpoint in EVENT_LISTS else {})} for each in data
+                tuple(each[key] for key in apart): {**each, **({"sport_key": SPORT} if endpoint in EVENT_LISTS else {})}
+                for each in data
             }.values()
     params = {
         "oddsFormat": draw(st.sampled_from(["american", "decimal"])),
@@ -127,13 +136,13 @@ def from_schemas(draw: st.DrawFn) -> Exchange:
     }
     request = ApiRequest.of(
         endpoint,
-        sport=None if endpoint == "sports" else SPORT,
+        sport=None if endpoint in ("sports", *IMPORTED) else SPORT,
         event_id=EVENT if endpoint in ONE_EVENT else None,
         params=params if "odds" in endpoint else {},
     )
     coverage = Coverage(
         sport=request.sport,
-        events=(EVENT,) if endpoint in ONE_EVENT else () if endpoint in ("sports", "participants") else None,
+        events=(EVENT,) if endpoint in ONE_EVENT else () if endpoint in ENTRY_KEYS else None,
         markets=("h2h", "h2h_lay", "spreads", "totals") if "odds" in endpoint else (),
         books=("book_a", "book_b") if "odds" in endpoint else (),
     )

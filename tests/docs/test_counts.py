@@ -48,4 +48,4 @@ def test_no_model_is_longer_than_a_reader_takes_in() -> None:
 
 
 def test_contracts_written_by_hand_stay_short() -> None:
-    assert counted(lines_of())["contracts of tables, by hand"] <= 3500
+    assert counted(lines_of())["contracts of tables, by hand"] <= 3800

@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.odds_api.endpoints import ENDPOINTS, asked_markets, cost, endpoint, envelope_time, parse_url, split_list, url
+from pipeline.odds_api.endpoints import (
+    ENDPOINTS,
+    IMPORTED,
+    RECORDED,
+    asked_markets,
+    cost,
+    endpoint,
+    envelope_time,
+    parse_url,
+    refuse_imported,
+    split_list,
+    url,
+)
 from pipeline.odds_api.request import ApiRequest
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
@@ -22,6 +34,19 @@ def api_requests(draw: st.DrawFn) -> ApiRequest:
         event_id=draw(st.none() | SEGMENTS) if row.has_event else None,
         params=draw(st.dictionaries(names, st.text(st.characters(codec="utf-8")), max_size=4)),
     )
+
+
+@pytest.mark.parametrize("name", IMPORTED)
+def test_what_is_imported_is_no_endpoint_of_the_api(name: str) -> None:
+    request = ApiRequest.of(name, params={"ledger": "mine & yours"})
+    address = url("https://api.example/prefix", request)
+    assert name not in ENDPOINTS and endpoint(name).is_free and cost(request) == 0
+    assert parse_url(address, RECORDED) == request
+    with pytest.raises(UsageError, match="UNKNOWN_ENDPOINT"):
+        parse_url(address)
+    with pytest.raises(UsageError, match="ENDPOINT_IMPORTED"):
+        refuse_imported(address)
+    refuse_imported("https://api.example/v4/sports")
 
 
 def test_the_table_is_in_its_order() -> None:

@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 from tests.replay.fair import fair
-from tests.replay.model import Gold, Quote, Row, Table, Time, book_profile, market_rule, parameter, rounded, sharpness
+from tests.replay.model import Answer, Gold, Quote, Row, Table, Time, book_profile, market_rule, parameter, rounded, sharpness
 
 SECOND = dt.timedelta(seconds=1)
 Key = tuple[Any, ...]
@@ -63,12 +63,27 @@ class Closings:
         for quotes in gold.quotes.values():
             for quote in quotes:
                 self.sets[_set_key(quote)].append(quote)
-        self.closes = {
+        self.reached = {
+            event_id
+            for (event_id,), event in self.events.items()
+            if any(
+                answer.captured_at >= event["start_at"] and is_about(answer, event_id, event["sport_key"])
+                for answer in gold.answers
+            )
+        }
+        closes = {
             series: self._close(series)
             for series in gold.quotes
             if series[-1] == 1
             and market_rule(series[2])["price_side"] == "back"
             and market_rule(series[2])["family"] != "outrights"
+        }
+        # what was first quoted after the start has no closing
+        self.closes = {
+            series: close
+            for series, close in closes.items()
+            if close.quote is not None
+            or min(row["valid_from"] for row in self.history[series]) <= self.events[(series[0],)]["start_at"]
         }
 
     def _close(self, series: Key) -> Close:
@@ -96,7 +111,7 @@ class Closings:
             default=None,
         )
         age = None if last is None else (start - last.quote_at) // SECOND
-        is_reached = any(answer.captured_at >= start for answer in self.gold.covering(series[0]))
+        is_reached = series[0] in self.reached
         is_quoting = any(
             row["valid_from"] <= start and (row["valid_to"] is None or row["valid_to"] > start) for row in self.history[series]
         )
@@ -141,7 +156,7 @@ class Closings:
             found[series[0]][(series[1], series[2])].append(close)
         days: dict[tuple[str, dt.date], list[str]] = defaultdict(list)
         for (event_id,), event in self.events.items():
-            if any(answer.captured_at >= event["start_at"] for answer in self.gold.covering(event_id)):
+            if event_id in self.reached:
                 days[(event["sport_key"], event["start_at"].date())].append(event_id)
         rows: Table = {}
         for (sport, day), begun in days.items():
@@ -269,6 +284,17 @@ class Closings:
         for row in rows.values():
             row["is_closing"] = row["close_status"] in ("ok", "aged")
         return rows
+
+
+def is_about(answer: Answer, event_id: str, sport: str) -> bool:
+    """Whether an answer is about an event, or the whole of a sport: it asked for that, or shows the event under that key."""
+    shown = answer.event(event_id)
+    if shown is not None and shown["sport_key"] == sport:
+        return True
+    asked = answer.coverage
+    return asked.sport == sport and (
+        (asked.events is None and (None,) not in answer.held_back) or event_id in (asked.events or ())
+    )
 
 
 def _set_key(quote: Quote) -> Key:

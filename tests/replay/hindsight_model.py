@@ -17,10 +17,21 @@ from statistics import median
 from typing import Any, Final
 
 from tests.replay import model_lines
-from tests.replay.closing_model import Closings
+from tests.replay.closing_model import Closings, is_about
 from tests.replay.model import (
-    Answer, Gold, Quote, Row, Table, Time, book_profile, market_rule, _seed, parameter, rounded, sharpness,
-)  # fmt: skip
+    Gold,
+    Quote,
+    Row,
+    Table,
+    Time,
+    _seed,
+    _sets_without_outliers,
+    book_profile,
+    market_rule,
+    parameter,
+    rounded,
+    sharpness,
+)
 
 SECOND: Final = dt.timedelta(seconds=1)
 GRID_MINUTES: Final = (168 * 60, 72 * 60, 24 * 60, 12 * 60, 6 * 60, 3 * 60, 60, 30, 15, 5)
@@ -44,6 +55,11 @@ def reaches_into(row: Mapping[str, Any], since: Time | None, until: Time) -> boo
 
 def has_own_prices(book: str) -> bool:
     return book_profile(book)[1] in ("back_fixed", "back_net")
+
+
+def age_limit(to_be: str, phase: str) -> dt.timedelta:
+    """How old a quote may be to be fresh, or usable."""
+    return dt.timedelta(seconds=int(parameter(f"{to_be}_age_{phase}_seconds")))
 
 
 def price_net(price: Decimal, book: str) -> Decimal:
@@ -99,6 +115,90 @@ class Score:
     @property
     def margin(self) -> Decimal:
         return self.home - self.away
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A quote that stands, with what the newest answer says of it."""
+
+    row: Row
+    word: Quote
+
+    @property
+    def line(self) -> Series:
+        return (self.word.market, self.word.description, self.word.line_point, self.word.outcome_set)
+
+    @property
+    def book(self) -> str:
+        return self.word.book
+
+    @property
+    def name(self) -> str:
+        return self.word.name
+
+    @property
+    def net(self) -> Decimal:
+        assert self.word.price_decimal is not None
+        return price_net(self.word.price_decimal, self.book)
+
+    @property
+    def ratio(self) -> Fraction:
+        return Fraction(rounded(Fraction(self.word.implied or 0) / Fraction(self.word.overround or 1), 10))
+
+    def limit(self, to_be: str) -> dt.timedelta:
+        return age_limit(to_be, self.row["phase_as_known"])
+
+    def is_at_most(self, to_be: str) -> bool:
+        """Whether it was read recently enough to be fresh, or usable."""
+        return self.word.answer.captured_at - self.word.quote_at <= self.limit(to_be)
+
+
+def _usable(kind: str, quotes: Sequence[Standing]) -> list[Standing]:
+    """Of one line: complete, unbroken, with a known age that is young enough, and near to the other groups."""
+    own = [each for each in quotes if each.word.problem is None and has_own_prices(each.book)]
+    runners: dict[str, set[str]] = defaultdict(set)
+    for each in own:
+        runners[each.book].add(each.name)
+    all_runners = set().union(*runners.values())
+
+    def is_whole(each: Standing) -> bool:
+        if kind != "field":
+            return each.word.is_complete
+        share = Fraction(len(runners[each.book]), len(all_runners))
+        assert each.word.overround is not None
+        is_priced = each.word.overround <= parameter("field_overround_max")
+        return share >= Fraction(parameter("field_coverage_min")) and is_priced
+
+    whole = [each for each in own if is_whole(each)]
+    speaking: dict[tuple[str, str], Standing] = {}
+    for each in sorted(whole, key=lambda each: each.row["line_rank"]):
+        if each.is_at_most("fresh"):
+            speaking.setdefault((each.name, each.book), each)
+    far = {
+        (each.book, each.name if kind == "field" else None)
+        for each in speaking.values()
+        if _is_far_from(each, [other for other in speaking.values() if other.name == each.name])
+    }
+    return [
+        each
+        for each in whole
+        if each.word.last_update is not None
+        and each.is_at_most("usable")
+        and (each.book, each.name if kind == "field" else None) not in far
+    ]
+
+
+def _is_far_from(one: Standing, offers: Sequence[Standing]) -> bool:
+    voices: dict[str, Standing] = {}
+    for each in sorted(offers, key=lambda each: (each.word.overround, each.book)):
+        voices.setdefault(book_profile(each.book)[0], each)
+    others = [each.ratio for group, each in voices.items() if group != book_profile(one.book)[0]]
+    limit = parameter("outlier_pre" if one.row["phase_as_known"] == "pre" else "outlier_in_play")
+    return len(others) >= parameter("outlier_min_groups") and abs(one.ratio - median(others)) > Fraction(limit)
+
+
+def _set_key(row: Row) -> Series:
+    return tuple(row[name] for name in ("event_id", "bookmaker_key", "market_key", "description", "line_point", "set_no"))
 
 
 def settlement_rule(sport: str) -> Mapping[str, str]:
@@ -166,9 +266,7 @@ class Hindsight:
     def known_until(self) -> dict[str, Time]:
         """When the newest answer about each event or the whole of its sport was received."""
         return {
-            event_id: max(
-                answer.captured_at for answer in self.gold.answers if _is_about(answer, event_id, event["sport_key"])
-            )
+            event_id: max(answer.captured_at for answer in self.gold.answers if is_about(answer, event_id, event["sport_key"]))
             for event_id, event in self.events.items()
         }
 
@@ -257,9 +355,7 @@ class Hindsight:
             "is_fresh": age <= dt.timedelta(seconds=int(limit)),
         }
 
-    def _priced(
-        self, event_id: str, named: tuple[str, str, str], main: Row, place: int, at: Time
-    ) -> tuple[Series, Row]:
+    def _priced(self, event_id: str, named: tuple[str, str, str], main: Row, place: int, at: Time) -> tuple[Series, Row]:
         """The stretch that gives a set's outcome its price; of a book that shows a line twice the one of that price."""
         found = [
             (series, row)
@@ -286,7 +382,7 @@ class Hindsight:
             and answer.moment != word.answer.moment
             and market in answer.coverage.markets
             and book in answer.coverage.books
-            and _is_about(answer, event_id, first["sport_key"])
+            and is_about(answer, event_id, first["sport_key"])
             and answer.tells_of(event_id, book, market)
             and (answer.coverage.commence_from is None or answer.coverage.commence_from <= start)
             and (answer.coverage.commence_to is None or start <= answer.coverage.commence_to)
@@ -341,9 +437,7 @@ class Hindsight:
             {quote.side: rounded(Fraction(quote.implied or 0) / Fraction(quote.overround or 1), 10) for quote in members},
         )
 
-    def _agreed_opening(
-        self, own: Mapping[Series, Sequence[Row]], seen: Mapping[Series, tuple[Time, bool]]
-    ) -> list[Opening]:
+    def _agreed_opening(self, own: Mapping[Series, Sequence[Row]], seen: Mapping[Series, tuple[Time, bool]]) -> list[Opening]:
         """The first capture, of those at which a quote comes to a line, where enough groups stand on that line."""
         arrivals: dict[Time, set[Decimal | None]] = defaultdict(set)
         for rows in own.values():
@@ -393,7 +487,8 @@ class Hindsight:
         consensus = self.gold.consensus(self.margins)
         lines = model_lines.consensus_line(self.margins, self.gold.known_sport, self.gold.stale)
         stretches = {
-            "agreed": _by_market(agreed), "best": _by_market(best), "consensus": _by_market(consensus), "lines": _by_market(lines),
+            "agreed": _by_market(agreed), "best": _by_market(best), "consensus": _by_market(consensus),
+            "lines": _by_market(lines),
         }  # fmt: skip
         rows: Table = {}
         for event_id, event in self.events.items():
@@ -426,9 +521,7 @@ class Hindsight:
             home, away = away, home
         return {"home_score": home, "away_score": away}
 
-    def _market_lines(
-        self, event: Row, event_id: str, market: str, sides: Sequence[str], own: Mapping[str, Table]
-    ) -> Row:
+    def _market_lines(self, event: Row, event_id: str, market: str, sides: Sequence[str], own: Mapping[str, Table]) -> Row:
         start, side = event["start_at"], sides[0]
         openings = [
             opening
@@ -504,7 +597,8 @@ class Hindsight:
         refusal = self._refusal(event_id, bet, rule, final, score)
         won, refunded = (None, None) if refusal is not None or score is None else _shares(bet, score)
         grades = {
-            (None, None): "unresolved", (1, 0): "win", (HALF, HALF): "half_win", (0, 1): "push", (0, HALF): "half_loss", (0, 0): "loss",
+            (None, None): "unresolved", (1, 0): "win", (HALF, HALF): "half_win", (0, 1): "push", (0, HALF): "half_loss",
+            (0, 0): "loss",
         }  # fmt: skip
         reason = {"full_game_assumed": "assumes_full_game"}.get(rule["settlement"], "final_score")
         if market_rule(bet.market)["family"] == "to_qualify":
@@ -535,7 +629,10 @@ class Hindsight:
         if not is_graded or (settlement == "bout" and family != "h2h"):
             return "market_without_rule"
         # by 90 minutes a draw is an outcome of its own
-        kinds = {"yes_no": ("yes_no",), "h2h": ("three_way",) if settlement in ("regulation", "knock_out") else ("two_way", "three_way")}
+        kinds = {
+            "yes_no": ("yes_no",),
+            "h2h": ("three_way",) if settlement in ("regulation", "knock_out") else ("two_way", "three_way"),
+        }
         if bet.kind not in kinds.get(family, ("two_way",)):
             return "unexpected_outcome_set"
         if family in ("spreads", "totals") and bet.point is None:
@@ -569,6 +666,101 @@ class Hindsight:
         is_known = not event["start_is_suspect"] and event["start_basis"] != "kept_unproven"
         return bool(is_known and event["start_at"] <= since <= event["start_at"] + longest)
 
+    # what can be bet on now
+
+    def best_price_now(self) -> Table:
+        """The best usable price of each outcome by the newest answer about its event."""
+        latest = dt.datetime.max.replace(tzinfo=dt.UTC)
+        titles = self.gold.bookmakers()
+        rows: Table = {}
+        for event_id, event in self.events.items():
+            known_until = self.known_until[event_id]
+            standing = [
+                Standing(row, self.gold._last_word(series, latest))
+                for series, own in self._series_of_event[event_id].items()
+                for row in own
+                if row["valid_to"] is None
+            ]
+            lines: dict[Series, list[Standing]] = defaultdict(list)
+            for each in standing:
+                lines[each.line].append(each)
+            for line, quotes in lines.items():
+                rows |= self._best_now(event_id, event, known_until, line, _usable(line[-1], quotes), titles)
+        return rows
+
+    def _best_now(
+        self, event_id: str, event: Row, known_until: Time, line: Series, usable: Sequence[Standing], titles: Table
+    ) -> Table:
+        market, description, point, kind = line
+        phase = self.gold.phase(event_id, known_until)
+        by_outcome: dict[str, dict[str, Standing]] = defaultdict(dict)
+        for each in sorted(usable, key=lambda each: each.row["line_rank"]):
+            if known_until - each.word.quote_at <= age_limit("usable", phase):
+                by_outcome[each.name].setdefault(each.book, each)
+        best: Table = {}
+        for name, books in by_outcome.items():
+            price = max(each.net for each in books.values())
+            holders = [books[book] for book in sorted(books) if books[book].net == price]
+            first = holders[0]
+            is_american = first.word.answer.odds_format == "american" and book_profile(first.book)[1] == "back_fixed"
+            fair = self._held_by_others(event_id, line, first, price) if phase == "pre" else None
+            best[(event_id, market, description, point, kind, name)] = {
+                "sport_key": event["sport_key"],
+                "home_team": event["home_team"],
+                "away_team": event["away_team"],
+                "start_at": event["start_at"],
+                "phase": phase,
+                "outcome_side": first.row["outcome_side"],
+                "price_decimal": price,
+                "price_american": first.word.native if is_american else None,
+                "bookmaker_keys": tuple(each.book for each in holders),
+                "bookmaker_titles": tuple(titles[(each.book,)]["title"] for each in holders),
+                "runner_up_price_decimal": max((each.net for each in books.values() if each.net < price), default=None),
+                "book_count": len(books),
+                "quote_age_seconds": max(seconds(known_until - each.word.quote_at) for each in holders),
+                "known_until": known_until,
+                "best_hold": None,
+                "fair_probability_of_others": fair,
+                "ev_fraction": None if fair is None else rounded(Fraction(price) * Fraction(fair) - 1, 10),
+                "beats_others": None if fair is None else price * fair > 1,
+            }
+        if kind != "field" and len(best) == (3 if kind == "three_way" else 2):
+            hold = rounded(1 - 1 / sum(1 / Fraction(row["price_decimal"]) for row in best.values()), 10)
+            for row in best.values():
+                row["best_hold"] = hold
+        return best
+
+    def _held_by_others(self, event_id: str, line: Series, offer: Standing, price: Decimal) -> Decimal | None:
+        """The consensus of the other groups, before the start, for the best price of all that stand."""
+        if offer.row["phase_as_known"] != "pre":
+            return None
+        stretch = self._best_open.get((event_id, *line, offer.name))
+        if stretch is None or offer.book not in stretch["books"] or stretch["best_price_decimal"] != price:
+            return None
+        sets: dict[str, Row] = {}
+        for row in sorted(self._sets_of_event[event_id], key=lambda row: row["set_no"]):
+            is_on_line = (row["market_key"], row["description"], row["line_point"], row["outcome_set"]) == line
+            is_open = is_on_line and row["valid_to"] is None and row["is_sound"] and has_own_prices(row["bookmaker_key"])
+            if is_open and not any(until is None for _, until in self.gold.stale.stretches.get(_set_key(row), ())):
+                sets.setdefault(row["bookmaker_key"], row)
+        votes: dict[str, dict[str, Decimal]] = defaultdict(dict)
+        near = sorted(
+            _sets_without_outliers(list(sets.values())), key=lambda item: (item[0]["overround"], item[0]["bookmaker_key"])
+        )
+        for row, names in near:
+            group = book_profile(row["bookmaker_key"])[0]
+            for name in names:
+                if group != book_profile(offer.book)[0]:
+                    votes[name].setdefault(group, row["fair_power"][row["outcome_names"].index(name)])
+        if len(votes.get(offer.name, ())) < parameter("expected_value_min_groups"):
+            return None
+        medians = {name: median(map(Fraction, told.values())) for name, told in votes.items()}
+        return rounded(medians[offer.name] / Fraction(rounded(sum(medians.values(), Fraction(0)), 10)), 10)
+
+    @cached_property
+    def _best_open(self) -> Table:
+        return {key[:-1]: row for key, row in self.gold.best_price(self.history).items() if row["valid_to"] is None}
+
 
 def _by_market(table: Table) -> dict[Series, Table]:
     """Rows by event, market and description, with which their keys begin."""
@@ -576,15 +768,6 @@ def _by_market(table: Table) -> dict[Series, Table]:
     for key, row in table.items():
         found[key[:3]][key] = row
     return found
-
-
-def _is_about(answer: Answer, event_id: str, sport: str) -> bool:
-    """Whether an answer is about an event, or the whole of a sport: it asked for that, or shows the event under that key."""
-    shown = answer.event(event_id)
-    if shown is not None and shown["sport_key"] == sport:
-        return True
-    asked = answer.coverage
-    return asked.sport == sport and ((asked.events is None and (None,) not in answer.held_back) or event_id in (asked.events or ()))
 
 
 def _named(market: str, sides: Sequence[str], told: Row) -> Row:
@@ -602,7 +785,9 @@ def _named(market: str, sides: Sequence[str], told: Row) -> Row:
     if market == "h2h":
         row["closing_outcome_set"] = told.get("closing_outcome_set")
     else:
-        row |= {name: told.get(name) for name in ("opening_line_point", "closing_line_point", "line_point_min", "line_point_max")}
+        row |= {
+            name: told.get(name) for name in ("opening_line_point", "closing_line_point", "line_point_min", "line_point_max")
+        }
     for side in sides:
         row[f"closing_probability_{side}"] = told.get(f"probability_{side}")
         row[f"closing_price_{side}"] = told.get(f"price_{side}")

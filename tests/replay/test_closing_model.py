@@ -57,7 +57,7 @@ def test_closings_are_those_of_the_model(
             " first_row.point as key_point, closing.price_native, closing.line_point, closing.captured_at, closing.quote_at,"
             " closing.closing_age_seconds, closing.fair_probability, closing.close_status,"
             " closing.is_closing"
-            " from gold.closings as closing"
+            " from (select * from gold.closings union all select * from gold.closings_now) as closing"
             " join (select series_id, min(point) as point from gold.price_history group by series_id) as first_row"
             " on first_row.series_id = closing.series_id",
             ("event_id", "bookmaker_key", "market_key", "description", "outcome_name", "key_point"),
@@ -66,7 +66,9 @@ def test_closings_are_those_of_the_model(
             warehouse,
             "select event_id, market_key, description, line_point, outcome_set, outcome_name, outcome_side, fair_median,"
             " fair_mean, fair_sharp, sharp_basis, median_sum, group_count, book_count, closing_age_seconds, close_status,"
-            " is_closing, is_main_line from gold.closing_consensus where outcome_set <> 'field'",
+            " is_closing, is_main_line"
+            " from (select * from gold.closing_consensus union all select * from gold.closing_consensus_now) as closing"
+            " where outcome_set <> 'field'",
             ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name"),
         )
         covered = read(warehouse, "select * from gold.closing_coverage", ("sport_key", "day", "bookmaker_key", "market_key"))

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import random
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import pytest
@@ -20,6 +21,8 @@ from tests.conftest import Project
 from tests.replay import wild
 from tests.replay.admission import answers_of, decide, take_back
 from tests.replay.support import Databases, digests, take
+from tests.replay.test_odd_answers import book as odd_book
+from tests.replay.test_odd_answers import event, market, poll
 from tests.replay.transcript import Transcript
 
 START: Final = dt.datetime(2026, 1, 10, 15, tzinfo=UTC)
@@ -110,7 +113,9 @@ SCRIPTS: Final[dict[str, list[Batch]]] = {
     "two that asked first, of one moment": [
         answer("odds", -500), answer("odds", -500, plan="two"), shown(-500, plan="three"), shown(-20), shown(3),
     ],
-    "what asked first, for later games": [answer("odds", -500, window=30), answer("odds", -450, window=-30), shown(-20), shown(3)],
+    "what asked first, for later games": [
+        answer("odds", -500, window=30), answer("odds", -450, window=-30), shown(-20), shown(3),
+    ],
     "an answer at the very start": [shown(-20), shown(-5), shown(0)],
     "reached by a list without odds": [shown(-400), shown(-20), answer("events", 2, game()), answer("events", 3)],
     "reached by another game's scores": [shown(-20), shown(-5), answer("scores", 1)],
@@ -123,7 +128,8 @@ SCRIPTS: Final[dict[str, list[Batch]]] = {
     ],
     "a close that came after the start": [shown(-30), shown(-8), shown(2, read=-1), shown(4, read=-1), shown(6)],
     "a close that came after the start, from another poll": [
-        shown(-30), shown(2, read=-1, plan="two"), shown(3), shown(2, keys=("pinnacle",), books=("pinnacle",), read=-2, plan="three"),
+        shown(-30), shown(2, read=-1, plan="two"), shown(3),
+        shown(2, keys=("pinnacle",), books=("pinnacle",), read=-2, plan="three"),
     ],
     "a final score that comes late, is corrected and taken back": [
         shown(-30), shown(-5), shown(3), score(30, 20, 18, completed=False), score(150, 100, 98), score(170, 100, 101),
@@ -144,7 +150,8 @@ SCRIPTS: Final[dict[str, list[Batch]]] = {
         shown(-30, keys=BOOKS[:3]), shown(-20), shown(-10, keys=BOOKS[:3]), shown(3, keys=BOOKS[:3]), shown(5), shown(7),
     ],
     "a sharp book that comes in play": [
-        answer("odds", -90), shown(-30, keys=BOOKS[:3]), shown(-10, keys=BOOKS[:3]), shown(3, keys=BOOKS[:3]), shown(5), shown(7),
+        answer("odds", -90), shown(-30, keys=BOOKS[:3]), shown(-10, keys=BOOKS[:3]), shown(3, keys=BOOKS[:3]), shown(5),
+        shown(7),
     ],
     "gone early while others play": [
         shown(-30), shown(-5), shown(5, others=(game(id=OTHER, start=-5),)),
@@ -158,7 +165,9 @@ SCRIPTS: Final[dict[str, list[Batch]]] = {
         answer("odds", -500), shown(-300, sport=PRESEASON), shown(-5, sport=PRESEASON), answer("odds", 2, sport=PRESEASON),
         shown(10), score(150, 100, 98),
     ],
-    "withdrawn before the start, and back": [shown(-300), shown(-100), answer("odds", -90), shown(-20), answer("odds", -6), shown(3)],
+    "withdrawn before the start, and back": [
+        shown(-300), shown(-100), answer("odds", -90), shown(-20), answer("odds", -6), shown(3),
+    ],
 }  # fmt: skip
 
 
@@ -255,7 +264,9 @@ def test_what_is_first_quoted_in_play_has_no_closing(databases: Databases, proje
     assert [key for (key,) in found] == list(BOOKS[:3])
 
 
-def test_a_sharp_book_that_comes_in_play_opens_no_market(databases: Databases, project: Project, transcript: Transcript) -> None:
+def test_a_sharp_book_that_comes_in_play_opens_no_market(
+    databases: Databases, project: Project, transcript: Transcript
+) -> None:
     batches = SCRIPTS["a sharp book that comes in play"]
     with transcript.on_small_markets(), databases() as warehouse:
         take(warehouse, project, batches)
@@ -267,7 +278,9 @@ def test_a_sharp_book_that_comes_in_play_opens_no_market(databases: Databases, p
 
 
 def test_the_score_is_that_of_the_game_s_own_sides(databases: Databases, project: Project, transcript: Transcript) -> None:
-    turned = game(completed=True, scores=[{"name": "Hawks", "score": "100"}, {"name": "Bulls", "score": "98"}], last_update=None)
+    turned = game(
+        completed=True, scores=[{"name": "Hawks", "score": "100"}, {"name": "Bulls", "score": "98"}], last_update=None
+    )
     turned |= {"home_team": "Bulls", "away_team": "Hawks"}
     del turned["bookmakers"]
     batches = [shown(-20), shown(2), answer("scores", 150, turned), shown(160)]
@@ -276,3 +289,14 @@ def test_the_score_is_that_of_the_game_s_own_sides(databases: Databases, project
         with warehouse.connect(Role.READER) as reader:
             found = reader.execute("select home_team, home_score, away_team, away_score from gold.game_lines").fetchall()
     assert found == [("Hawks", 100, "Bulls", 98)]
+
+
+def test_of_a_line_that_a_book_shows_twice_the_first_is_the_best_price_now(
+    databases: Databases, project: Project, transcript: Transcript
+) -> None:
+    twice = market("totals", ("Over", 1.9, 215.5), ("Under", 1.9, 215.5), ("Over", 2.0, 215.5), ("Under", 1.8, 215.5))
+    with transcript.on_small_markets(), databases() as warehouse:
+        take(warehouse, project, [poll(0, event(odd_book("fanduel", twice)))])
+        with warehouse.connect(Role.READER) as reader:
+            found = reader.execute("select price_decimal, bookmaker_keys, book_count from gold.best_price_now").fetchall()
+    assert found == [(Decimal("1.9"), ["fanduel"], 1)] * 2

@@ -21,6 +21,7 @@ from pipeline.transform import checks
 from pipeline.transform.apply import apply_batches, rebuild, transformer_session
 from pipeline.transform.checks import batch_checks
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.ledgers import BET, PREDICTION
 
 CHECKS: Final = (
     "silver_quotes",
@@ -119,6 +120,8 @@ BROKEN: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("scores: every event of a scores answer once", f"delete from silver.scores where {LAST}"),
     ("participants: every participant of the answer once", f"delete from silver.participants where {LAST}"),
+    ("bet_captures: every bet of the answer once", f"delete from silver.bet_captures where {LAST}"),
+    ("prediction_captures: every prediction of the answer once", f"delete from silver.prediction_captures where {LAST}"),
     ("sport_sightings: every sport of the catalogue once", f"delete from silver.sport_sightings where {LAST} and is_catalogue"),
     (
         "sport_sightings: every sport of the events once",
@@ -636,6 +639,8 @@ def _fill(market: Any) -> None:
             market.scores(market.game("s", -200, None, **score)),
             market.Answer("sports", [catalogue], sport=None),
             market.Answer("participants", [person]),
+            market.Answer("bets", [dict(BET)], sport=None),
+            market.Answer("predictions", [dict(PREDICTION)], sport=None),
         ]
 
     def cheap(minute: float, home: float, under: float) -> Any:

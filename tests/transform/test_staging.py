@@ -31,15 +31,16 @@ from pipeline.transform.checks import CheckResult, whole_table_checks
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from tests.conftest import Project
+from tests.ledgers import good_ledgers, ledger_batch
 from tests.recordings import BUNDLED
 from tests.replay import wild
 from tests.replay.support import CLOCK, take
 
 ENDPOINTS: Final = (
-    "event_markets", "event_odds", "events", "historical_event_odds", "historical_events", "historical_odds", "odds",
-    "participants", "scores", "sports",
+    "bets", "event_markets", "event_odds", "events", "historical_event_odds", "historical_events", "historical_odds", "odds",
+    "participants", "predictions", "scores", "sports",
 )  # fmt: skip
-BATCHES: Final = tuple(Recording.open(resource(BUNDLED)).batches())
+BATCHES: Final = (*Recording.open(resource(BUNDLED)).batches(), ledger_batch(*good_ledgers(), source="simulated"))
 Row = dict[str, Any]
 
 
@@ -100,6 +101,17 @@ def flattened(exchange: Exchange, document: Any) -> Iterator[Row]:
                 "participant_ordinal": place,
                 "participant_id": each["id"],
                 "full_name": each["full_name"],
+            }
+        return
+    if endpoint in ("bets", "predictions"):
+        one = endpoint[:-1]
+        renamed = {"market": "market_key", "outcome": "outcome_name", "price": "price_native"}
+        for place, each in enumerate(data, 1):
+            told = {renamed.get(name, name): value for name, value in each.items()}
+            yield {
+                f"{one}_ordinal": place,
+                **told,
+                **{name: at(told[name]) for name in ("placed_at", "made_at") if name in told},
             }
         return
     if endpoint == "sports":

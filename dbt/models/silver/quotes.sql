@@ -18,17 +18,7 @@ with odds_rows as (
 outcomes as materialized (
     select
         odds_rows.*,
-        case
-            -- null: an outright names no teams, and its outcomes are runners
-            when outcome_name = home_team then 'home'
-            when outcome_name = away_team then 'away'
-            when outcome_name = 'Draw' then 'draw'
-            when outcome_name = 'Over' then 'over'
-            when outcome_name = 'Under' then 'under'
-            when outcome_name = 'Yes' then 'yes'
-            when outcome_name = 'No' then 'no'
-            else 'runner'
-        end as outcome_side
+        {{ outcome_side_of('odds_rows') }} as outcome_side
     from odds_rows
     where outcome_name is not null
 ),
@@ -63,18 +53,10 @@ priced as (
     select
         outcomes.*,
         markets.family, markets.period, markets.is_point_in_key, markets.price_side, sports.total_min, sports.total_max,
-        case
-            when markets.family in ('h2h', 'h2h_lay') then case when outcomes.market_key like 'h2h@_3@_way%' escape '@' then 3 else sports.h2h_outcomes end
-            else 2
-        end as outcomes_expected,
+        {{ outcomes_expected('markets.family', 'outcomes.market_key', 'sports.h2h_outcomes') }} as outcomes_expected,
         {{ price_decimal('outcomes.price_native', 'outcomes.odds_format') }} as price_decimal,
         {{ implied_probability('outcomes.price_native', 'outcomes.odds_format') }} as implied_probability,
-        case
-            when markets.family in ('h2h', 'h2h_lay') then null
-            when markets.family <> 'spreads' then outcomes.point
-            when outcomes.outcome_side = 'home' then outcomes.point
-            when outcomes.outcome_side = 'away' then -outcomes.point
-        end as line_point,
+        {{ line_point_of('markets.family', 'outcomes') }} as line_point,
         -- a book may show the very same outcome twice; the pairs are taken in the order in which they stand
         row_number() over (
             partition by

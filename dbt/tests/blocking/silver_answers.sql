@@ -36,11 +36,15 @@ with answers as materialized (
 in_bodies as materialized (
     select
         answers.exchange_id,
-        count(distinct case when answers.endpoint not in ('sports', 'participants') then item.value ->> 'id' end) as events,
+        count(distinct case when {{ is_of_events('answers') }} then item.value ->> 'id' end) as events,
         count(distinct case when answers.endpoint = 'scores' then item.value ->> 'id' end) as scores,
         count(distinct case when answers.endpoint = 'participants' then item.value ->> 'id' end) as participants,
         count(distinct case when answers.endpoint = 'sports' then item.value ->> 'key' end) as catalogue,
-        count(distinct case when answers.endpoint not in ('sports', 'participants') then item.value ->> 'sport_key' end) as sports
+        count(distinct case when {{ is_of_events('answers') }} then item.value ->> 'sport_key' end) as sports,
+        count(distinct case when answers.endpoint = 'bets' and item.value is not null then (item.value ->> 'ledger', item.value ->> 'bet_id') end) as bets,
+        count(distinct case
+            when answers.endpoint = 'predictions' and item.value is not null then (item.value ->> 'ledger', item.value ->> 'prediction_id')
+        end) as predictions
     from answers
     left join lateral (
         select elements.value from jsonb_array_elements(case jsonb_typeof(answers.items) when 'array' then answers.items else '[]' end) as elements
@@ -85,6 +89,7 @@ counted as (
     select
         answers.exchange_id, answers.endpoint, answers.admitted, answers.coverage, answers.hides_any_event,
         in_bodies.events, in_bodies.scores, in_bodies.participants, in_bodies.catalogue, in_bodies.sports,
+        in_bodies.bets, in_bodies.predictions,
         coalesce(books.books, 0) as books,
         (select count(*) from sightings as s where s.exchange_id = answers.exchange_id) as event_rows,
         (select count(*) from asked as c where c.exchange_id = answers.exchange_id) as coverage_rows,
@@ -93,6 +98,8 @@ counted as (
             select count(*) from {{ ref('participants') }} as p
             where p.exchange_id = answers.exchange_id and p.captured_at = answers.captured_at
         ) as participant_rows,
+        (select count(*) from {{ ref('bet_captures') }} as b where b.exchange_id = answers.exchange_id) as bet_rows,
+        (select count(*) from {{ ref('prediction_captures') }} as p where p.exchange_id = answers.exchange_id) as prediction_rows,
         (select count(*) from {{ ref('sport_sightings') }} as s where s.exchange_id = answers.exchange_id and s.is_catalogue) as catalogue_rows,
         (select count(*) from {{ ref('sport_sightings') }} as s where s.exchange_id = answers.exchange_id and not s.is_catalogue) as sport_rows,
         (select count(*) from {{ ref('bookmaker_sightings') }} as b where b.exchange_id = answers.exchange_id) as book_rows,
@@ -120,6 +127,8 @@ cross join lateral (
     ('event_sightings: every event of the answer once', c.event_rows = c.events),
     ('scores: every event of a scores answer once', c.score_rows = c.scores),
     ('participants: every participant of the answer once', c.participant_rows = c.participants),
+    ('bet_captures: every bet of the answer once', c.bet_rows = c.bets),
+    ('prediction_captures: every prediction of the answer once', c.prediction_rows = c.predictions),
     ('sport_sightings: every sport of the catalogue once', c.catalogue_rows = c.catalogue),
     ('sport_sightings: every sport of the events once', c.sport_rows = c.sports),
     ('bookmaker_sightings: every book of the events once', c.book_rows = c.books),

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pipeline.errors import UsageError
 from pipeline.odds_api.catalogue import books_of
-from pipeline.odds_api.endpoints import ENDPOINTS, endpoint, nearest
+from pipeline.odds_api.endpoints import ENDPOINTS, IMPORTED, endpoint, nearest
 from pipeline.recording.imports.asked import FORMATS, Asked, load_asked
 from pipeline.recording.imports.look import KEY
 from pipeline.recording.imports.times import NamePattern, time_of
@@ -149,6 +149,10 @@ class ImportOptions:
 
 
 def _endpoint_name(text: str) -> str:
+    if text in IMPORTED:
+        raise UsageError(
+            "ENDPOINT_IMPORTED", f"Answers of the API are none of {text}.", f"See `sports-market {text} import --help`."
+        )
     return FOLDERS.get(text.lower()) or endpoint(text).name
 
 

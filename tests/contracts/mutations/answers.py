@@ -18,6 +18,7 @@ from pipeline.resources import resource
 from tests.contracts.mutations import schema
 from tests.contracts.mutations.mutators import MUTATORS, furnished
 from tests.contracts.mutations.score import Score, Trial
+from tests.ledgers import good_ledgers
 
 # Good answers that are broken, of each endpoint; more of them find nothing new.
 BASES: Final = 2
@@ -54,9 +55,12 @@ class Mutant:
 
 
 def good_answers() -> list[Exchange]:
-    """The answers of the bundled recording, of all endpoints."""
+    """The answers of the bundled recording, of all endpoints of the API; and bets and predictions, which nobody simulates."""
     recording = Recording.open(resource("fixtures/recordings/simulated"))
-    return [each for batch in recording.batches() for each in batch.exchanges if each.failure is None and each.body]
+    return [
+        *(each for batch in recording.batches() for each in batch.exchanges if each.failure is None and each.body),
+        *good_ledgers(),
+    ]
 
 
 def mutants(exchange: Exchange) -> Iterator[Mutant]:

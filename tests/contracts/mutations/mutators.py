@@ -247,6 +247,8 @@ MUTATORS: Final = (
     Mutator("duplicate an event", "identity.duplicate_event", _document(_twice)),
     Mutator("duplicate a sport", "identity.duplicate_sport", _document(_twice)),
     Mutator("duplicate a participant", "identity.duplicate_participant", _document(_twice)),
+    Mutator("duplicate a bet", "identity.duplicate_bet", _document(_twice)),
+    Mutator("duplicate a prediction", "identity.duplicate_prediction", _document(_twice)),
     Mutator("an envelope of later", "envelope.after_date", _asked(_earlier_date)),
     Mutator(
         "a next timestamp that is not later",

@@ -107,6 +107,8 @@ def _wrong(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "too long a text", "a" * (node["maxLength"] + 1)
     if node.get("minLength"):
         yield "an empty text", ""
+    if "enum" in node:
+        yield "a word that is none of the list", "hongkong"
     if "pattern" in node:
         yield "a text of another form", "Ä "
     if node.get("format") == "date-time":

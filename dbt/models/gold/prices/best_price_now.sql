@@ -2,37 +2,52 @@
 -- The best price of each outcome that can be acted on now, and whether it beats what the others hold.
 with usable as (
     select odds.*, event.home_team, event.away_team, event.start_at,
-        newest.captured_at as known_until,
+        newest.captured_at as known_until, believed.phase_now,
         {{ seconds_between('odds.quote_at', 'newest.captured_at') }} as age_seconds,
         {{ price_net('odds.price_decimal', 'profile') }} as price_net,
         coalesce(profile.price_kind, 'back_fixed') as price_kind,
-        {{ age_limit('usable', 'odds.phase') }} as too_old_after
+        {{ age_limit('usable', 'believed.phase_now') }} as too_old_after
     from {{ ref('current_odds') }} as odds
     join {{ ref('events') }} as event on event.event_id = odds.event_id
     cross join lateral (select max(near.captured_at) as captured_at from {{ newest_answers('event') }} as near) as newest
+    -- of one game there is one phase now, whenever its books were seen last
+    cross join lateral (
+        select case when c.start_as_known > newest.captured_at then 'pre' else 'in_play' end as phase_now
+        from {{ ref('event_start_changes') }} as c
+        where c.event_id = event.event_id
+        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
+    ) as believed
     {{ with_profile('odds.bookmaker_key', 'odds.captured_at') }}
     where odds.is_usable
 ),
 
-ranked as (
-    select usable.*,
-        max(usable.price_net) over one_outcome as best_price,
-        row_number() over (
-            partition by usable.event_id, usable.market_key, usable.description, usable.line_point, usable.outcome_set, usable.outcome_name,
-                usable.bookmaker_key
-            order by usable.line_rank
-        ) as nth
+-- a book that shows an outcome twice speaks with the first
+one_voice as (
+    select distinct on (
+        usable.event_id, usable.market_key, usable.description, usable.line_point, usable.outcome_set, usable.outcome_name,
+        usable.bookmaker_key
+    ) usable.*
     from usable
     -- as old as it is by the newest answer, and not only by the one that showed it
     where usable.known_until - usable.quote_at <= usable.too_old_after
+    order by
+        usable.event_id, usable.market_key, usable.description, usable.line_point, usable.outcome_set, usable.outcome_name,
+        usable.bookmaker_key, usable.line_rank
+),
+
+ranked as (
+    select one_voice.*, max(one_voice.price_net) over one_outcome as best_price
+    from one_voice
     window one_outcome as (
-        partition by usable.event_id, usable.market_key, usable.description, usable.line_point, usable.outcome_set, usable.outcome_name
+        partition by
+            one_voice.event_id, one_voice.market_key, one_voice.description, one_voice.line_point, one_voice.outcome_set,
+            one_voice.outcome_name
     )
 ),
 
 best as (
     select
-        ranked.event_id, ranked.sport_key, ranked.home_team, ranked.away_team, ranked.start_at, ranked.phase, ranked.market_key,
+        ranked.event_id, ranked.sport_key, ranked.home_team, ranked.away_team, ranked.start_at, ranked.phase_now, ranked.market_key,
         ranked.description, ranked.line_point, ranked.outcome_set, ranked.outcome_name, ranked.known_until,
         min(ranked.outcome_side) as outcome_side,
         min(ranked.best_price) as price_decimal,
@@ -49,9 +64,8 @@ best as (
         max(ranked.age_seconds) filter (where ranked.price_net = ranked.best_price) as quote_age_seconds
     from ranked
     left join {{ ref('bookmakers') }} as named on named.bookmaker_key = ranked.bookmaker_key
-    where ranked.nth = 1
     group by
-        ranked.event_id, ranked.sport_key, ranked.home_team, ranked.away_team, ranked.start_at, ranked.phase, ranked.market_key,
+        ranked.event_id, ranked.sport_key, ranked.home_team, ranked.away_team, ranked.start_at, ranked.phase_now, ranked.market_key,
         ranked.description, ranked.line_point, ranked.outcome_set, ranked.outcome_name, ranked.known_until
 ),
 
@@ -67,7 +81,7 @@ held as (
 
 select
     {{ outcome_id_of('held.event_id', 'held') }} as line_id,
-    held.event_id, held.sport_key, held.home_team, held.away_team, held.start_at, held.phase, held.market_key, held.description,
+    held.event_id, held.sport_key, held.home_team, held.away_team, held.start_at, held.phase_now as phase, held.market_key, held.description,
     cast(held.line_point as numeric(8, 3)) as line_point,
     held.outcome_set, held.outcome_name, held.outcome_side,
     cast(held.price_decimal as numeric(14, 8)) as price_decimal,
@@ -82,4 +96,4 @@ from held
 -- where it is the best price of all that stand, and not of the young ones alone
 left join {{ ref('expected_value') }} as valued
     on valued.event_id = held.event_id and valued.line_id = {{ outcome_id_of('held.event_id', 'held') }}
-    and valued.bookmaker_key = held.bookmaker_keys[1]
+    and valued.bookmaker_key = held.bookmaker_keys[1] and held.phase_now = 'pre'

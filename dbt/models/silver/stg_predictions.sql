@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+-- What the applied answers of this endpoint say, flattened.
+{{ stage('predictions', 'applied') }}
