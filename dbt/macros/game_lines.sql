@@ -41,22 +41,23 @@ left join lateral (
         min(c.fair_median) filter (where c.outcome_side = '{{ each }}') as probability_{{ each }},
         {% endfor -%}
         -- of a line all outcomes have one, but for who is too few
-        (array_agg(c.close_status order by c.close_status = 'ok', c.outcome_side))[1] as close_status
+        (array_agg(c.close_status order by c.close_status = 'too_few_groups' desc, c.close_status = 'ok', c.outcome_side))[1] as close_status
     from {{ ref('closing_consensus') }} as c
     where c.event_id = reached.event_id and c.market_key = '{{ market }}' and c.description is null and c.is_main_line
-    having count(*) > 0
+    -- an answer may name other teams than the one before it
+    having count(*) filter (where c.outcome_side = '{{ side }}') > 0
 ) as closing on true
 -- as it stood up to the start
 left join lateral (
     select
         {% for each in sides -%}
         min(b.best_price_decimal) filter (where b.outcome_side = '{{ each }}') as price_{{ each }},
-        (array_agg(to_jsonb(b.books)) filter (where b.outcome_side = '{{ each }}'))[1] as books_{{ each }},
+        (array_agg(to_jsonb(b.books) order by b.line_id) filter (where b.outcome_side = '{{ each }}'))[1] as books_{{ each }},
         {% endfor -%}
         min(b.best_hold) as best_hold
     from {{ ref('best_price') }} as b
     where b.event_id = reached.event_id and b.valid_from < reached.start_at and (b.valid_to is null or b.valid_to >= reached.start_at)
-        and b.market_key = '{{ market }}' and b.description is null and b.outcome_set = closing.outcome_set
+        and b.market_key = '{{ market }}' and b.description is null and b.outcome_set is not distinct from closing.outcome_set
         and b.line_point is not distinct from closing.line_point
 ) as best on true
 left join lateral (
@@ -69,7 +70,7 @@ left join lateral (
     select min(c.fair_median) as probability_min, max(c.fair_median) as probability_max
     from {{ ref('consensus') }} as c
     where c.event_id = reached.event_id and c.market_key = '{{ market }}' and c.description is null and c.outcome_side = '{{ side }}'
-        and c.outcome_set = closing.outcome_set and c.line_point is not distinct from closing.line_point
+        and c.outcome_set is not distinct from closing.outcome_set and c.line_point is not distinct from closing.line_point
         and c.valid_from < reached.start_at and coalesce(c.valid_to, 'infinity') > coalesce(opening.opened_at, '-infinity')
 ) as held on true
 {%- endmacro %}

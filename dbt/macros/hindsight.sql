@@ -37,7 +37,8 @@ t.event_id = any (array(select due.event_id from ops.due_events as due))
   it was first asked for. So it is due where
   - the newest answer that covers it passes its start, or the time after which no score is expected, to either side,
   - its facts or its final score change,
-  - an answer of the run comes before its start, or has a quote that was read before it; or one that had is taken away,
+  - an answer of the run comes before its start, or from it on one has a quote that was read before the start; or one that had is
+    taken away,
   - an answer older than it may be the first that asked for one of its series.
 -#}
 {% macro find_due_events() -%}
@@ -107,12 +108,14 @@ told_before as (
     from ops.touched_events as touched
     join {{ this }} as events on events.event_id = touched.event_id
     where touched.tail_from <= events.start_at and {{ is_reached('events') }}
+        -- also of a later answer than the run's: what the closing quote was worth is asked of what stood when it was received
         or exists (
             select 1
-            from ops.pending as pending
+            from {{ ref('event_sightings') }} as s
             join {{ ref('quotes') }} as q
-                on q.exchange_id = pending.exchange_id and q.event_id = touched.event_id and q.captured_at = pending.captured_at
-            where pending.captured_at > events.start_at and q.quote_at <= events.start_at
+                on q.exchange_id = s.exchange_id and q.event_id = s.event_id and q.captured_at = s.captured_at
+            where s.event_id = touched.event_id and s.captured_at >= touched.tail_from and s.captured_at > events.start_at
+                and s.shows_odds and q.quote_at <= events.start_at
         )
         -- what is taken away may have been the closing quote, though it was received later
         or exists (

@@ -206,17 +206,22 @@ and (
 -#}
 {% macro find_due_lines() -%}
 insert into ops.due_lines (event_id, line_key)
-with changes as (
+with begun as materialized (
+    select e.event_id
+    from (select distinct noted.scope_key from ops.row_changes as noted where noted.table_name = 'gold.margins') as those
+    join {{ ref('events') }} as e on e.event_id = those.scope_key
+    where e.event_id <> all (array(select due.event_id from ops.due_events as due)) and {{ is_reached('e') }}
+),
+
+changes as (
     select changes.scope_key as event_id, told.row_then, changes.new_row is null or changes.old_row is not null as may_end
-    from ops.row_changes as changes
-    join {{ ref('events') }} as e on e.event_id = changes.scope_key
+    from begun
+    join ops.row_changes as changes on changes.scope_key = begun.event_id and changes.table_name = 'gold.margins'
     cross join lateral (values (changes.old_row), (changes.new_row)) as told (row_then)
-    where changes.table_name = 'gold.margins' and told.row_then is not null
-        and changes.scope_key <> all (array(select due.event_id from ops.due_events as due))
+    where told.row_then is not null
         -- of one change to a row that stays both rows name the same outcomes, mostly
         and (changes.old_row -> 'outcome_names', changes.old_row -> 'outcome_sides', changes.old_row -> 'outcome_set')
         is distinct from (changes.new_row -> 'outcome_names', changes.new_row -> 'outcome_sides', changes.new_row -> 'outcome_set')
-        and {{ is_reached('e') }}
 ),
 
 lines as (

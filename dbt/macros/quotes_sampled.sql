@@ -51,6 +51,8 @@ cross join lateral (
         where m.event_id = event.event_id and m.is_sound and m.description is null and m.valid_from < event.start_at
             and m.outcome_set in ('two_way', 'three_way') and (featured.family = 'h2h' or m.outcome_set = 'two_way')
             and side.place is not null
+            -- an answer may name other teams than the one before it
+            and m.outcome_sides <@ array['home', 'away', 'draw', 'over', 'under']
     ),
 
     -- what a book ever showed of a market before the start

@@ -37,11 +37,11 @@ case
     when outcome_set = 'other' then 'unknown_outcomes'
     when unpriced > 0 then 'price_out_of_range'
     when lowest_price <= 1.001 then 'placeholder_price'
-    when outcome_set <> 'field' and not is_complete then 'incomplete'
+    when outcome_set is distinct from 'field' and not is_complete then 'incomplete'
     when family in ('spreads', 'totals', 'team_totals') and line_point is null then 'point_missing'
     when price_side = 'lay' then null
-    when outcome_set <> 'field' and overround < {{ parameter('overround_min') }} then 'overround_too_low'
-    when outcome_set <> 'field' and overround > {{ parameter('overround_max') }} then 'overround_too_high'
+    when outcome_set is distinct from 'field' and overround < {{ parameter('overround_min') }} then 'overround_too_low'
+    when outcome_set is distinct from 'field' and overround > {{ parameter('overround_max') }} then 'overround_too_high'
     when family = 'totals' and period = 'full_game' and (line_point < total_min or line_point > total_max) then 'total_out_of_range'
 end
 {%- endmacro %}

@@ -1,7 +1,7 @@
 """Write gold as files: what changed since the last export into the same folder, and a manifest that proves them all.
 
 Everything is read in one snapshot, by the role that only reads. Which parts of a table changed the server tells by a sum of its
-own hashes of their rows, which costs a look at each row and sends none.
+own hashes of their rows, which costs a look at each row and sends none. Where nothing was exported yet they come with the rows.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ ALL_BYTES: Final = 64 << 20
 OPEN_FILES: Final = 200
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
 _BEFORE_ALL: Final = -1
+# What the server makes of a row.
+_ROW_HASH: Final = "hash_record_extended(t, 0)"
 
 Place = tuple[str | None, str | None]
 
@@ -202,7 +204,8 @@ class _Table:
         if self._is_as_it_was(known, kept_digest):
             parts, needed = dict(known), []
         else:
-            states = self._states()
+            # where nothing is there yet nothing is compared: what the rows' hashes sum to is told as the rows come
+            states = self._states(are_compared=bool(known))
             parts = {place: known[place] for place, state in states.items() if _stands(known.get(place), state)}
             needed = [place for place in states if place not in parts]
             if self._writer.is_whole_tables and (needed or set(known) != set(states)):
@@ -230,27 +233,30 @@ class _Table:
             return False
         return digest_of_parts(part.digest for part in known.values()) == kept_digest
 
-    def _states(self) -> dict[Place, tuple[int, str]]:
-        """Of each part how many rows it has, and what the server makes of them; of an empty table one part."""
+    def _states(self, *, are_compared: bool) -> dict[Place, tuple[int, str | None]]:
+        """Of each part how many rows it has and, where they are compared, what they sum to; of an empty table one part."""
         one = self._one
         month = "null::timestamptz" if one.time_sql is None else f"date_trunc('month', {one.time_sql})"
+        row_sum = f"sum({_ROW_HASH})" if are_compared else "null"
         rows = self._snapshot.rows(
             "select seen.sport, to_char(seen.month, 'YYYY-MM'), seen.row_count, seen.row_sum from ("
             f"select {one.sport_sql or 'null::text'} as sport, {month} as month, count(*) as row_count,"
-            f" sum(hash_record_extended(t, 0)) as row_sum from {one.source()} where {self._wanted.where(one)} group by 1, 2"
+            f" {row_sum} as row_sum from {one.source()} where {self._wanted.where(one)} group by 1, 2"
             ") as seen",
             self._wanted.values(),
         )
-        found = {(sport, moon): (count, f"{count}:{total}") for sport, moon, count, total in rows}
-        return {place: found[place] for place in sorted(found, key=_order)} or {(None, None): (0, "0:0")}
+        found = {(sport, moon): (count, _state(count, total) if are_compared else None) for sport, moon, count, total in rows}
+        return {place: found[place] for place in sorted(found, key=_order)} or {(None, None): (0, _state(0, 0))}
 
-    def _write(self, group: Sequence[Place], states: Mapping[Place, tuple[int, str]], is_all: bool) -> list[Part]:
+    def _write(self, group: Sequence[Place], states: Mapping[Place, tuple[int, str | None]], is_all: bool) -> list[Part]:
         one, layout = self._one, self._layout
         beside = {}
         if one.sport_sql and not one.has_sport:
             beside["sport"] = one.sport_sql
         if one.time_sql and one.dating.of_event:
             beside["time"] = one.time_sql
+        if any(states[place][1] is None for place in group):
+            beside["row_hash"] = _ROW_HASH
         values = self._wanted.values()
         where = self._wanted.where(one, *([] if is_all else [_places_sql(group, one, values)]))
         selected = ", ".join([layout.select("t"), *(f"{sql} as beside_{name}" for name, sql in beside.items())])
@@ -262,8 +268,12 @@ class _Table:
             rows = rows_of(block, layout, tuple(beside), with_lines=self._writer.takes_lines)
             sinks.take(rows, hashes_of(rows.texts), _places(rows, one))
         sinks.close()
-        digests = {place: sinks.digests.get(place, Digest()) for place in group}
-        return [self._writer.end_part(one, self._form, place, digests[place], states[place][1]) for place in group]
+        parts = []
+        for place in group:
+            count, state = states[place]
+            told = state if state is not None else _state(count, sinks.row_sums.get(place, 0))
+            parts.append(self._writer.end_part(one, self._form, place, sinks.digests.get(place, Digest()), told))
+        return parts
 
 
 def _form(parted_by: tuple[str | None, str | None], columns: Columns) -> str:
@@ -272,7 +282,17 @@ def _form(parted_by: tuple[str | None, str | None], columns: Columns) -> str:
     return hashlib.sha256(repr(form).encode()).hexdigest()[:16]
 
 
-def _stands(part: Part | None, state: tuple[int, str]) -> bool:
+def _state(count: int, row_sum: int) -> str:
+    """What a part's rows were: another number of them, or another sum, are others."""
+    return f"{count}:{row_sum}"
+
+
+def _exact_sum(numbers: Any) -> int:
+    """The sum of numbers of 64 bits, which may need more."""
+    return (int((numbers >> 32).sum()) << 32) + int((numbers & 0xFFFFFFFF).sum())
+
+
+def _stands(part: Part | None, state: tuple[int, str | None]) -> bool:
     return part is not None and part.state == state[1]
 
 
@@ -339,6 +359,8 @@ class _Sinks:
         self._waiting: dict[Place, list[Any]] = {}
         self._bytes: dict[Place, int] = {}
         self.digests: dict[Place, Digest] = {}
+        # of the server's hashes of rows, where they were asked for
+        self.row_sums: dict[Place, int] = {}
 
     def open(self, place: Place) -> Sink:
         """The file of a part."""
@@ -349,9 +371,14 @@ class _Sinks:
     def take(self, rows: Rows, hashes: Any, places: Sequence[tuple[Place, Any]]) -> None:
         """Take a block of rows."""
         batch = rows.batch if rows.lines is None else pa.record_batch([rows.lines], names=["line"])
+        numbers = None
+        if "row_hash" in rows.beside:
+            numbers = rows.beside["row_hash"].cast(pa.int64()).to_numpy(zero_copy_only=False)
         for place, which in places:
             chosen = batch if which is None else batch.filter(pa.array(which))
             self.digests.setdefault(place, Digest()).add(hashes if which is None else hashes[which])
+            if numbers is not None:
+                self.row_sums[place] = self.row_sums.get(place, 0) + _exact_sum(numbers if which is None else numbers[which])
             self._waiting.setdefault(place, []).append(chosen)
             self._bytes[place] = self._bytes.get(place, 0) + chosen.nbytes
             if self._bytes[place] >= PART_BYTES:

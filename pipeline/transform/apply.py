@@ -390,10 +390,25 @@ def _run(session: Session, warehouse: Warehouse, engine: Engine, work: Work) -> 
     return engine.run(session, warehouse, work)
 
 
+# Those of some relations that are views, or are to be views, as what they stand there.
+_STANDING: Final = """
+select named.name, case relations.relkind when 'v' then 'view' else 'table' end
+from unnest(%s::text [], %s::text []) as wanted (to_be_view, to_be_table)
+cross join lateral (values (wanted.to_be_view, true), (wanted.to_be_table, false)) as named (name, is_view)
+join pg_class as relations on relations.oid = to_regclass(named.name)
+where named.is_view or relations.relkind = 'v'
+order by named.name
+"""
+
+
 def _make_relations(session: Session, warehouse: Warehouse, engine: Engine) -> None:
     # A view goes with the table that is made anew under it, and dbt would not notice: its list of relations is older.
-    for view in engine.views():
-        _execute(session, f"drop view if exists {view} cascade")
+    # What another release kept as a table may be a view now, and the other way round.
+    with session.cursor() as cursor:
+        cursor.execute(_STANDING, ([*engine.views()], [*engine.scopes()]))
+        standing = cursor.fetchall()
+    for name, kind in standing:
+        _execute(session, f"drop {kind} if exists {name} cascade")
     results = _run(session, warehouse, engine, "make")
     broken = [result for result in results if not result.ok]
     if broken:

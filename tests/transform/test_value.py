@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+# of events that have begun, and of those to come
+CLOSED = "(select * from gold.{0} union all select * from gold.{0}_now) as closed"
 BOOKS = ("betfair_ex_uk", "betmgm", "betonlineag", "betus", "bovada", "draftkings", "fanduel", "lowvig", "pinnacle")
 MARKETS = ("h2h", "spreads", "totals")
 SOCCER = "soccer_epl"
@@ -136,7 +138,7 @@ def test_what_the_value_is_conditional_on(market: Any) -> None:
 
 def closing(market: Any, columns: str, name: str = "Home") -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = market.rows(
-        f"select {columns} from gold.closing_consensus where outcome_name = '{name}' order by line_point"
+        f"select {columns} from {CLOSED.format('closing_consensus')} where outcome_name = '{name}' order by line_point"
     )
     return found
 
@@ -206,7 +208,7 @@ def test_too_few_aged_and_provisional_and_none_of_old_quotes(market: Any) -> Non
     market.publish()
 
     rows = market.rows(
-        "select event_id, close_status, fair_median, fair_mean, closing_age_seconds from gold.closing_consensus"
+        f"select event_id, close_status, fair_median, fair_mean, closing_age_seconds from {CLOSED.format('closing_consensus')}"
         " where outcome_name = 'Home'"
     )
     assert sorted(rows) == sorted(
@@ -251,7 +253,7 @@ def test_a_start_that_moves_moves_the_consensus(market: Any) -> None:
 
 def taken(market: Any, columns: str, where: str) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = market.rows(
-        f"select horizon, {columns} from gold.clv where {where} order by taken_at, horizon"
+        f"select horizon, {columns} from {CLOSED.format('clv')} where {where} order by taken_at, horizon"
     )
     return found
 

@@ -314,7 +314,7 @@ def test_a_sharp_book_that_was_there_at_the_first_look_opens_nothing(market: Any
 def closing(market: Any, where: str = "outcome_name = 'Home'") -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = market.rows(
         f"select bookmaker_key, price_decimal, quote_at, closing_age_seconds, close_status"
-        f" from gold.closings where {where} order by 1"
+        f" from (select * from gold.closings union all select * from gold.closings_now) as closings where {where} order by 1"
     )
     return rows
 
@@ -488,7 +488,14 @@ def test_views_depend_on_the_set_of_answers_and_not_on_their_order(
         assert fill(type(market)(other, market.project), [20, 0, 200, 30, 10]) == expected
     finally:
         server.drop_database(other)
-    assert len(set(expected.values())) == len(views()), "some are empty"
+    # nobody bets here
+    ledgers = {"gold.bets", "gold.bet_ledger", "gold.predictions"} | {
+        f"gold.prediction_{name}" for name in ("scores", "evaluation", "bins")
+    }
+    empty = {name for name, digest in expected.items() if digest.startswith("sum128:0:")}
+    # and nothing is cheap, or young enough to act on
+    assert empty == ledgers | {"gold.best_price_now", "gold.middles_clean"}
+    assert expected.keys() == {view.name for view in views()}
 
 
 def test_every_view_has_its_key_and_the_column_by_which_its_digest_is_built(prepared: Any) -> None:

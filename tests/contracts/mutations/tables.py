@@ -293,11 +293,13 @@ def _touch(connection: Connection, event_id: str | None, exchange_id: str | None
     """As if a batch had come that touches this row: one that takes an answer away, which touches whatever it may have told."""
     _execute(connection, "delete from ops.pending")
     _execute(connection, "delete from ops.touched_events")
+    _execute(connection, "delete from ops.due_events")
     connection.execute(
         "insert into ops.pending (exchange_id, admitted) values (coalesce(%s::uuid, gen_random_uuid()), false)", [exchange_id]
     )
     if event_id is not None:
         connection.execute("insert into ops.touched_events (event_id, tail_from) values (%s, '-infinity')", [event_id])
+        connection.execute("insert into ops.due_events (event_id, is_reached) values (%s, true)", [event_id])
 
 
 def _without_constraint(connection: Connection, contract: TableContract, column: str) -> str:

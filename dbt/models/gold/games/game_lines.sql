@@ -47,7 +47,7 @@ results as (
     cross join lateral (
         select coalesce(r.home_team = games.away_team and r.away_team = games.home_team, false) as is_turned
     ) as turned
-    where r.completed
+    where r.completed and r.home_score is not null and r.away_score is not null
 )
 
 select

@@ -1,6 +1,7 @@
 {{ config(
     row_key=['event_id', 'bookmaker_key', 'market_key', 'outcome_set', 'outcome_side', 'minutes_to_start'],
     scope=rows_of_due_events(),
+    hash_joins=true,
     scope_key='event_id',
     indexes=[{'columns': ['sport_key', 'start_at']}],
 ) }}

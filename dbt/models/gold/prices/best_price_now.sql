@@ -88,7 +88,8 @@ select
     cast(held.price_american as numeric(14, 8)) as price_american,
     held.bookmaker_keys, held.bookmaker_titles,
     cast(held.runner_up_price_decimal as numeric(14, 8)) as runner_up_price_decimal,
-    held.book_count, held.quote_age_seconds, held.known_until, held.best_hold,
+    held.book_count, held.quote_age_seconds, held.known_until,
+    cast(held.best_hold as numeric(16, 10)) as best_hold,
     valued.fair_probability as fair_probability_of_others,
     cast(held.price_decimal * valued.fair_probability - 1 as numeric(16, 10)) as ev_fraction,
     held.price_decimal * valued.fair_probability > 1 as beats_others

@@ -141,5 +141,7 @@ cross join lateral (
             else 1 - met.probability
         end") }} as log_loss
     from met
+    -- of a set of no side that is looked at nothing is told
+    where met.probability is not null
 ) as scored
 where not event.start_is_suspect and event.start_basis <> 'kept_unproven' and event.status <> 'gone_early'
