@@ -111,7 +111,8 @@ def test_a_model_has_other_relations_for_its_sources(lineage: Lineage) -> None:
 def test_most_columns_have_a_source(lineage: Lineage) -> None:
     without = {f"{table}.{name}" for (_, table), columns in lineage.items() for name, found in columns.items() if not found}
     assert "best_price.book_count" in without
-    assert len(without) < 30
+    # counts, mostly
+    assert len(without) < 0.025 * sum(map(len, lineage.values()))
 
 
 def test_every_source_is_a_column_that_postgresql_says_the_query_needs(models: Models, connection: Connection) -> None:
