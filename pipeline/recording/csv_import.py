@@ -73,6 +73,62 @@ class Entry:
     document: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class CsvReport:
+    """What became of every row.
+
+    Attributes:
+        things: what the rows are, such as ``results``.
+        rows: rows of all files; ``rows`` = ``entries`` + ``duplicates``.
+        entries: what the recording holds of them, each at a time.
+        duplicates: rows that say again what another row says.
+        batches: batches that the rows make.
+        batches_written: those that were not there before.
+        ledgers: their names, sorted; None where the rows are of no ledger.
+        sports: sport keys, sorted.
+        first_at, last_at: capture times of the first and the last batch.
+    """
+
+    things: str
+    rows: int
+    entries: int
+    duplicates: int
+    batches: int
+    batches_written: int
+    ledgers: tuple[str, ...] | None
+    sports: tuple[str, ...]
+    first_at: dt.datetime
+    last_at: dt.datetime
+
+    @property
+    def exit_code(self) -> int:
+        """0: a file is taken whole, or refused with an error."""
+        return 0
+
+    def lines(self) -> list[str]:
+        """What a person is told."""
+        ledgers = "" if self.ledgers is None else f"{', '.join(self.ledgers)}: "
+        return [
+            f"{self.rows:,} rows = {self.entries:,} {self.things} + {self.duplicates:,} said twice;"
+            f" {ledgers}{', '.join(self.sports)}",
+            f"{self.batches:,} batches ({self.batches_written:,} new), {to_iso(self.first_at)} to {to_iso(self.last_at)}",
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON document of the command."""
+        return {
+            "rows": self.rows,
+            self.things: self.entries,
+            "duplicates": self.duplicates,
+            "batches": self.batches,
+            "batches_written": self.batches_written,
+            **({} if self.ledgers is None else {"ledgers": list(self.ledgers)}),
+            "sports": list(self.sports),
+            "first_at": to_iso(self.first_at),
+            "last_at": to_iso(self.last_at),
+        }
+
+
 def defaults_of(table: Table, *, captured_at: str | None, sport: str | None) -> dict[str, str]:
     """The cells of rows without their own.
 
@@ -190,6 +246,14 @@ def column(row: Row, name: str, advice: str) -> str:
     return f"column {name}: {value!r:.60}; {advice}" if value else f"column {name} is empty; {advice}"
 
 
+def wrong_event(row: Row) -> Iterator[str]:
+    """What is wrong with the cells that name the event."""
+    if not EVENT_ID.fullmatch(row.get("event_id", "")):
+        yield column(row, "event_id", "write the event's id, 32 lower-case hex digits, as in gold.events")
+    if not KEY.fullmatch(row.get("sport_key", "")):
+        yield column(row, "sport_key", "write a sport key such as icehockey_nhl, or give --sport")
+
+
 def is_name(text: str, most: int = NAME_LENGTH) -> bool:
     """Whether it is a name that can be shown to people."""
     return 0 < len(text) <= most and text.isprintable()
@@ -209,13 +273,47 @@ def iso(text: str) -> str:
     return to_iso(from_iso(text))
 
 
-def write(table: Table, out: Path, batches: Sequence[Batch], files: Sequence[Path]) -> int:
-    """Write those that are not there; how many. Nothing is written where one of them is there with other content.
+def reported(
+    table: Table,
+    out: Path,
+    files: Sequence[Path],
+    rows: int,
+    entries: Sequence[Entry],
+    batches: Sequence[Batch],
+    *,
+    has_ledgers: bool,
+) -> CsvReport:
+    """Write the batches that are not there, and tell what became of the rows.
+
+    Args:
+        table: what the files hold.
+        out: the recording's folder: new, empty, or a recording.
+        files: those that were read.
+        rows: how many rows they have.
+        entries: what the rows say.
+        batches: made of the entries, in order of time.
+        has_ledgers: whether the key of an entry begins with the name of a ledger.
 
     Raises:
         UsageError: the folder holds something else.
         ConflictError: ``BATCH_CONFLICT``.
     """
+    return CsvReport(
+        things=table.things,
+        rows=rows,
+        entries=len(entries),
+        duplicates=rows - len(entries),
+        batches=len(batches),
+        batches_written=_write(table, out, batches, files),
+        ledgers=tuple(sorted({entry.key[0] for entry in entries})) if has_ledgers else None,
+        sports=tuple(sorted({entry.document["sport_key"] for entry in entries})),
+        first_at=batches[0].scheduled_at,
+        last_at=batches[-1].scheduled_at,
+    )
+
+
+def _write(table: Table, out: Path, batches: Sequence[Batch], files: Sequence[Path]) -> int:
+    """Write those that are not there; how many. Nothing is written where one of them is there with other content."""
     writer = RecordingWriter(out, created_from=f"{table.things} of {', '.join(sorted(file.name for file in files))}")
     missing = []
     for batch in batches:

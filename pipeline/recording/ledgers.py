@@ -6,22 +6,20 @@ knowledge of that time. So no row does without ``captured_at``, and nothing stan
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.clock import UTC, from_iso, to_iso
+from pipeline.clock import UTC, from_iso
 from pipeline.errors import UsageError
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.csv_import import (
-    EVENT_ID,
     KEY,
+    CsvReport,
     Entry,
     Row,
     Table,
@@ -30,8 +28,9 @@ from pipeline.recording.csv_import import (
     is_name,
     iso,
     read,
+    reported,
     time_of,
-    write,
+    wrong_event,
 )
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 
@@ -50,10 +49,7 @@ def _wrong_in_both(row: Row, id_name: str, made: str, about: str) -> Iterator[st
         yield column(row, "ledger", f"write a name of at most {_KEY_LENGTH} characters, or give --ledger")
     if not is_name(row.get(id_name, ""), _KEY_LENGTH):
         yield column(row, id_name, f"write what tells it from the others of its ledger, at most {_KEY_LENGTH} characters")
-    if not EVENT_ID.fullmatch(row.get("event_id", "")):
-        yield column(row, "event_id", "write the event's id, 32 lower-case hex digits, as in gold.events")
-    if not KEY.fullmatch(row.get("sport_key", "")):
-        yield column(row, "sport_key", "write a sport key such as icehockey_nhl, or give --sport")
+    yield from wrong_event(row)
     if not KEY.fullmatch(row.get("market", "")):
         yield column(row, "market", "write a market key such as h2h, spreads or totals")
     if not is_name(row.get("outcome", "")):
@@ -127,60 +123,6 @@ _MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerReport:
-    """What became of every row.
-
-    Attributes:
-        things: ``bets`` or ``predictions``.
-        rows: rows of all files; ``rows`` = ``entries`` + ``duplicates``.
-        entries: bets or predictions, each at a time, in the recording.
-        duplicates: rows that say again what another row says.
-        batches: batches that the rows make, one per capture time and ledger.
-        batches_written: those that were not there before.
-        ledgers, sports: names and keys, sorted.
-        first_at, last_at: capture times of the first and the last batch.
-    """
-
-    things: str
-    rows: int
-    entries: int
-    duplicates: int
-    batches: int
-    batches_written: int
-    ledgers: tuple[str, ...]
-    sports: tuple[str, ...]
-    first_at: dt.datetime
-    last_at: dt.datetime
-
-    @property
-    def exit_code(self) -> int:
-        """0: a file is taken whole, or refused with an error."""
-        return 0
-
-    def lines(self) -> list[str]:
-        """What a person is told."""
-        return [
-            f"{self.rows:,} rows = {self.entries:,} {self.things} + {self.duplicates:,} said twice;"
-            f" {', '.join(self.ledgers)}: {', '.join(self.sports)}",
-            f"{self.batches:,} batches ({self.batches_written:,} new), {to_iso(self.first_at)} to {to_iso(self.last_at)}",
-        ]
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON document of the command."""
-        return {
-            "rows": self.rows,
-            self.things: self.entries,
-            "duplicates": self.duplicates,
-            "batches": self.batches,
-            "batches_written": self.batches_written,
-            "ledgers": list(self.ledgers),
-            "sports": list(self.sports),
-            "first_at": to_iso(self.first_at),
-            "last_at": to_iso(self.last_at),
-        }
-
-
 def import_ledger(
     things: str,
     files: Sequence[Path],
@@ -190,7 +132,7 @@ def import_ledger(
     sport: str | None = None,
     ledger: str | None = None,
     simulated: bool = False,
-) -> LedgerReport:
+) -> CsvReport:
     """Write the bets or predictions of CSV files into a recording: one batch per capture time and ledger, one answer in it.
 
     The same files give the same bytes. Importing again changes nothing; other files add batches to the recording.
@@ -223,19 +165,7 @@ def import_ledger(
         return f"{table.thing} {said.key[1]!r} of ledger {said.key[0]!r} says something else at {before.place}"
 
     rows, kept = read(table, files, defaults, lambda place, row: _entry(table, place, row), differing)
-    batches = _batches(table, kept, simulated)
-    return LedgerReport(
-        things=things,
-        rows=rows,
-        entries=len(kept),
-        duplicates=rows - len(kept),
-        batches=len(batches),
-        batches_written=write(table, out, batches, files),
-        ledgers=tuple(sorted({entry.key[0] for entry in kept})),
-        sports=tuple(sorted({entry.document["sport_key"] for entry in kept})),
-        first_at=batches[0].scheduled_at,
-        last_at=batches[-1].scheduled_at,
-    )
+    return reported(table, out, files, rows, kept, _batches(table, kept, simulated), has_ledgers=True)
 
 
 def _entry(table: Table, place: str, row: Row) -> Entry:

@@ -11,15 +11,13 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.clock import UTC, from_iso, to_iso
+from pipeline.clock import UTC, from_iso
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.csv_import import (
-    EVENT_ID,
-    KEY,
+    CsvReport,
     Entry,
     Row,
     Table,
@@ -28,8 +26,9 @@ from pipeline.recording.csv_import import (
     is_name,
     iso,
     read,
+    reported,
     time_of,
-    write,
+    wrong_event,
 )
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 
@@ -41,61 +40,9 @@ _SCORE: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,2})?", re.ASCII)
 _WORDS: Final[Mapping[str, bool]] = {"": True, "true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-@dataclass(frozen=True, slots=True)
-class ResultsReport:
-    """What became of every row.
-
-    Attributes:
-        rows: rows of all files; ``rows`` = ``results`` + ``duplicates``.
-        results: of an event at a time, in the recording.
-        duplicates: rows that say again what another row says.
-        batches: batches that the rows make, one per capture time.
-        batches_written: those that were not there before.
-        sports: sport keys, sorted.
-        first_at, last_at: capture times of the first and the last batch.
-    """
-
-    rows: int
-    results: int
-    duplicates: int
-    batches: int
-    batches_written: int
-    sports: tuple[str, ...]
-    first_at: dt.datetime
-    last_at: dt.datetime
-
-    @property
-    def exit_code(self) -> int:
-        """0: a file is taken whole, or refused with an error."""
-        return 0
-
-    def lines(self) -> list[str]:
-        """What a person is told."""
-        return [
-            f"{self.rows:,} rows = {self.results:,} results + {self.duplicates:,} said twice; {', '.join(self.sports)}",
-            f"{self.batches:,} batches ({self.batches_written:,} new), {to_iso(self.first_at)} to {to_iso(self.last_at)}",
-        ]
-
-    def to_json(self) -> dict[str, Any]:
-        """The JSON document of the command."""
-        return {
-            "rows": self.rows,
-            "results": self.results,
-            "duplicates": self.duplicates,
-            "batches": self.batches,
-            "batches_written": self.batches_written,
-            "sports": list(self.sports),
-            "first_at": to_iso(self.first_at),
-            "last_at": to_iso(self.last_at),
-        }
-
-
 def _wrong_cells(row: Row) -> Iterator[str]:
     """What is wrong with a row."""
-    if not EVENT_ID.fullmatch(row.get("event_id", "")):
-        yield column(row, "event_id", "write the event's id, 32 lower-case hex digits, as in gold.events")
-    if not KEY.fullmatch(row.get("sport_key", "")):
-        yield column(row, "sport_key", "write a sport key such as icehockey_nhl, or give --sport")
+    yield from wrong_event(row)
     for name, advice in (
         ("sport_title", "write the sport's title, as in gold.sports"),
         ("home_team", "write the team's name, as in gold.events"),
@@ -131,7 +78,7 @@ TABLE: Final = Table("results", "game", REQUIRED, OPTIONAL, _wrong_cells)
 
 def import_results(
     files: Sequence[Path], out: Path, *, captured_at: str | None = None, sport: str | None = None, simulated: bool = False
-) -> ResultsReport:
+) -> CsvReport:
     """Write the results of CSV files into a recording: one batch per capture time, one answer per sport in it.
 
     The same files give the same bytes. Importing again changes nothing; other files add batches to the recording.
@@ -152,17 +99,7 @@ def import_results(
     rows, kept = read(
         TABLE, files, defaults, _entry, lambda said, before: f"event {said.key[0]} has another result at {before.place}"
     )
-    batches = _batches(kept, simulated)
-    return ResultsReport(
-        rows=rows,
-        results=len(kept),
-        duplicates=rows - len(kept),
-        batches=len(batches),
-        batches_written=write(TABLE, out, batches, files),
-        sports=tuple(sorted({entry.document["sport_key"] for entry in kept})),
-        first_at=batches[0].scheduled_at,
-        last_at=batches[-1].scheduled_at,
-    )
+    return reported(TABLE, out, files, rows, kept, _batches(kept, simulated), has_ledgers=False)
 
 
 def _entry(place: str, row: Row) -> Entry:

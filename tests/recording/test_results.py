@@ -49,7 +49,7 @@ def test_a_row_becomes_what_the_api_would_have_answered(tmp_path: Path) -> None:
 
     [batch] = Recording.open(tmp_path / "out").batches()
     [exchange] = batch.exchanges
-    assert (report.rows, report.results, report.duplicates, report.batches, report.batches_written) == (1, 1, 0, 1, 1)
+    assert (report.rows, report.entries, report.duplicates, report.batches, report.batches_written) == (1, 1, 0, 1, 1)
     assert batch.scheduled_at == exchange.captured_at == report.first_at == report.last_at
     assert (exchange.request.text, batch.source) == ("scores sport=americanfootball_nfl ?dateFormat=iso", "import")
     assert exchange.coverage.events == (GAME["event_id"],), "it tells nothing of other events"
@@ -92,7 +92,7 @@ def test_a_batch_per_time_and_an_answer_per_sport(tmp_path: Path) -> None:
 
     report = import_results([mine, theirs], tmp_path / "out", captured_at=KNOWN, sport="icehockey_nhl")
 
-    assert (report.rows, report.results, report.duplicates, report.batches) == (5, 4, 1, 2)
+    assert (report.rows, report.entries, report.duplicates, report.batches) == (5, 4, 1, 2)
     assert report.sports == ("americanfootball_nfl", "basketball_nba", "icehockey_nhl")
     found = {
         (batch.batch_id[:16], exchange.request.sport): [
