@@ -52,7 +52,7 @@ left join lateral (
     select
         {% for each in sides -%}
         min(b.best_price_decimal) filter (where b.outcome_side = '{{ each }}') as price_{{ each }},
-        (array_agg(to_jsonb(b.books) order by b.line_id) filter (where b.outcome_side = '{{ each }}'))[1] as books_{{ each }},
+        min(b.books) filter (where b.outcome_side = '{{ each }}') as books_{{ each }},
         {% endfor -%}
         min(b.best_hold) as best_hold
     from {{ ref('best_price') }} as b

@@ -32,6 +32,12 @@ coalesce((select max(newest.captured_at) from {{ newest_answers(event) }} as new
 t.event_id = any (array(select due.event_id from ops.due_events as due))
 {%- endmacro %}
 
+{#- What of an event's row, as JSON, its hindsight hangs on. -#}
+{% macro facts_of_hindsight(row) -%}
+({{ row }} - array['commence_time_latest', 'last_seen_at', 'seen_in_play', 'start_change_count', 'status']
+            || jsonb_build_object('is_unplayed', coalesce({{ row }} ->> 'status' = 'gone_early', false)))
+{%- endmacro %}
+
 {#-
   Which events are due. Stored hindsight of one depends on its facts, its final score, what was quoted until it began, and on when
   it was first asked for. So it is due where
@@ -73,28 +79,16 @@ passed as (
     from spans
     join {{ this }} as events
         on events.sport_key = spans.sport_key and spans.event_id in ('', events.event_id)
-    cross join lateral (
-        values (events.start_at), (events.start_at + {{ parameter('results_window_seconds') }} * interval '1 second')
-    ) as due (at)
-    where events.start_at <= spans.newest_at
-        and events.start_at >= spans.other_at - {{ parameter('results_window_seconds') }} * interval '1 second'
-        and due.at > spans.other_at - interval '1 second' and due.at <= spans.newest_at
+    cross join lateral (select events.start_at + {{ parameter_interval('results_window_seconds') }} as no_score_after) as event
+    where events.start_at between spans.other_at - {{ parameter_interval('results_window_seconds') }} and spans.newest_at
+        and (events.start_at > spans.other_at or event.no_score_after between spans.other_at and spans.newest_at)
 ),
 
 changed as (
     select changes.scope_key as event_id
     from ops.row_changes as changes
-    cross join lateral (
-        select facts.told - array['commence_time_latest', 'last_seen_at', 'seen_in_play', 'start_change_count', 'status']
-            || jsonb_build_object('is_unplayed', coalesce(facts.told ->> 'status' = 'gone_early', false)) as facts
-        from (values (changes.old_row)) as facts (told)
-    ) as before
-    cross join lateral (
-        select facts.told - array['commence_time_latest', 'last_seen_at', 'seen_in_play', 'start_change_count', 'status']
-            || jsonb_build_object('is_unplayed', coalesce(facts.told ->> 'status' = 'gone_early', false)) as facts
-        from (values (changes.new_row)) as facts (told)
-    ) as after
-    where changes.table_name = 'gold.events' and before.facts is distinct from after.facts
+    where changes.table_name = 'gold.events'
+        and {{ facts_of_hindsight('changes.old_row') }} is distinct from {{ facts_of_hindsight('changes.new_row') }}
     union
     select changes.scope_key
     from ops.row_changes as changes

@@ -52,3 +52,11 @@ coalesce(
 {% macro parameter_interval(name) -%}
 (cast({{ parameter(name) }} as integer) * interval '1 second')
 {%- endmacro %}
+
+{#- What is held back across books at the best prices of a line, by the window of its outcomes; null where an outcome has none. -#}
+{% macro hold_across(price_decimal, outcome_set, one_line='one_line') -%}
+case
+            when count(*) over {{ one_line }} = case {{ outcome_set }} when 'three_way' then 3 when 'field' then -1 else 2 end
+                then cast(1 - 1 / sum(1 / {{ price_decimal }}) over {{ one_line }} as numeric(16, 10))
+        end
+{%- endmacro %}

@@ -390,13 +390,12 @@ def _run(session: Session, warehouse: Warehouse, engine: Engine, work: Work) -> 
     return engine.run(session, warehouse, work)
 
 
-# Those of some relations that are views, or are to be views, as what they stand there.
+# Of relations those that stand and are views, or are to be: what each is now.
 _STANDING: Final = """
 select named.name, case relations.relkind when 'v' then 'view' else 'table' end
-from unnest(%s::text [], %s::text []) as wanted (to_be_view, to_be_table)
-cross join lateral (values (wanted.to_be_view, true), (wanted.to_be_table, false)) as named (name, is_view)
+from unnest(%s::text []) as named (name)
 join pg_class as relations on relations.oid = to_regclass(named.name)
-where named.is_view or relations.relkind = 'v'
+where relations.relkind = 'v' or named.name = any (%s::text [])
 order by named.name
 """
 
@@ -405,7 +404,7 @@ def _make_relations(session: Session, warehouse: Warehouse, engine: Engine) -> N
     # A view goes with the table that is made anew under it, and dbt would not notice: its list of relations is older.
     # What another release kept as a table may be a view now, and the other way round.
     with session.cursor() as cursor:
-        cursor.execute(_STANDING, ([*engine.views()], [*engine.scopes()]))
+        cursor.execute(_STANDING, ([*engine.views(), *engine.scopes()], [*engine.views()]))
         standing = cursor.fetchall()
     for name, kind in standing:
         _execute(session, f"drop {kind} if exists {name} cascade")

@@ -67,7 +67,7 @@ select
     {% for side in sides -%}
     {{ market }}_lines.probability_{{ side }} as {{ market }}_closing_probability_{{ side }},
     {{ market }}_lines.price_{{ side }} as {{ market }}_closing_price_{{ side }},
-    array(select jsonb_array_elements_text({{ market }}_lines.books_{{ side }})) as {{ market }}_closing_books_{{ side }},
+    coalesce({{ market }}_lines.books_{{ side }}, '{}') as {{ market }}_closing_books_{{ side }},
     {% endfor -%}
     {{ market }}_lines.best_hold as {{ market }}_closing_hold,
     {{ market }}_lines.group_count as {{ market }}_closing_group_count,

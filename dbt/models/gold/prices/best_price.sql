@@ -102,10 +102,7 @@ select
     ) }} as uuid) as line_id,
     at, event_id, market_key, description, line_point, outcome_set, outcome_name, outcome_side,
     best_price_decimal, books, runner_up_price_decimal, book_count, age_at_open_seconds,
-    case
-        when count(*) over one_line = case outcome_set when 'three_way' then 3 when 'field' then -1 else 2 end
-            then cast(1 - 1 / sum(1 / best_price_decimal) over one_line as numeric(16, 10))
-    end as best_hold
+    {{ hold_across('best_price_decimal', 'outcome_set') }} as best_hold
 from best
 window one_line as (partition by at, event_id, line_key, outcome_set)
 {% endcall %}

@@ -71,16 +71,14 @@ best as (
 
 held as (
     select best.*,
-        case
-            when count(*) over one_line = case best.outcome_set when 'three_way' then 3 when 'field' then -1 else 2 end
-                then cast(1 - 1 / sum(1 / best.price_decimal) over one_line as numeric(16, 10))
-        end as best_hold
+        {{ outcome_id_of('best.event_id', 'best') }} as line_id,
+        {{ hold_across('best.price_decimal', 'best.outcome_set') }} as best_hold
     from best
     window one_line as (partition by best.event_id, best.market_key, best.description, best.line_point, best.outcome_set)
 )
 
 select
-    {{ outcome_id_of('held.event_id', 'held') }} as line_id,
+    held.line_id,
     held.event_id, held.sport_key, held.home_team, held.away_team, held.start_at, held.phase_now as phase, held.market_key, held.description,
     cast(held.line_point as numeric(8, 3)) as line_point,
     held.outcome_set, held.outcome_name, held.outcome_side,
@@ -96,5 +94,5 @@ select
 from held
 -- where it is the best price of all that stand, and not of the young ones alone
 left join {{ ref('expected_value') }} as valued
-    on valued.event_id = held.event_id and valued.line_id = {{ outcome_id_of('held.event_id', 'held') }}
+    on valued.event_id = held.event_id and valued.line_id = held.line_id
     and valued.bookmaker_key = held.bookmaker_keys[1] and held.phase_now = 'pre'
