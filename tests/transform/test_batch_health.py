@@ -96,6 +96,18 @@ def test_a_result_that_is_missing_is_told_before_the_api_forgets_it(market: Any)
     assert health(market, "results_missing") == [(0,), (0,), (1,), (0,), (0,), (0,)]
 
 
+def test_no_result_is_missed_of_a_game_that_left_before_it_began(market: Any) -> None:
+    both = [market.game(name, start, [h2h(market, "fanduel", 65)]) for name, start in (("a", 60), ("b", 30))]
+    market.load(65, market.odds(*both))
+    # what began half an hour before is still shown, so that the list is whole: a left it, and was not played
+    market.load(80, market.odds(both[1]))
+    market.load(2 * DAY + 100, market.events())
+    market.publish()
+
+    assert market.rows("select status from gold.events order by start_at") == [("gone",), ("gone_early",)]
+    assert health(market, "results_missing") == [(0,), (0,), (1,)]
+
+
 def test_answers_that_failed_or_are_held_back_are_told_apart(market: Any) -> None:
     batch_id = market.load(0, market.odds(market.game("e", 600, [h2h(market, "fanduel", 0)])), market.events())
     market.publish()

@@ -250,22 +250,30 @@ def test_a_quote_is_as_stale_as_the_start_then_known_makes_it(market: Any) -> No
 
 
 def test_an_outlier_is_counted_at_the_hours_looked_at(market: Any) -> None:
-    def offer(key: str, home: float, away: float) -> dict[str, Any]:
-        made: dict[str, Any] = market.book(key, {"h2h": [("Home", home), ("Away", away)]}, 0)
+    def offer(key: str, home: float, away: float, read: float) -> dict[str, Any]:
+        made: dict[str, Any] = market.book(key, {"h2h": [("Home", home), ("Away", away)]}, read)
         return made
 
-    even = [offer(key, 1.95, 1.95) for key in ("draftkings", "fanduel", "betonlineag")]
-    # 0.61 against three times 0.5, and from half an hour before the start not any more
-    market.load(0, market.odds(market.game("e", 200, [*even, offer("betmgm", 1.6, 2.5)])))
-    market.load(170, market.odds(market.game("e", 200, [*even, offer("betmgm", 1.95, 1.95)])))
+    def even(minute: float, *more: str) -> list[dict[str, Any]]:
+        return [offer(key, 1.95, 1.95, minute) for key in ("draftkings", "fanduel", "betonlineag", *more)]
+
+    # 0.61 against three times 0.5, and from half an hour before the start not any more; bovada's feed stalled until then, and what
+    # is not fresh is no outlier, nor do the others compare with it
+    stalled = offer("bovada", 1.2, 5.0, -20)
+    market.load(0, market.odds(market.game("e", 200, [*even(0), offer("betmgm", 1.6, 2.5, 0), stalled])))
+    market.load(170, market.odds(market.game("e", 200, even(170, "betmgm", "bovada"))))
     market.publish()
     query = "select bookmaker_key, outlier_share, compared_sets from gold.book_scorecard order by 1"
     # 3 h and 1 h before the start; nothing is known of the start yet
     assert market.rows(query)[0] == ("betmgm", Decimal(1), 2)
+    assert ("bovada", None, 0) in market.rows(query)
 
-    market.load(200, market.odds(market.game("e", 200, [*even, offer("betmgm", 1.95, 1.95)])))
+    market.load(200, market.odds(market.game("e", 200, even(200, "betmgm", "bovada"))))
     market.publish()
     assert market.rows(query) == [
         ("betmgm", Decimal("0.6666666667"), 3),
-        *((key, Decimal(0), 3) for key in ("betonlineag", "draftkings", "fanduel")),
+        ("betonlineag", Decimal(0), 3),
+        ("bovada", Decimal(0), 1),
+        ("draftkings", Decimal(0), 3),
+        ("fanduel", Decimal(0), 3),
     ]

@@ -72,7 +72,8 @@ cross join lateral (
         on event.sport_key = sports.sport_key
         and event.start_at > batch.scheduled_at - {{ parameter('result_lost_after_seconds') }} * interval '1 second'
         and event.start_at <= batch.scheduled_at - {{ parameter('result_due_after_seconds') }} * interval '1 second'
-    where not event.has_outrights
+    -- of what left the list before it began no score will come
+    where not event.has_outrights and event.status <> 'gone_early'
         and not exists (
             select 1 from {{ ref('scores') }} as s
             where s.event_id = event.event_id and s.completed and s.captured_at <= batch.scheduled_at

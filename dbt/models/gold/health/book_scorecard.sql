@@ -83,7 +83,8 @@ known as (
     group by c.sport_key
 ),
 
--- outliers are looked for some hours before each start, and not at every change: a book counts as often as it is there
+-- outliers are looked for some hours before each start, among what is fresh then, and not at every change: a book counts as often as
+-- it is there
 looked_at as (
     select
         event.event_id, look.hours, {{ month_of("event.start_at - look.hours * interval '1 hour'") }} as month,
@@ -99,6 +100,7 @@ looked_at as (
     {{ with_profile('m.bookmaker_key', "event.start_at - look.hours * interval '1 hour'") }}
     where event.start_at - look.hours * interval '1 hour' <= known.until and m.is_sound and m.set_no = 1
         and m.market_key in ('h2h', 'spreads', 'totals') and {{ has_own_prices('profile') }}
+        and not {{ set_is_stale('m', ref('stale_quotes'), at="event.start_at - look.hours * interval '1 hour'") }}
 ),
 
 -- a group's lowest margin is what the others are compared with
