@@ -45,14 +45,28 @@ cross join lateral (
         select asked.*, covering.captured_at
         from asked
         cross join lateral (
-            select max(newest.captured_at) as captured_at
+            select max(
+                coalesce(
+                    -- mostly one of the last few answers; only where none of them did are all looked through
+                    (
+                        select max(c.captured_at)
+                        from (
+                            select near.captured_at, near.moment_at, near.markets, near.books, near.held_back, near.commence_from, near.commence_to
+                            from {{ ref('coverage') }} as near
+                            where near.sport_key = asked.sport_key and near.event_id = scopes.event_id
+                                and near.captured_at < asked.valid_from
+                            order by near.captured_at desc limit 4
+                        ) as c
+                        where {{ covers_market }}
+                    ),
+                    (
+                        select max(c.captured_at) from {{ ref('coverage') }} as c
+                        where c.sport_key = asked.sport_key and c.event_id = scopes.event_id and c.captured_at < asked.valid_from
+                            and {{ covers_market }}
+                    )
+                )
+            ) as captured_at
             from (values (''), (event.event_id)) as scopes (event_id)
-            cross join lateral (
-                select c.captured_at from {{ ref('coverage') }} as c
-                where c.sport_key = asked.sport_key and c.event_id = scopes.event_id and c.captured_at < asked.valid_from
-                    and {{ covers_market }}
-                order by c.captured_at desc limit 1
-            ) as newest
         ) as covering
     )
 
