@@ -1,12 +1,13 @@
 {#- What a price was worth by the close: what closings and clv share. -#}
 
 {#-
-  What a book's sound set on a line held an outcome for at a time, for `cross join lateral`: outcome_set, fair_basis, q (of the price) and
-  probability. `row` has event_id, bookmaker_key, market_key, description and outcome_name.
+  What a book's sound set on a line held an outcome for at a time, for `cross join lateral`: outcome_set, fair_basis,
+  rounded_overround (as quotes has it), q (of the price) and probability. `row` has event_id, bookmaker_key, market_key, description and outcome_name.
 -#}
 {% macro fair_then(row, line_point, at) -%}
 (
-            select held.outcome_set, held.fair_basis, outcome.q, outcome.probability
+            select held.outcome_set, held.fair_basis, outcome.q, outcome.probability,
+                (select sum(each.q) from unnest(held.implied_probabilities) as each (q)) as rounded_overround
             from (
                 select m.outcome_set, m.fair_basis, m.is_sound, m.outcome_names, m.implied_probabilities, m.fair_power, m.valid_to
                 from {{ ref('margins') }} as m

@@ -154,6 +154,12 @@ class Closings:
         found: dict[str, dict[tuple[str, str], list[Close]]] = defaultdict(lambda: defaultdict(list))
         for series, close in self.closes.items():
             found[series[0]][(series[1], series[2])].append(close)
+        # what was hung in play alone has no closing, and counts
+        hung: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        for series in self.history:
+            rule = market_rule(series[2])
+            if rule["price_side"] == "back" and rule["family"] != "outrights":
+                hung[series[0]].add((series[1], series[2]))
         days: dict[tuple[str, dt.date], list[str]] = defaultdict(list)
         for (event_id,), event in self.events.items():
             if event_id in self.reached:
@@ -161,7 +167,7 @@ class Closings:
         rows: Table = {}
         for (sport, day), begun in days.items():
             asked = {event_id: self._asked(event_id) for event_id in begun}
-            pairs = {pair for event_id in begun for pair in (*asked[event_id], *found[event_id])}
+            pairs = {pair for event_id in begun for pair in (*asked[event_id], *found[event_id], *hung[event_id])}
             for book, market in pairs:
                 counts: dict[str, int] = defaultdict(int)
                 for event_id in begun:

@@ -257,8 +257,8 @@ def test_an_outlier_is_counted_at_the_hours_looked_at(market: Any) -> None:
     def even(minute: float, *more: str) -> list[dict[str, Any]]:
         return [offer(key, 1.95, 1.95, minute) for key in ("draftkings", "fanduel", "betonlineag", *more)]
 
-    # 0.61 against three times 0.5, and from half an hour before the start not any more; bovada's feed stalled until then, and what
-    # is not fresh is no outlier, nor do the others compare with it
+    # 0.61 against three times 0.5, and from half an hour before the start not any more; bovada has stalled until then, and
+    # what is not fresh is no outlier, nor do the others compare with it
     stalled = offer("bovada", 1.2, 5.0, -20)
     market.load(0, market.odds(market.game("e", 200, [*even(0), offer("betmgm", 1.6, 2.5, 0), stalled])))
     market.load(170, market.odds(market.game("e", 200, even(170, "betmgm", "bovada"))))

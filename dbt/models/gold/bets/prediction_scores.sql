@@ -68,7 +68,8 @@ told as (
 ranked as (
     select told.*,
         case
-            when status_alone = 'ok' and row_number() over (
+            -- of one time all count
+            when status_alone = 'ok' and rank() over (
                 partition by ledger, event_id, market_key, description, line_point, scored_as, status_alone,
                     case when outcome_set in ('three_way', 'field') and not is_whole then outcome_name end
                 order by made_at desc
