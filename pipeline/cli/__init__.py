@@ -26,9 +26,9 @@ from pipeline.cli import (
     simulating,
     standing,
 )
-from pipeline.cli.arguments import Parser
+from pipeline.cli.arguments import Commands, Parser, command
 from pipeline.cli.ending import BROKEN, PROGRAM, drop_output, known_error, stopping, tell_error, unknown_error, without_secrets
-from pipeline.cli.screen import Screen
+from pipeline.cli.screen import Screen, Telling
 from pipeline.errors import Interrupted
 from pipeline.printable import printable
 
@@ -69,6 +69,18 @@ COMMANDS: Final = (
 )
 
 
+def _add_completion(commands: Commands) -> None:
+    one = command(commands, "completion", _run_completion, "write what makes a shell complete commands and options")
+    one.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which shell")
+
+
+def _run_completion(options: argparse.Namespace, screen: Screen) -> int:
+    import shtab
+
+    screen.tell(shtab.complete(parser(), options.shell))
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -82,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault(name, value)
     options = _parse(sys.argv[1:] if arguments is None else arguments)
     with stopping() as stop:
-        screen = Screen(getattr(options, "json", False), stop)
+        telling = _telling(options)
+        screen = Screen(telling, stop)
         try:
             with screen:
                 code = options.command(options, screen)
@@ -90,13 +103,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             drop_output()
             return BROKEN
         except KeyboardInterrupt:
-            return tell_error(Interrupted())
+            return tell_error(Interrupted(), telling.log_as_json)
         except Exception as error:
             # Whatever the libraries between make of an interrupt, it was one.
             known = Interrupted() if stop.asked else known_error(error)
             if options.debug:
                 print(printable(without_secrets(traceback.format_exc()), keep="\n\t"), file=sys.stderr, end="")
-            return tell_error(known or unknown_error(error))
+            return tell_error(known or unknown_error(error), telling.log_as_json)
     return int(code)
 
 
@@ -111,9 +124,19 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"{PROGRAM} {pipeline.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command_name", required=True)
-    for add in COMMANDS:
+    for add in (*COMMANDS, _add_completion):
         add(commands)
     return top
+
+
+def _telling(options: argparse.Namespace) -> Telling:
+    return Telling(
+        json_only=getattr(options, "json", False),
+        quiet=options.quiet,
+        verbose=options.verbose,
+        log_as_json=options.log_format == "json",
+        digests=getattr(options, "digests", False),
+    )
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

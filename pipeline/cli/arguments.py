@@ -57,6 +57,15 @@ def command(commands: Commands, name: str, run: Run, text: str) -> argparse.Argu
     """A command, and what it runs."""
     one: argparse.ArgumentParser = commands.add_parser(name, help=text, description=_sentence(text), allow_abbrev=False)
     one.add_argument("--debug", action="store_true", help="show where an error comes from")
+    loudness = one.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="show the result and errors, and nothing on the way")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="show each step on the way")
+    one.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="what is told on the way: lines for people, or a JSON object per line, both on stderr (default: text)",
+    )
     one.set_defaults(command=run, parser=one)
     return one
 
@@ -74,6 +83,11 @@ def _sentence(text: str) -> str:
 def json_option(one: argparse.ArgumentParser) -> None:
     """``--json``."""
     one.add_argument("--json", action="store_true", help="print one JSON document on stdout, and everything else on stderr")
+
+
+def digests_option(one: argparse.ArgumentParser) -> None:
+    """``--digests``."""
+    one.add_argument("--digests", action="store_true", help="show the digest of each table, and not one of all alone")
 
 
 def database_option(one: argparse.ArgumentParser, text: str = "the warehouse, as its owner") -> None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.cli.arguments import Commands, Run, command, database_option, group, json_option
+from pipeline.cli.arguments import Commands, Run, command, database_option, digests_option, group, json_option
 from pipeline.cli.opening import check_database, context_of, engine_of, server_of
 from pipeline.cli.screen import Screen, Summary
 from pipeline.errors import UsageError
@@ -41,6 +41,7 @@ def add_quarantine(commands: Commands) -> None:
     answer(one)
     one.add_argument("--body", action="store_true", help="write its body to stdout as it came, and nothing else")
     one = one_command("retry", _run_retry, "judge answers again, and admit those that the contract takes now")
+    digests_option(one)
     answer(one, "*")
     selection(one, "every answer in quarantine")
     for name, run, text in (
@@ -48,6 +49,7 @@ def add_quarantine(commands: Commands) -> None:
         ("withdraw", _run_withdraw, "take back an answer or element that was admitted by mistake"),
     ):
         one = one_command(name, run, text)
+        digests_option(one)
         answer(one)
         one.add_argument("--reason", metavar="TEXT", required=True, help="why; kept with the verdict")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import signal
@@ -104,8 +105,13 @@ def unknown_error(error: Exception) -> SportsMarketError:
     )
 
 
-def tell_error(error: SportsMarketError) -> int:
-    """Tell it on stderr; its exit code."""
+def tell_error(error: SportsMarketError, as_json: bool = False) -> int:
+    """Tell it on stderr, for people or as one JSON object; its exit code."""
+    if as_json:
+        told = {"level": "error", "code": error.code, "message": error.message, "next": error.next_step}
+        with contextlib.suppress(OSError):
+            print(without_secrets(json.dumps(told)), file=sys.stderr, flush=True)
+        return error.exit_code
     # what follows in a message is indented, so that it cannot pass for a line of ours
     message, next_step = (re.sub(r"\n(?! )", "\n  ", printable(text, keep="\n\t")) for text in (error.message, error.next_step))
     lines = f"error {error.code}: {message}\n  next: {next_step}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pipeline.cli.arguments import Commands, command, database_option, json_option
+from pipeline.cli.arguments import Commands, command, database_option, digests_option, json_option
 from pipeline.cli.opening import check_database, server_of
 from pipeline.cli.screen import Screen
 from pipeline.errors import UsageError
@@ -33,6 +33,7 @@ def add_export(commands: Commands) -> None:
     one.add_argument("--until", metavar="TIME", help="only rows before this time")
     database_option(one)
     json_option(one)
+    digests_option(one)
 
 
 def _run(options: argparse.Namespace, screen: Screen) -> int:

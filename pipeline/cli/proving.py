@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from pipeline.cli.arguments import Commands, at_least, command, database_option, engine_option, json_option
+from pipeline.cli.arguments import Commands, at_least, command, database_option, digests_option, engine_option, json_option
 from pipeline.cli.opening import context_of, database_of_its_own, engine_of, recording_at, scratch_folder, server_of
 from pipeline.cli.screen import Screen
 
@@ -18,6 +18,7 @@ def add_replay(commands: Commands) -> None:
     one = command(commands, "replay", _run, "replay a recording in a database of its own, and prove every batch")
     one.add_argument("recording", metavar="RECORDING", type=Path, nargs="?", help="its folder (default: the bundled one)")
     json_option(one)
+    digests_option(one)
     one.add_argument("--batches", metavar="N", type=at_least(1), help="only the first N batches")
     database_option(one, "the server on which the replay makes its own database")
     one.add_argument("--keep", action="store_true", help="keep that database, and say where it is")

@@ -10,6 +10,7 @@ from pipeline.cli.arguments import (
     at_least,
     command,
     database_option,
+    digests_option,
     engine_option,
     group,
     json_option,
@@ -46,6 +47,7 @@ def add_load(commands: Commands) -> None:
     mix_sources_option(one)
     database_option(one)
     json_option(one)
+    digests_option(one)
     engine_option(one)
 
 
@@ -69,6 +71,7 @@ def add_verify(commands: Commands) -> None:
     one = command(commands, "verify", _run_verify, "recompute digests and reconciliation of a standing warehouse")
     database_option(one)
     json_option(one)
+    digests_option(one)
 
 
 def _run_verify(options: argparse.Namespace, screen: Screen) -> int:

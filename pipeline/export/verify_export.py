@@ -81,7 +81,11 @@ class ExportCheck:
         lines = [f"{self.folder}: {self.files:,} files, {self.rows:,} rows, {len(self.faults)} faults", *lines]
         if self.faults:
             lines.append("Take the named files out and export into the folder again: what is missing is written anew.")
-        return lines + [f"{name} {digest}" for name, digest in self.digests.items()]
+        return lines
+
+    def every_digest(self) -> dict[str, str]:
+        """The digest of each table and view."""
+        return self.digests
 
 
 def verify_export(folder: Path, progress: Callable[[int, int | None], None] = lambda done, total: None) -> ExportCheck:

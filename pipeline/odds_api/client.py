@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
@@ -23,6 +24,7 @@ from pipeline.odds_api.request import ApiRequest
 from pipeline.odds_api.retry import Pace
 from pipeline.secret import Secret
 
+_LOG: Final = logging.getLogger("sports_market")
 BASE_URL: Final = "https://api.the-odds-api.com"
 # seconds to connect, and of silence while reading
 TIMEOUT: Final = (10.0, 30.0)
@@ -127,6 +129,7 @@ class OddsApiClient:
         target = url(self.base_url, request)
         if self._pace is not None:
             self._pace.wait()
+        _LOG.debug("Asking %s.", target)
         try:
             # a redirect is not followed: it would carry the key to wherever it points
             response = self._session.get(target, auth=self._auth, timeout=self._timeout, allow_redirects=False)

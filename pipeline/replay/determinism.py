@@ -70,7 +70,7 @@ def compare_with_snapshot(session: Session, recording: Recording) -> tuple[Compa
     if found != dict(wanted.digests):
         before = [snapshot for batch_id in known if (snapshot := store.read(batch_id)) is not None]
         for difference in reversed(explain(session, before, found)):
-            messages[difference.table] = difference.line()
+            messages[difference.table] = " ".join((difference.line(), *difference.where()))
     return tuple(
         Comparison(
             name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -49,9 +50,13 @@ class Difference:
         }
 
     def line(self) -> str:
-        """One line for people."""
-        key = " ".join(f"{name}={value}" for name, value in (*self.about, *self.key))
-        return f"{self.batch_id} {self.table} [{key}] {self.column}: expected {self.expected}, found {self.found}"
+        """One line for people: the cell."""
+        return f"{self.table} {self.column}: expected {self.expected}, found {self.found}"
+
+    def where(self, width: int = 96) -> list[str]:
+        """Which row that is, and after which batch: lines of so many columns."""
+        row = [f"{name}={value}" for name, value in (*self.about, *self.key)]
+        return textwrap.wrap(" ".join([*row, f"after={self.batch_id}"]), width, break_long_words=False, break_on_hyphens=False)
 
 
 def explain(session: Session, snapshots: Sequence[Snapshot], digests: dict[str, str]) -> tuple[Difference, ...]:

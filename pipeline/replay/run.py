@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.bronze.batch_load import LoadedBatch, load_batch
 from pipeline.collect.collector import collect_again
@@ -32,14 +32,18 @@ from pipeline.warehouse.digest import stored_digests
 
 __all__ = ["ReplayOptions", "ReplaySummary", "replay"]
 
+# What may be said of a batch at the end; each is explained by ReplaySummary.
+STATES: Final = ("proven", "written", "covered", "new", "different", "withheld")
+
 
 @dataclass(frozen=True, slots=True)
 class ReplaySummary:
-    """What a replay found. ``proven + new + covered + different + withheld = batches``.
+    """What a replay found. Each batch is in one of :data:`STATES`.
 
     Attributes:
-        states: batch id → ``proven`` (the state equals its snapshot), ``new`` (no snapshot to compare with), ``covered`` (only
-            inside a later equal state), ``different`` or ``withheld``.
+        states: batch id → ``proven`` (the state was compared with its snapshot, and is equal), ``written`` (``--update`` wrote
+            its snapshot anew), ``covered`` (only inside a later equal state), ``new`` (no snapshot to compare with),
+            ``different`` or ``withheld``.
         quarantined: answers.
         held: elements of admitted answers that are held back.
         failed_checks: checks that failed, of batches and of the whole.
@@ -78,7 +82,7 @@ class ReplaySummary:
         """One JSON document."""
         return {
             "batches": len(self.states),
-            **{state: self.count(state) for state in ("proven", "new", "covered", "different", "withheld")},
+            **{state: self.count(state) for state in STATES},
             "quarantined": self.quarantined,
             "held_elements": self.held,
             "failed_checks": self.failed_checks,
@@ -90,17 +94,22 @@ class ReplaySummary:
 
     def lines(self) -> list[str]:
         """For people."""
-        counts = ", ".join(f"{self.count(state)} {state}" for state in ("proven", "covered", "new", "different", "withheld"))
+        counts = ", ".join(f"{self.count(state)} {state}" for state in STATES if self.count(state) or state == "proven")
         lines = [
-            f"{len(self.states)} batches: {counts}",
-            f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver;"
-            f" answers quarantined: {self.quarantined}; elements held back: {self.held}; checks failed: {self.failed_checks}",
+            f"{len(self.states)} batches: {counts}; {self.failed_checks} checks failed",
+            f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver",
         ]
+        if self.quarantined or self.held:
+            lines.append(f"held back: {self.quarantined:,} answers, {self.held:,} elements of others")
         lines += [f"  failed: {failure}" for failure in self.failures]
-        lines += [f"  differs: {difference.line()}" for difference in self.differences]
+        for difference in self.differences:
+            lines += [f"  differs: {difference.line()}", *(f"    {line}" for line in difference.where())]
         lines += [f"  wrote: {line}" for line in self.updated]
-        lines += [f"{name} {digest}" for name, digest in self.digests.items()]
         return lines
+
+    def every_digest(self) -> dict[str, str]:
+        """The digest of each table and view."""
+        return self.digests
 
 
 def replay(
@@ -260,7 +269,7 @@ class _Run:
             self.fresh.write(snapshot)
             self.updates.append(batch_id)
             self.updated.append(_what_changes(wanted, snapshot))
-            return "new" if wanted is None else "different", None
+            return "written", None
         if wanted is None:
             return "new", None
         if wanted.digests == digests:
@@ -335,6 +344,8 @@ class _Run:
         if self.failed_checks or self.withheld:
             self.failures.append("the snapshots were left as they are, because checks failed")
             self.updated.clear()
+            # what was not written was not proven either
+            self.compared = {k: "different" if state == "written" else state for k, state in self.compared.items()}
             return
         for batch_id in self.updates:
             snapshot = self.fresh.read(batch_id)
@@ -344,7 +355,7 @@ class _Run:
         if self._wanted_views(last) != report.view_digests:
             self.store.write_views(last, report.view_digests)
             self.updated.append(f"views after {last}")
-        self.compared = dict.fromkeys(self.compared, "proven")
+            self.compared[len(self.chosen)] = "written"
 
     def _states(self) -> dict[str, str]:
         """Each batch's state; one that was not compared itself has that of the next compared state which it is part of."""

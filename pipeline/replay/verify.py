@@ -128,15 +128,19 @@ class VerifyReport:
         """For people."""
         lines = [f"{len(self.checks)} checks, {len(self.failed)} failed"]
         lines += [f"  failed: {check.name}: {check.message or f'{check.failures} rows'}" for check in self.failed]
-        lines.append(
-            f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver;"
-            f" {self.outcomes_in_elements:,} held back by element, {self.outcomes_in_answers:,} of answers held back"
-        )
+        lines.append(f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver")
+        if self.outcomes_in_elements or self.outcomes_in_answers:
+            lines.append(
+                f"outcomes held back: {self.outcomes_in_elements:,} by element, {self.outcomes_in_answers:,} with their answer"
+            )
         lines.append(f"answers: {', '.join(f'{count:,} {verdict}' for verdict, count in self.answers.items())}")
         if self.archived:
             lines.append(f"archived, and not looked at: {', '.join(self.archived)}")
-        lines += [f"{name} {digest}" for name, digest in {**self.digests, **self.view_digests}.items()]
         return lines
+
+    def every_digest(self) -> dict[str, str]:
+        """The digest of each table and view."""
+        return {**self.digests, **self.view_digests}
 
 
 def verify(warehouse: Warehouse, engine: Engine) -> VerifyReport:

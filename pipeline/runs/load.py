@@ -67,11 +67,16 @@ class LoadSummary:
 
     def lines(self) -> list[str]:
         """For people."""
+        held = f"held back: {self.quarantined:,} answers, {self.held:,} elements of others"
         return [
             f"{self.batches} batches: {self.published} published, {self.standing} were there, {self.withheld} withheld;"
-            f" {self.quarantined} answers quarantined, {self.held} elements held back, {self.failed_checks} checks failed",
-            *(f"{name} {digest}" for name, digest in self.digests.items()),
+            f" {self.failed_checks} checks failed",
+            *([held] if self.quarantined or self.held else []),
         ]
+
+    def every_digest(self) -> dict[str, str]:
+        """The digest of each stored table."""
+        return self.digests
 
 
 def load_recording(

@@ -147,8 +147,11 @@ class DecisionSummary:
             f"{len(self.answers)} answers: {', '.join(counts) or 'none to decide on'}; {self.batches} batches applied,"
             f" {self.withheld} withheld",
             *(f"FAILED {each}" for each in self.failures),
-            *(f"{name} {digest}" for name, digest in self.digests.items()),
         ]
+
+    def every_digest(self) -> dict[str, str]:
+        """The digest of each stored table."""
+        return self.digests
 
 
 def retry_answers(context: RunContext, wanted: Sequence[str] | Selection) -> DecisionSummary:

@@ -41,6 +41,14 @@ _TAKE_LOCK: Final = (
 # So long nothing is told; so often an interrupt is heeded while it waits.
 _PATIENCE_SECONDS: Final = 2
 _LOG: Final = logging.getLogger("sports_market")
+# What each work of an engine does, for who wants to be told.
+_SAID_OF: Final[Mapping[Work, str]] = {
+    "make": "making relations",
+    "batch": "applying a batch",
+    "silver": "computing silver anew",
+    "blocking": "running the tests between tables",
+    "whole": "running the tests of whole tables",
+}
 # Of what broke a check, so many rows are told.
 ROWS_SHOWN: Final = 3
 # The partitions of silver that the batches need; what is archived is refused later, where it can be said in full.
@@ -387,6 +395,7 @@ def count_changes(session: Session) -> int:
 
 
 def _run(session: Session, warehouse: Warehouse, engine: Engine, work: Work) -> tuple[NodeResult, ...]:
+    _LOG.debug("In %s: %s.", warehouse.place, _SAID_OF[work])
     return engine.run(session, warehouse, work)
 
 

@@ -10,6 +10,7 @@ expression per column that depends on no setting of the session and no version o
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +43,29 @@ class GoldTable:
     def is_view(self) -> bool:
         """Whether it is computed on reading."""
         return not self.scope_key
+
+
+def digest_of_all(digests: Mapping[str, str]) -> str:
+    """One digest of several relations, by name: equal where each of theirs is.
+
+    Returns:
+        ``sha256:`` and that of their lines, each name and digest, in order of name.
+    """
+    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(digests.items()))
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+def overall_digests(digests: Mapping[str, str]) -> dict[str, tuple[int, str]]:
+    """``tables`` and ``views``, where there are any → how many, and the digest of them all.
+
+    Apart, as most commands know the digests of stored tables alone, and those are to be comparable.
+    """
+    stored = {table.name for table in stored_tables()}
+    kinds = {
+        "tables": {name: digest for name, digest in digests.items() if name in stored},
+        "views": {name: digest for name, digest in digests.items() if name not in stored},
+    }
+    return {kind: (len(own), digest_of_all(own)) for kind, own in kinds.items() if own}
 
 
 # Written with the program: it follows from dbt's models and their contracts.

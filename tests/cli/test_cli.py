@@ -36,6 +36,7 @@ from pipeline.market.simulator import SimulatedMarket
 from pipeline.recording.model import exchange_id
 from pipeline.recording.store import Recording, RecordingWriter, content_sha256, reseal
 from pipeline.resources import resource
+from pipeline.runs.progress import BatchLine
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from tests.conftest import address
@@ -477,7 +478,7 @@ def test_a_progress_bar_on_a_terminal_leaves_the_result_alone(
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Screen(json_only=False) as screen:
+    with Screen() as screen:
         screen.progress("file")(1, 2)
         screen.tell("a result")
         screen.progress("file")(2, 2)
@@ -487,7 +488,7 @@ def test_a_progress_bar_on_a_terminal_leaves_the_result_alone(
 
 def test_an_interrupt_that_was_lost_is_heeded_after_the_batch() -> None:
     stop = Stop()
-    with Screen(json_only=False, stop=stop) as screen:
+    with Screen(stop=stop) as screen:
         screen.progress("batch")(1, 3)
         stop.asked = True
         with pytest.raises(KeyboardInterrupt):
@@ -668,6 +669,60 @@ def test_json_is_one_document_and_nothing_else(place: Place, two_batches: Path, 
     assert "gold.price_history" in document["digests"]
     assert place.databases() == before
     assert list((tmp_path / "state").glob("run-*")) == []
+
+
+def test_people_are_told_one_digest_in_lines_of_100_columns_and_each_if_they_ask(place: Place, two_batches: Path) -> None:
+    told = run("replay", str(two_batches), "--digests", env=place.env)
+    lines = told.stdout.splitlines()
+    digests = dict(line.split() for line in lines if line.startswith("gold."))
+    assert all(len(line) <= 100 for line in lines)
+    assert lines[2] == "2 batches: 0 proven, 2 new; 0 checks failed"
+    kinds = [re.fullmatch(r"digest of (\d+) (tables|views): (sha256:[0-9a-f]{64})", line) for line in lines[-2:]]
+    assert sum(int(found[1]) for found in kinds if found) == len(digests) > 50
+
+    quiet = run("replay", str(two_batches), "--quiet", env=place.env)
+    assert quiet.stdout.splitlines() == [line for line in lines[2:] if not line.startswith("gold.")]
+    assert quiet.stderr == ""
+
+
+def test_only_what_was_compared_and_equal_is_proven(place: Place, two_batches: Path) -> None:
+    def counts(*options: str) -> dict[str, int]:
+        document = json.loads(run("replay", str(two_batches), "--json", *options, env=place.env).stdout)
+        return {state: document[state] for state in ("proven", "written", "new", "different") if document[state]}
+
+    assert counts("--batches", "1", "--update") == {"written": 1}
+    assert counts() == {"proven": 1, "new": 1}
+    assert counts("--update") == {"proven": 1, "written": 1}
+    assert counts("--update") == {"proven": 2}
+
+
+def test_what_is_told_on_the_way_is_json_where_it_is_asked_for(place: Place, two_batches: Path) -> None:
+    done = run("replay", str(two_batches), "--log-format", "json", "--verbose", env=place.env)
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert all({"at", "level", "message"} <= each.keys() for each in told)
+    assert [each["batch_id"] for each in told if each["message"] == "batch"] == list(Recording.open(two_batches).batch_ids)
+    assert any(each["level"] == "debug" for each in told)
+    assert all(line.startswith(("2 batches", "outcomes", "digest")) for line in done.stdout.splitlines())
+
+    failed = run("replay", "nowhere", "--log-format", "json", env=place.env)
+    error = json.loads(failed.stderr)
+    assert (failed.returncode, error["level"], error["code"]) == (3, "error", "RECORDING_NOT_FOUND")
+    assert error["message"] and error["next"]
+
+
+def test_what_is_wrong_with_a_batch_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with Screen() as screen:
+        for done in (1, 2, 3):
+            screen.batch(BatchLine(done, 3, f"b{done}", "different", 1, 1, done // 3, 0.5, "gold.t x: expected 1, found 2"))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.strip() for line in lines if line.startswith("  ")] == ["gold.t x: expected 1, found 2", "1 quarantined"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_a_shell_completes_commands_and_options(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", shell]) == 0
+    written = capsys.readouterr().out
+    assert {"replay", "backfill", "log-format"} <= set(re.findall(r"[\w-]+\w", written.replace("--", " ")))
 
 
 @pytest.mark.proof(cases=0)  # `nox -s replay -- --require-snapshots`
