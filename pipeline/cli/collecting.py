@@ -122,10 +122,11 @@ def add_backfill(commands: Commands) -> None:
     one = command(commands, "backfill", _run_backfill, "collect what the API's history holds of a stretch of time, and load it")
     one.add_argument("--plan", metavar="FILE", type=Path, required=True, help="what to ask: a plan with `historical: true`")
     one.add_argument("--spool", metavar="DIR", type=Path, required=True, help="the recording that it collects into")
+    one.add_argument("--missing", action="store_true", help="only the starts of games whose close the warehouse lacks")
     one.add_argument(
-        "--from", metavar="TIME", dest="begin", required=True, help="the first moment, such as 2025-10-09T00:00:00Z"
+        "--from", metavar="TIME", dest="begin", help="the first moment, such as 2025-10-09T00:00:00Z; needed without --missing"
     )
-    one.add_argument("--to", metavar="TIME", dest="end", required=True, help="the last moment")
+    one.add_argument("--to", metavar="TIME", dest="end", help="the last moment; needed without --missing")
     one.add_argument("--credits", metavar="N", type=at_least(0), required=True, help="what this call may spend at most")
     one.add_argument("--dry-run", action="store_true", help="tell calls and credits, and make no call")
     one.add_argument(
@@ -149,6 +150,10 @@ def _run_backfill(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.recording.adapters import LiveAdapter
     from pipeline.warehouse.database import bootstrap
 
+    if options.missing:
+        return _run_missing(options, screen)
+    if options.begin is None or options.end is None:
+        raise UsageError("USAGE", "A stretch of time has two ends.", "Give --from and --to, or --missing.")
     begin, end = parse_moment(options.begin), parse_moment(options.end)
     span, clock = Span(load_plan_file(options.plan), begin, end, options.credits), SystemClock()
     if options.dry_run:
@@ -166,6 +171,39 @@ def _run_backfill(options: argparse.Namespace, screen: Screen) -> int:
         conduct = Conduct(timer=clock, workers=options.workers)
         context = context_of(warehouse, engine_of(options, screen), screen)
         summary = backfill(span, client, options.spool, context, conduct, screen.note, mix_sources=options.mix_sources)
+    return screen.end(summary)
+
+
+def _run_missing(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
+    from pipeline.collect.history_walk import parse_moment
+    from pipeline.collect.live import Conduct
+    from pipeline.collect.plan_file import load_plan_file
+    from pipeline.collect.scheduled import spool_of
+    from pipeline.odds_api.client import OddsApiClient, open_session
+    from pipeline.odds_api.retry import Pace
+    from pipeline.recording.adapters import LiveAdapter
+
+    file, clock = load_plan_file(options.plan), SystemClock()
+    begin = None if options.begin is None else parse_moment(options.begin)
+    end = clock.now() if options.end is None else min(parse_moment(options.end), clock.now())
+    settings = settings_of(options)
+    api_url, api_key = (None, None) if options.dry_run else _api(options, settings)
+    if not options.dry_run:
+        check_spool(options, screen)
+    check_database(options)
+    from pipeline.runs.missing import fill, missing
+
+    with server_of(options, screen) as server, open_session(LiveAdapter(clock)) as session:
+        warehouse = server.warehouse()
+        writer = spool_of(options.spool) if options.spool.is_dir() else None
+        forecast = missing(warehouse, file, writer, options.credits, begin, end, options.events)
+        if api_url is None:
+            return screen.end(forecast)
+        client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(clock))
+        conduct = Conduct(timer=clock, workers=options.workers)
+        context = context_of(warehouse, engine_of(options, screen), screen)
+        summary = fill(forecast, client, options.spool, context, conduct, screen.note, mix_sources=options.mix_sources)
     return screen.end(summary)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pipeline.clock import UTC, from_answer, is_datable, to_iso
 from pipeline.collect.collector import collect
 from pipeline.collect.live import Conduct
+from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_cost import PlanCost
 from pipeline.collect.plan_file import PlanFile
 from pipeline.errors import ApiError, UsageError
@@ -52,11 +53,6 @@ class Span:
             )
         if self.begin > self.end:
             raise UsageError("SPAN_INVALID", f"{to_iso(self.begin)} is after {to_iso(self.end)}.", "Exchange the two.")
-
-    @property
-    def least(self) -> int:
-        """Credits that one snapshot can cost where it lists no event."""
-        return PlanCost.of(self.file, 0).per_run
 
     def after(self, at: dt.datetime, following: dt.datetime) -> dt.datetime:
         """The moment to ask about after a snapshot; the one at or before it is always a later one."""
@@ -117,28 +113,14 @@ def walk(
         ApiError: the key is refused or the credits are used up; ``BACKFILL_LOST``: no answer tells where to go on.
         SportsMarketError: as ``collect`` does.
     """
-    links = _Links(span, writer)
-    walked, at, spent = Walked(), span.begin, 0
+    links, purse, at = _Links(span.file.plan, writer), _Purse(span.credits, client, writer, conduct, tell), span.begin
     while at <= span.end:
         known = links.at(at)
         if known is None:
-            left = span.credits - spent
-            if span.least > left:
-                return replace(walked, stopped_at=at, why=f"of {span.credits} credits {left} are left")
-            limit = left if span.file.budget.per_run is None else min(left, span.file.budget.per_run)
-            budget = replace(span.file.budget, per_run=limit)
-            try:
-                batch = collect(span.file.plan, at, client, writer, source=SOURCE, conduct=replace(conduct, budget=budget))
-            except ApiError as error:
-                if error.code not in ("BUDGET_SPENT", "RESERVE_REACHED"):
-                    raise
-                return replace(walked, stopped_at=at, why=error.message)
-            if batch.batch_id in links.batch_ids:  # paid for, and a duplicate: nothing newer is there yet
+            batch = purse.collect(span.file, at)
+            if batch is None or batch.batch_id in links.batch_ids:  # paid for, and a duplicate: nothing newer is there yet
                 break
-            bill = _bill(batch)
-            spent += bill.charged + bill.doubtful
-            walked = replace(walked, batches=(*walked.batches, batch.batch_id), bill=_sum(walked.bill, bill))
-            tell(f"{batch.batch_id}: {bill.charged} credits")
+            purse.note(batch)
             known = links.add(batch)
             if known is None:
                 raise ApiError(
@@ -149,10 +131,100 @@ def walk(
             if known.following is None:
                 break
         else:
-            walked = replace(walked, known=walked.known + 1)
+            purse.walked = replace(purse.walked, known=purse.walked.known + 1)
         # what was the newest snapshot when it was collected may have one after it by now
         at = span.after(known.at, known.following or known.at + _grid(known.at))
-    return walked
+    return purse.walked
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A moment of the history that is wanted by itself.
+
+    Attributes:
+        file: a historical plan.
+        at: aware, whole seconds; the API answers with the snapshot at or before it.
+    """
+
+    file: PlanFile
+    at: dt.datetime
+
+
+def visit(
+    visits: Iterable[Visit],
+    credits: int,
+    client: OddsApiClient,
+    writer: RecordingWriter,
+    conduct: Conduct,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Walked:
+    """Collect the snapshots at some moments that the recording does not hold, in the order given, until the credits are spent.
+
+    Args:
+        visits: where to look.
+        credits: that this may spend.
+        client: sends the requests.
+        writer: the recording; nobody else writes it.
+        conduct: how to deal with the server; the budget is each plan's, within the credits.
+        tell: told of each batch.
+
+    Raises:
+        ApiError: the key is refused or the credits are used up.
+        SportsMarketError: as ``collect`` does.
+    """
+    purse = _Purse(credits, client, writer, conduct, tell)
+    for each in visits:
+        links = _Links(each.file.plan, writer)
+        if links.at(each.at) is not None:
+            purse.walked = replace(purse.walked, known=purse.walked.known + 1)
+            continue
+        batch = purse.collect(each.file, each.at)
+        if batch is None:
+            break
+        if batch.batch_id in links.batch_ids:  # paid for, and a duplicate
+            purse.walked = replace(purse.walked, known=purse.walked.known + 1)
+        else:
+            purse.note(batch)
+    return purse.walked
+
+
+def is_held(one: Visit, writer: RecordingWriter) -> bool:
+    """Whether a recording has the snapshot that the API would answer with."""
+    return _Links(one.file.plan, writer).at(one.at) is not None
+
+
+@dataclass
+class _Purse:
+    """What a walk may spend, and what it has."""
+
+    credits: int
+    client: OddsApiClient
+    writer: RecordingWriter
+    conduct: Conduct
+    tell: Callable[[str], None]
+    walked: Walked = field(default_factory=Walked)
+
+    def collect(self, file: PlanFile, at: dt.datetime) -> Batch | None:
+        """The snapshot at or before a moment; None where the credits do not suffice, and why is noted."""
+        left = self.credits - self.walked.bill.charged - self.walked.bill.doubtful
+        if PlanCost.of(file, 0).per_run > left:
+            self.walked = replace(self.walked, stopped_at=at, why=f"of {self.credits} credits {left} are left")
+            return None
+        limit = left if file.budget.per_run is None else min(left, file.budget.per_run)
+        conduct = replace(self.conduct, budget=replace(file.budget, per_run=limit))
+        try:
+            return collect(file.plan, at, self.client, self.writer, source=SOURCE, conduct=conduct)
+        except ApiError as error:
+            if error.code not in ("BUDGET_SPENT", "RESERVE_REACHED"):
+                raise
+            self.walked = replace(self.walked, stopped_at=at, why=error.message)
+            return None
+
+    def note(self, batch: Batch) -> None:
+        """It is new."""
+        bill = _bill(batch)
+        self.walked = replace(self.walked, batches=(*self.walked.batches, batch.batch_id), bill=_sum(self.walked.bill, bill))
+        self.tell(f"{batch.batch_id}: {bill.charged} credits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +246,7 @@ class Forecast:
     @classmethod
     def of(cls, span: Span, writer: RecordingWriter | None, events: int) -> Forecast:
         """The forecast, less what the recording holds."""
-        links, at, snapshots = None if writer is None else _Links(span, writer), span.begin, 0
+        links, at, snapshots = None if writer is None else _Links(span.file.plan, writer), span.begin, 0
         while at <= span.end:
             known = None if links is None else links.at(at)
             snapshots += known is None
@@ -219,9 +291,9 @@ class _Link:
 class _Links:
     """The snapshots of one plan that a recording holds, by their time."""
 
-    def __init__(self, span: Span, writer: RecordingWriter) -> None:
+    def __init__(self, plan: MarketPlan, writer: RecordingWriter) -> None:
         self._writer = writer
-        plan_id = span.file.plan.identity.plan_id
+        plan_id = plan.identity.plan_id
         ours = (one for one in writer.batch_ids if one.endswith(f"-{plan_id}"))
         self._times = {time: one for one in ours if (time := batch_time(one)) is not None}
 
