@@ -1,180 +1,118 @@
-"""Charts of the report as Plotly figures in JSON: pure functions of the facts. Colours of ink and paper are the page's."""
+"""Lines of steps over time as small drawings: pure functions of the facts. Colours are the page's; names stand beside it.
+
+A drawing is 1000 by 1000 whatever its size on the page, so that words beside it keep theirs on a narrow screen.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
 
-from pipeline.report.facts import Batch, Event, Hold, OpenClose, Stretch
+from pipeline.report.amounts import clock, iso
+from pipeline.report.movement_facts import Stretch
 from pipeline.texts import shown
 
-# Okabe and Ito's colours, told apart by colour-blind readers and on light and dark paper; dashes tell them apart once more.
-COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8c6bb1", "#999999")
-DASHES: Final = ("solid", "dash", "dot", "dashdot")
-# More lines than that are a tangle; the tables have all.
+# More lines than that are a tangle; the table has all.
 LINES: Final = 7
+SIZE: Final = 1000
 # Characters of a name beside a line.
-LABEL: Final = 60
+LABEL: Final = 40
 CONSENSUS: Final = "consensus"
+_STEPS: Final = tuple(Decimal(step) for step in ("0.001", "0.002", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.25"))
+_POINT_STEPS: Final = tuple(Decimal(step) for step in ("0.5", "1", "2", "5", "10", "20", "50"))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A source's line: its name, its place among the colours (0 is the consensus), and an SVG path in thousandths."""
+
+    name: str
+    colour: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A word at an axis: where, in per cent of it from the left or the bottom, and a moment where it is one."""
+
+    text: str
+    place: str
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A figure.
+    """A drawing.
 
     Attributes:
         key: its id on the page.
-        label: what it shows, in words, for who cannot see it.
-        figure: ``data`` and ``layout`` as JSON, safe within a script.
+        title: what it shows.
+        label: the same for who cannot see it.
+        begins, ends: the moments at its left and right edge, ISO.
+        low, high: the values at its bottom and top.
+        unit: of the values: ``%`` where they are probabilities times 100, or empty.
+        lines: the consensus last, so that it lies on top.
+        values, times: words at its axes.
+        start: where the event starts, in per cent from the left; empty where that is not on it.
+        left_out: sources that have no line.
     """
 
     key: str
+    title: str
     label: str
-    figure: str
+    begins: str
+    ends: str
+    low: str
+    high: str
+    unit: str
+    lines: tuple[Line, ...]
+    values: tuple[Mark, ...]
+    times: tuple[Mark, ...]
+    start: str
+    left_out: int
 
 
-def chances_chart(key: str, event: Event) -> Chart | None:
-    """Fair probability of the home side over time; None without any."""
-    if not event.chances:
+def steps_chart(
+    key: str, title: str, stretches: Sequence[Stretch], start_at: dt.datetime, is_probability: bool
+) -> Chart | None:
+    """Values over time, which hold until the next; None without any."""
+    if not stretches:
         return None
-    lines = _liveliest(event.chances)
-    team = shown(str(event.home_team), LABEL)
-    return _chart(
-        key,
-        f"Fair probability of {team} over time, by {len(lines)} sources; the table has their ranges.",
-        [_steps(source, stretches, number, 100) for number, (source, stretches) in enumerate(lines)],
-        _over_time(event, "fair probability of the home side, %"),
-    )
+    sources = _liveliest(stretches)
+    left_out = len({stretch.source for stretch in stretches}) - len(sources)
+    drawn = [stretch for _, found in sources for stretch in found]
+    begins, ends = min(each.begins for each in drawn), max(each.ends for each in drawn)
+    if ends <= begins:
+        ends = begins + dt.timedelta(minutes=1)
+    low, high, step = _range([each.value for each in drawn], _STEPS if is_probability else _POINT_STEPS)
 
+    def x(at: dt.datetime) -> int:
+        return round(SIZE * Fraction(int((at - begins).total_seconds()), int((ends - begins).total_seconds())))
 
-def totals_chart(key: str, event: Event) -> Chart | None:
-    """The total of each book over time; None without any."""
-    if not event.totals:
-        return None
-    lines = _liveliest(event.totals)
-    return _chart(
-        key,
-        f"The total that {len(lines)} books hung over time, in points of the sport.",
-        [_steps(source, stretches, number, 1) for number, (source, stretches) in enumerate(lines)],
-        _over_time(event, "total, points of the sport"),
-    )
+    def y(value: Decimal) -> int:
+        return SIZE - round(SIZE * Fraction((value - low) / (high - low)))
 
-
-def closings_chart(key: str, closings: Sequence[OpenClose]) -> Chart | None:
-    """Opening and closing price of each book, side by side; None without a close."""
-    known = [each for each in closings if each.is_closing]
-    if not known:
-        return None
-    books = [_label(each.bookmaker_key) for each in known]
-    marks = (
-        ("first price", "circle-open", [float(each.opening_price_decimal) for each in known]),
-        ("closing price", "circle", [float(each.closing_price_decimal or 0) for each in known]),
-    )
-    return _chart(
-        key,
-        "First and closing decimal price of the home side, by book; the table has the numbers.",
-        [
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": name,
-                "x": prices,
-                "y": books,
-                "marker": {
-                    "symbol": symbol,
-                    "size": 11,
-                    "color": COLOURS[number],
-                    "line": {"width": 2, "color": COLOURS[number]},
-                },
-                "hovertemplate": "%{y}: %{x:.2f}<extra>" + name + "</extra>",
-            }
-            for number, (name, symbol, prices) in enumerate(marks)
-        ],
-        {
-            "height": 150 + 22 * len(books),
-            "xaxis": {"title": {"text": "decimal price of the home side"}},
-            "yaxis": {"autorange": "reversed", "type": "category", "automargin": True},
-        },
-    )
-
-
-def holds_chart(key: str, holds: Sequence[Hold]) -> Chart | None:
-    """Mean hold by book and market; None without any."""
-    if not holds:
-        return None
-    markets = sorted({hold.market_key for hold in holds})
-    by_book: dict[str, list[Hold]] = {}
-    for hold in holds:
-        by_book.setdefault(hold.bookmaker_key, []).append(hold)
-    books = sorted(by_book, key=lambda book: (min(hold.mean_hold for hold in by_book[book]), book))
-    found = {(hold.bookmaker_key, hold.market_key): hold for hold in holds}
-    symbols = ("circle", "square", "diamond")
-    return _chart(
-        key,
-        f"Mean hold of {len(books)} books before the start, by market, in percent of stakes; the table has the numbers.",
-        [
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": _label(market),
-                "x": [round(100 * float(found[book, market].mean_hold), 4) for book in books if (book, market) in found],
-                "y": [_label(book) for book in books if (book, market) in found],
-                "marker": {"symbol": symbols[number % 3], "size": 10, "color": COLOURS[number % len(COLOURS)]},
-                "hovertemplate": "%{y}: %{x:.2f} %<extra>" + _label(market) + "</extra>",
-            }
-            for number, market in enumerate(markets)
-        ],
-        {
-            "height": 150 + 22 * len(books),
-            "xaxis": {"title": {"text": "mean hold, % of stakes"}, "rangemode": "tozero"},
-            "yaxis": {
-                "autorange": "reversed",
-                "type": "category",
-                "categoryorder": "array",
-                "categoryarray": [_label(book) for book in books],
-                "automargin": True,
-            },
-        },
-    )
-
-
-def batches_chart(key: str, batches: Sequence[Batch]) -> Chart | None:
-    """Outcomes of each batch, and the median of its plan's batches before it; None without any."""
-    known = [batch for batch in batches if batch.outcomes is not None]
-    if not known:
-        return None
-    names = [_label(batch.batch_id[:16]) for batch in known]
-    return _chart(
-        key,
-        f"Outcomes that each of {len(known)} batches brought, beside the median of the batches of its plan before it.",
-        [
-            {
-                "type": "bar",
-                "name": "outcomes",
-                "x": list(range(len(known))),
-                "y": [batch.outcomes for batch in known],
-                "text": names,
-                "textposition": "none",
-                "marker": {"color": COLOURS[0]},
-                "hovertemplate": "%{text}: %{y:,}<extra></extra>",
-            },
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": "median before it",
-                "x": list(range(len(known))),
-                "y": [batch.outcomes_median for batch in known],
-                "marker": {"symbol": "line-ew-open", "size": 12, "color": COLOURS[1], "line": {"width": 3}},
-                "hovertemplate": "median: %{y:,}<extra></extra>",
-            },
-        ],
-        {
-            "xaxis": {"title": {"text": "batches in order of time"}, "showticklabels": False},
-            "yaxis": {"title": {"text": "outcomes"}, "rangemode": "tozero"},
-        },
+    factor = 100 if is_probability else 1
+    count = int((high - low) / step)
+    return Chart(
+        key=key,
+        title=title,
+        label=f"{title} over time, by {len(sources)} sources; the table below has their ranges.",
+        begins=iso(begins),
+        ends=iso(ends),
+        low=f"{(low * factor).normalize():f}",
+        high=f"{(high * factor).normalize():f}",
+        unit="%" if is_probability else "",
+        # the consensus is drawn last, and named first
+        lines=tuple(Line(name, colour, _path(found, x, y)) for name, colour, found in reversed(_coloured(sources))),
+        values=tuple(_mark(low + step * number, low, high, factor) for number in range(count + 1)),
+        times=tuple(_times(begins, ends)),
+        start=_per_cent(Fraction(x(start_at), SIZE)) if begins <= start_at <= ends else "",
+        left_out=left_out,
     )
 
 
@@ -184,80 +122,53 @@ def _liveliest(stretches: Sequence[Stretch]) -> list[tuple[str, list[Stretch]]]:
     for stretch in stretches:
         by_source.setdefault(stretch.source, []).append(stretch)
     books = sorted((source for source in by_source if source != CONSENSUS), key=lambda book: (-len(by_source[book]), book))
-    liveliest = sorted(books[:LINES])
-    return [(source, by_source[source]) for source in ([CONSENSUS] if CONSENSUS in by_source else []) + liveliest]
+    first = [CONSENSUS] if CONSENSUS in by_source else []
+    return [(source, by_source[source]) for source in first + sorted(books[:LINES])]
 
 
-def _steps(source: str, stretches: Sequence[Stretch], number: int, factor: int) -> dict[str, Any]:
-    """A line of steps: a value holds until the next, and the line is broken where there was none."""
-    times: list[str] = []
-    values: list[float | None] = []
-    for place, stretch in enumerate(stretches):
-        value = round(float(stretch.value) * factor, 4)
-        times += [_time(stretch.begins), _time(stretch.ends)]
-        values += [value, value]
-        following = stretches[place + 1].begins if place + 1 < len(stretches) else None
-        if following is not None and following > stretch.ends:
-            times.append(_time(stretch.ends))
-            values.append(None)
-    is_consensus = source == CONSENSUS
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": _label(source),
-        "x": times,
-        "y": values,
-        "line": {
-            "width": 3.5 if is_consensus else 1.6,
-            "color": COLOURS[number % len(COLOURS)],
-            "dash": "solid" if is_consensus else DASHES[number % len(DASHES)],
-        },
-        "hovertemplate": "%{x|%d %b %H:%M} UTC: %{y:.1f}<extra>" + _label(source) + "</extra>",
-    }
+def _coloured(sources: list[tuple[str, list[Stretch]]]) -> list[tuple[str, int, list[Stretch]]]:
+    books = (number for number in range(1, len(sources) + 1))
+    return [(shown(name, LABEL), 0 if name == CONSENSUS else next(books), found) for name, found in sources]
 
 
-def _over_time(event: Event, title: str) -> dict[str, Any]:
-    start = _time(event.start_at)
-    return {
-        "xaxis": {"title": {"text": "time, UTC"}, "type": "date"},
-        "yaxis": {"title": {"text": title}},
-        "shapes": [
-            {"type": "line", "x0": start, "x1": start, "yref": "paper", "y0": 0, "y1": 1, "line": {"dash": "dot", "width": 1.5}}
-        ],
-        "annotations": [
-            {
-                "x": start,
-                "y": 1,
-                "yref": "paper",
-                "yanchor": "bottom",
-                "text": "start",
-                "showarrow": False,
-                "font": {"size": 11},
-            }
-        ],
-    }
+def _path(stretches: Sequence[Stretch], x: Callable[[dt.datetime], int], y: Callable[[Decimal], int]) -> str:
+    """Steps; the line is broken where there was no value."""
+    parts: list[str] = []
+    until: dt.datetime | None = None
+    for stretch in stretches:
+        height = y(stretch.value)
+        parts.append(f"V{height}" if until == stretch.begins else f"M{x(stretch.begins)} {height}")
+        parts.append(f"H{x(stretch.ends)}")
+        until = stretch.ends
+    return "".join(parts)
 
 
-def _chart(key: str, label: str, data: list[dict[str, Any]], layout: dict[str, Any]) -> Chart:
-    spread = {
-        "height": 380,
-        "margin": {"l": 56, "r": 12, "t": 24, "b": 56},
-        "legend": {"orientation": "h", "y": -0.22, "yanchor": "top"},
-        "hovermode": "closest",
-        **layout,
-    }
-    if spread["height"] != 380:  # below a chart as high as its rows are many
-        spread["legend"] = {"orientation": "h", "y": 1, "yanchor": "bottom"}
-    text = json.dumps({"data": data, "layout": spread}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    # nothing in a name ends the script that holds it
-    return Chart(key, label, text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+def _range(values: Sequence[Decimal], steps: Sequence[Decimal]) -> tuple[Decimal, Decimal, Decimal]:
+    """The lowest and the highest value on the drawing, and the step between its marks: at most six of them, on round values."""
+    lowest, highest = min(values), max(values)
+    for step in steps:
+        low, high = (lowest // step) * step, -((-highest) // step) * step
+        low, high = (low - step if low > lowest else low), (high + step if high < highest else high)
+        if low == high:
+            low, high = low - step, high + step
+        if (high - low) / step <= 6:
+            break
+    return low, high, step
 
 
-def _label(text: str) -> str:
-    """A text of others in a figure, where Plotly would take tags for markup and links, and ``%{…}`` for a value."""
-    plain = shown(text, LABEL).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return plain.replace("%{", "&#37;{")
+def _mark(value: Decimal, low: Decimal, high: Decimal, factor: int) -> Mark:
+    unit = " %" if factor == 100 else ""
+    return Mark(f"{(value * factor).normalize() + 0:f}{unit}", _per_cent(Fraction((value - low) / (high - low))))
 
 
-def _time(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+def _times(begins: dt.datetime, ends: dt.datetime) -> list[Mark]:
+    """The two edges and the middle; more would touch on a narrow screen."""
+    length = ends - begins
+    return [
+        Mark(clock(begins + length * part / 2), _per_cent(Fraction(part, 2)), iso(begins + length * part / 2))
+        for part in range(3)
+    ]
+
+
+def _per_cent(part: Fraction) -> str:
+    return f"{round(part * 10000) / 100:g}"

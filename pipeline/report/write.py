@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from pipeline.replay.run import ReplaySummary
-from pipeline.report.facts import Wanted, gather, total
+from pipeline.report.facts import Wanted, gather
 from pipeline.report.out import check_out
 from pipeline.report.page import render
+from pipeline.report.proof_facts import total
 from pipeline.warehouse.connect import Role, Warehouse
 
 
@@ -38,4 +39,5 @@ def write_report(warehouse: Warehouse, wanted: Wanted, out: Path, replayed: Repl
         unfinished.replace(out)
     finally:
         unfinished.unlink(missing_ok=True)
-    return f"{total(facts.batch_states):,} batches, {len(facts.events)} events, {len(page) / 1e6:.1f} MB"
+    games = len(facts.screen.games)
+    return f"{total(facts.proof.batch_states):,} batches, {games:,} games on the screen, {len(page) / 1e6:.1f} MB"

@@ -11,7 +11,7 @@ import os
 import shutil
 import types
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -85,10 +85,29 @@ class Maker:
         return values[str if kind is Any else kind]
 
 
+def on_one_screen(facts: Facts) -> Facts:
+    """The facts with quotes, best prices and consensus that are about their games and books."""
+    screen = facts.screen
+    quotes = tuple(
+        replace(quote, event_id=game.event_id, bookmaker_key=book.bookmaker_key)
+        for quote, game, book in zip(screen.quotes, screen.games, screen.books, strict=True)
+    )
+    names = ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name")
+    best = tuple(
+        replace(each, **{name: getattr(quote, name) for name in names})  # type: ignore[arg-type]
+        for each, quote in zip(screen.best, quotes, strict=True)
+    )
+    fair = tuple(
+        replace(each, probability=Decimal("0.4"), **{name: getattr(quote, name) for name in names})  # type: ignore[arg-type]
+        for each, quote in zip(screen.fair, quotes, strict=True)
+    )
+    return replace(facts, screen=replace(screen, quotes=quotes, best=best, fair=fair))
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make = Maker()
-    page = render(make.of(Facts), make.of(str), make.of(ReplaySummary))
+    page = render(on_one_screen(make.of(Facts)), make.of(str), make.of(ReplaySummary))
     out = tmp_path_factory.mktemp("hostile") / "report.html"
     out.write_text(page, encoding="utf-8")
     return out
@@ -149,17 +168,32 @@ def test_a_report_of_hostile_texts_runs_nothing(browser: Any, report: Path) -> N
     with browser.new_context(viewport={"width": 1100, "height": 900}, offline=True) as context:
         watched = Watched(context, report)
         page = watched.page
-        page.locator(".chart .main-svg").first.wait_for()
+        page.locator("#books-table_wrapper").wait_for()
         watched.check(report)
-        # the texts are there, as texts; in legends too
+        # the texts are there, as texts; in legends, choices and titles too
         assert f"<script>{RUN}</script>" in page.inner_text("main")
-        legends = page.eval_on_selector_all(".legendtext", "texts => texts.map(text => text.textContent)")
-        assert [text for text in legends if text.startswith("<a href='javascript:")]
-        assert [text for text in legends if text.startswith("<img src=x") and text.endswith("…")]
-        # and where somebody points
-        points = page.locator(".chart path.point")
-        for number in range(0, points.count(), max(1, points.count() // 40)):
-            points.nth(number).hover(force=True)
+        for place in (".legend li", "#pick-book option", "#pick-sport option", "#books-table td", "a.card"):
+            shown = page.eval_on_selector_all(place, "found => found.map(each => each.textContent)")
+            assert [text for text in shown if "<" in text and ">" in text], place
+        legends = page.eval_on_selector_all(".legend li", "texts => texts.map(text => text.textContent)")
+        assert max(map(len, legends)) <= 40
+        books = page.eval_on_selector_all("#pick-book option", "books => books.map(book => book.textContent)")
+        assert [text for text in books if text.startswith("<img src=x") and text.endswith("…")]
+        # where somebody points
+        fields = page.locator("figure.chart .field")
+        for number in range(0, fields.count(), max(1, fields.count() // 40)):
+            fields.nth(number).hover(force=True)
+            page.locator("figure.chart .reading:visible").first.wait_for()
+        # and where somebody chooses, unfolds, searches and turns pages
+        for pick in ("#pick-market", "#pick-sport", "#pick-book", "#zone"):
+            for index in range(min(4, page.locator(f"{pick} option").count())):
+                page.locator(pick).select_option(index=index)
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        for box in page.locator("input[type=search]").all():
+            box.fill(HOSTILE[1])
+            box.fill("")
+        for turn in page.get_by_label("next page").all():
+            turn.click(force=True)
         page.wait_for_timeout(300)
         watched.check(report)
         assert page.evaluate("document.documentElement.scrollWidth") <= 1100
@@ -186,4 +220,4 @@ def test_a_script_that_got_into_the_report_would_not_run(browser: Any, report: P
         watched = Watched(context, spoiled)
         assert watched.page.evaluate("window.ran === undefined")
         assert [text for text in watched.did if "Content Security Policy" in text]
-        watched.page.locator(".chart .main-svg").first.wait_for()
+        watched.page.locator("#books-table_wrapper").wait_for()

@@ -274,7 +274,7 @@ def test_what_cannot_be_meant_is_told_before_heavy_imports(tmp_path: Path, argum
     script = (
         "import sys\nfrom pipeline.cli import main\n"
         "try: code = main(sys.argv[1:])\nexcept SystemExit as end: code = end.code\n"
-        "print(code, sorted({'dbt', 'dagster', 'great_expectations', 'plotly'} & sys.modules.keys()))"
+        "print(code, sorted({'dbt', 'dagster', 'great_expectations', 'itables'} & sys.modules.keys()))"
     )
     env = _environment({"SPORTS_MARKET_STATE_DIR": "state"})
     done = subprocess.run([sys.executable, "-c", script, *arguments], env=env, capture_output=True, text=True, check=True)

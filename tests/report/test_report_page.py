@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -16,13 +16,22 @@ import pytest
 from pipeline import cli
 from pipeline.cli.ending import WRONG_USE
 from pipeline.clock import UTC
-from pipeline.errors import SportsMarketError, UsageError, WarehouseError
+from pipeline.errors import SetupError, SportsMarketError, UsageError, WarehouseError
 from pipeline.replay.run import ReplaySummary
-from pipeline.report.charts import chances_chart, closings_chart
-from pipeline.report.facts import Calibration, Event, Facts, OpenClose, Stretch, Wanted, gather
-from pipeline.report.page import calibration_section, render
+from pipeline.report import page as page_module
+from pipeline.report.book_facts import Calibration, Graded
+from pipeline.report.charts import steps_chart
+from pipeline.report.facts import Facts, Wanted, gather
+from pipeline.report.house_sections import calibration_section
+from pipeline.report.market_sections import closings_section, moved_section, value_section
+from pipeline.report.movement_facts import Stretch
+from pipeline.report.page import render, tables_script
+from pipeline.report.parts import Section
+from pipeline.report.screen_rows import screen_table
 from pipeline.report.write import write_report
-from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.warehouse.connect import Connection, Role, Warehouse
+
+SECTIONS = ("screen", "moved", "value", "closings", "books", "calibration", "proof")
 
 
 @pytest.fixture(scope="module")
@@ -31,32 +40,63 @@ def facts(bundled: Warehouse) -> Facts:
         return gather(connection, Wanted())
 
 
+@pytest.fixture
+def reader(bundled: Warehouse) -> Iterator[Connection]:
+    with bundled.connect(Role.READER) as connection:
+        yield connection
+
+
 class Page(HTMLParser):
-    """What a page refers to, its texts outside of scripts, and its tables' rows."""
+    """What a page refers to, its texts outside of scripts, and its tables' rows as texts of cells, by the table's id."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.references: list[str] = []
         self.text: list[str] = []
-        self.rows = 0
-        self.charts: list[dict[str, Any]] = []
-        self._within: tuple[str, dict[str, str | None]] = ("", {})
+        self.moments: list[str] = []
+        self.headings: list[str] = []
+        self.tables: dict[str, list[list[str]]] = {}
+        self._table: list[list[str]] = []
+        self._tag = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._within = (tag, dict(attrs))
-        self.rows += tag == "tr"
+        values = dict(attrs)
+        if tag not in ("i", "strong", "small", "span", "time", "u", "s", "em"):
+            self._tag = tag
+        if tag == "table":
+            self._table = self.tables.setdefault(values["id"] or "", [])
+        if tag == "tr":
+            self._table.append([])
+        if tag in ("td", "th"):
+            self._table[-1].append("")
+        if tag == "section":
+            self.headings.append(values["id"] or "")
+        if tag == "time":
+            self.moments.append(values["datetime"] or "")
         self.references += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
 
     def handle_endtag(self, tag: str) -> None:
-        self._within = ("", {})
+        if tag in ("script", "style", "td", "th"):
+            self._tag = ""
 
     def handle_data(self, data: str) -> None:
-        tag, attributes = self._within
-        if tag == "script" and "data-chart" in attributes:
-            self.charts.append(json.loads(data))
-        elif tag not in ("script", "style"):
-            self.text.append(data)
+        if self._tag in ("script", "style"):
+            return
+        self.text.append(data)
+        if self._tag in ("td", "th"):
+            self._table[-1][-1] += data
+
+
+def texts(section: Section) -> str:
+    """All words of a section, one after another."""
+    words = [section.title, section.lead]
+    for part in section.parts:
+        words += [part.title, part.line, *part.notes]
+        if part.table is not None:
+            words += [part.table.title, part.table.empty if not part.table.rows else ""]
+            words += [cell.text for row in part.table.rows for cell in row]
+    return " | ".join(words)
 
 
 def test_the_same_gold_gives_the_same_bytes(bundled: Warehouse, tmp_path: Path) -> None:
@@ -66,73 +106,133 @@ def test_the_same_gold_gives_the_same_bytes(bundled: Warehouse, tmp_path: Path) 
         pages.append((tmp_path / name).read_bytes())
     assert pages[0] == pages[1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "b.html"]
+    assert len(pages[0]) < 2_000_000
 
 
 def test_a_page_needs_nothing_else_and_tells_no_secret(bundled: Warehouse, facts: Facts) -> None:
-    page = Page(render(facts, "A standing warehouse"))
+    text = render(facts, "A standing warehouse")
+    page = Page(text)
     assert all(reference.startswith(("#", "data:,")) for reference in page.references), page.references
     told = "".join(page.text)
     for word in (bundled.host, bundled.dbname, bundled.owner, str(Path.home())):
         assert not word or word not in told
-    assert {"#proof", "#movement", "#best", "#closings", "#holds", "#calibration", "#health", "#credits"} <= set(
-        page.references
-    )
+    # what people ask first, and proof last; each can be reached
+    assert tuple(page.headings) == SECTIONS
+    assert {f"#{key}" for key in SECTIONS} <= set(page.references)
 
 
-def test_every_chart_is_one_that_plotly_takes(facts: Facts) -> None:
-    import plotly.graph_objects as go
-
-    page = Page(render(facts, "A standing warehouse"))
-    closed = sum(any(each.is_closing for each in event.closings) for event in facts.events)
-    assert len(page.charts) >= 2 * 3 + closed + 2
-    for figure in page.charts:
-        assert go.Figure(figure).data  # it refuses what it does not know
-        assert all(len(trace["x"]) == len(trace["y"]) > 0 for trace in figure["data"])
-
-
-def test_only_what_is_a_close_is_drawn_as_one() -> None:
-    prices = {"ok": "2.1", "aged": "2.2", "old": "2.3", "not_quoting": "2.4", "provisional": "2.5", "unplayed": "2.6"}
-    closings = [
-        OpenClose(status, "Home", Decimal(2), False, Decimal(price), 60, status, status in ("ok", "aged"))
-        for status, price in prices.items()
-    ]
-    chart = closings_chart("key", closings)
-    assert chart is not None
-    assert [trace["x"] for trace in json.loads(chart.figure)["data"]] == [[2.0, 2.0], [2.1, 2.2]]
-    assert closings_chart("key", closings[2:]) is None
+def test_what_is_read_are_titles_and_no_keys(facts: Facts, reader: Connection) -> None:
+    told = Page(render(facts, "A standing warehouse"))
+    shown = " ".join(cell for rows in told.tables.values() for row in rows for cell in row)
+    asked = "select bookmaker_key from gold.bookmakers where title <> bookmaker_key and bookmaker_key ~ '_'"
+    keys = [key for (key,) in reader.execute(asked).fetchall()]
+    keys += [key for (key,) in reader.execute("select sport_key from gold.sports").fetchall()]
+    assert len(keys) > 20
+    # the ledgers of proof name tables and endpoints as they are
+    assert [key for key in (*keys, "h2h", "two_way", "not_quoting") if re.search(rf"\b{key}\b", shown)] == []
 
 
-def test_facts_are_those_of_gold(facts: Facts, bundled: Warehouse) -> None:
-    with bundled.connect(Role.READER) as connection:
+def test_the_screen_is_gold_as_it_stands(facts: Facts, reader: Connection) -> None:
+    screen = screen_table(facts)
+    moneylines = [row for row in screen.rows if row.market == "Moneyline" and not row.seen]
+    assert moneylines
+    best = reader.execute(
+        "select outcome_name, round(price_decimal, 2), bookmaker_titles[1] from gold.best_price_now where market_key = 'h2h'"
+        " and known_until = (select max(captured_at) from silver.coverage)"
+    ).fetchall()
+    assert best
+    lines = {line.name: line for row in moneylines for line in row.lines}
+    for name, price, book in best:
+        line = lines[name]
+        assert Decimal(line.best_decimal) == price and line.best_books.startswith(book)
+        # it is marked at the book that has it, and nowhere is there a better one that counts
+        marked = [title for title, quote in zip(screen.books, line.prices, strict=True) if quote is not None and quote.is_best]
+        assert book in marked
+        assert all(Decimal(quote.decimal) <= price for quote in line.prices if quote is not None and not quote.why), line
 
-        def one(query: str, *values: Any) -> Any:
-            row = connection.execute(query.encode(), values or None).fetchone()
-            assert row is not None
-            return row[0]
 
-        assert sum(count for _, count in facts.batch_states) == one("select count(*) from ops.batch_states")
-        assert sum(batch.outcomes or 0 for batch in facts.batches) == one("select count(*) from silver.quotes")
-        liveliest = facts.events[0]
-        changed = "select count(*) from gold.price_history where end_reason = 'changed' and phase_as_known = 'pre'"
-        assert liveliest.changes == one(f"{changed} and event_id = %s", liveliest.event_id)
-        assert {each.bookmaker_key for each in liveliest.closings} == set(
-            one(
-                "select array_agg(distinct bookmaker_key) from gold.price_history where event_id = %s and market_key = 'h2h'"
-                " and outcome_side = 'home' and price_side = 'back'",
-                liveliest.event_id,
-            )
+def test_what_is_not_fresh_is_said_and_never_the_best(facts: Facts) -> None:
+    game = facts.screen.games[0]
+    assert game.is_fresh
+    old = replace(game, is_fresh=False, known_until=facts.as_of - dt.timedelta(hours=5))
+    table = screen_table(
+        replace(
+            facts,
+            screen=replace(
+                facts.screen,
+                games=(old,),
+                quotes=tuple(quote for quote in facts.screen.quotes if quote.event_id == game.event_id),
+            ),
         )
-        for hold in facts.holds[:3]:
-            mean = one(
-                "select round(avg(hold), 6) from gold.margins where is_sound and phase_as_known = 'pre' and bookmaker_key = %s"
-                " and market_key = %s",
-                hold.bookmaker_key,
-                hold.market_key,
-            )
-            assert hold.mean_hold == mean
+    )
+    assert {row.seen for row in table.rows} == {"5 h"}
+    prices = [price for row in table.rows for line in row.lines for price in line.prices if price is not None]
+    assert prices and all(price.why and price.note and not price.is_best for price in prices)
+    assert {line.best_american for row in table.rows for line in row.lines} == {"–"}
+    # of a fresh game it is the single quote
+    quote = next(quote for quote in facts.screen.quotes if quote.event_id == game.event_id and quote.reason is None)
+    spoiled = replace(quote, reason="too_old", age_seconds=400)
+    quotes = tuple(spoiled if each == quote else each for each in facts.screen.quotes)
+    table = screen_table(replace(facts, screen=replace(facts.screen, quotes=quotes)))
+    greyed = [price for row in table.rows for line in row.lines for price in line.prices if price is not None and price.why]
+    assert ("read too long before the answer", "6 min") in {(price.why, price.note) for price in greyed}
+
+
+def test_another_line_is_told_apart_and_never_the_best(facts: Facts) -> None:
+    for row in screen_table(facts).rows:
+        for line in row.lines:
+            for price in line.prices:
+                if price is not None and price.is_off_line:
+                    assert not price.is_best
+                    assert price.point
+
+
+def test_facts_are_those_of_gold(facts: Facts, reader: Connection) -> None:
+    def one(query: str, *values: Any) -> Any:
+        row = reader.execute(query.encode(), values or None).fetchone()
+        assert row is not None
+        return row[0]
+
+    assert facts.as_of == one("select max(captured_at) from silver.coverage")
+    assert sum(count for _, count in facts.proof.batch_states) == one("select count(*) from ops.batch_states")
+    assert sum(batch.outcomes or 0 for batch in facts.proof.batches) == one("select count(*) from silver.quotes")
+    top = facts.movement.hour[0]
+    groups = one(
+        "select count(distinct operator_group) from gold.moves where event_id = %s and market_key = %s and direction = %s"
+        " and changed_at > (select max(captured_at) from silver.coverage) - interval '1 hour'",
+        *(top.event_id, top.market_key, top.direction),
+    )
+    assert top.groups_moved == groups == max(mover.groups_moved for mover in facts.movement.hour)
+    assert len(facts.movement.day) >= len(facts.movement.hour)
+    for row in facts.books.rows:
+        if row.hold_h2h is None or row.sport_title != "NFL":
+            continue
+        mean = one(
+            "select round(avg(hold), 6) from gold.margins join gold.bookmakers using (bookmaker_key) where is_sound"
+            " and phase_as_known = 'pre' and title = %s and market_key = 'h2h' and sport_key = 'americanfootball_nfl'",
+            row.book,
+        )
+        assert row.hold_h2h == mean
+    assert all(row.closes <= row.closable for row in facts.books.rows)
     for event in facts.events:
-        assert event.chances and event.best_prices
-        assert all(each.begins < each.ends <= event.start_at for each in (*event.chances, *event.totals))
+        assert event.chances
+        assert all(each.begins < each.ends <= event.start_at for each in (*event.chances, *event.spreads, *event.totals))
+
+
+def test_only_what_is_a_close_is_told_as_one(facts: Facts, reader: Connection) -> None:
+    assert facts.closings.markets and facts.closings.by_book
+    assert {each.close_status for each in facts.closings.markets} <= {"ok", "aged"}
+    assert {each.close_status for each in facts.closings.by_book} <= {"ok", "aged"}
+    assert max(each.closing_age_seconds for each in facts.closings.by_book) <= 1800
+    counts = dict(facts.closings.statuses)
+    assert sum(counts.get(status, 0) for status in ("ok", "aged")) == len(facts.closings.markets)
+    told = texts(closings_section(facts))
+    assert f"{len(facts.closings.markets):,} of {sum(counts.values()):,} markets" in told
+    # a first value is called an opening only where it is one
+    opened = reader.execute(
+        "select count(*) from gold.game_lines where h2h_opened_at is not null and h2h_close_status in ('ok', 'aged')"
+    ).fetchall()
+    assert opened == [(sum(each.is_opening for each in facts.closings.markets if each.market_key == "h2h"),)]
 
 
 def test_events_can_be_named_and_narrowed_to_a_sport(bundled: Warehouse, facts: Facts) -> None:
@@ -142,7 +242,16 @@ def test_events_can_be_named_and_narrowed_to_a_sport(bundled: Warehouse, facts: 
     assert [event.event_id for event in named.events] == [other]
     with bundled.connect(Role.READER) as connection:
         narrowed = gather(connection, Wanted(sport="americanfootball_nfl", most=1))
-    assert [event.sport_key for event in narrowed.events] == ["americanfootball_nfl"]
+    assert len(narrowed.events) == 1 and narrowed.only_sport == "NFL"
+    found = (
+        *narrowed.events,
+        *narrowed.screen.games,
+        *narrowed.movement.day,
+        *narrowed.closings.markets,
+        *narrowed.books.rows,
+        *narrowed.chances.arbitrages,
+    )
+    assert {each.sport_title for each in found} == {"NFL"}
 
 
 @pytest.mark.parametrize(
@@ -162,6 +271,58 @@ def test_an_empty_warehouse_is_told(prepared: Warehouse, tmp_path: Path) -> None
     assert error.value.code == "NOTHING_TO_REPORT"
 
 
+def test_an_empty_table_says_why(facts: Facts) -> None:
+    nothing = replace(
+        facts,
+        screen=replace(facts.screen, games=(), quotes=(), best=(), fair=(), lines=(), books=(), markets=(), not_shown=9),
+        movement=replace(facts.movement, hour=(), day=(), steam=()),
+        events=(),
+        chances=replace(facts.chances, values=(), arbitrages=(), middles=(), looked_at=12),
+        closings=replace(facts.closings, markets=(), by_book=(), statuses=(("none", 4), ("provisional", 2))),
+        books=replace(facts.books, rows=(), clv=()),
+        proof=replace(facts.proof, batches=(), checks=(), credits=()),
+    )
+    told = " ".join(Page(render(nothing, "A standing warehouse")).text)
+    for why in (
+        "was asked for in the 24 hours before",
+        "9 were asked for before",
+        "No book moved a line by half a point",
+        "Of 12 best prices",
+        "None stands, and none was gone within 24 hours",
+        "None of 6 markets of games that began has a close: 4 no quote before the start",
+        "No book has quoted a complete price before a start",
+        "Too few graded events to say anything: it takes 100",
+        "No call of our own is in this warehouse",
+    ):
+        assert why in told, why
+    first = replace(nothing, movement=replace(nothing.movement, newest_move_at=None))
+    assert "a move takes two answers that differ" in texts(moved_section(first))
+    unheld = replace(nothing, chances=replace(nothing.chances, looked_at=0))
+    assert "can be held against four other operators" in texts(value_section(unheld))
+    unplayed = replace(nothing, closings=replace(nothing.closings, statuses=()))
+    assert "No game has begun yet" in texts(closings_section(unplayed))
+
+
+def test_a_warehouse_of_one_batch_is_told(prepared: Warehouse, project: Any, tmp_path: Path) -> None:
+    from pipeline.bronze.batch_load import load_batch
+    from pipeline.clock import SystemClock
+    from pipeline.recording.store import Recording
+    from pipeline.resources import resource
+    from pipeline.transform.apply import apply_batches
+    from tests.recordings import BUNDLED
+
+    recording = Recording.open(resource(BUNDLED))
+    batch_id = recording.batch_ids[0]
+    with prepared.connect(Role.INGESTER) as ingester:
+        load_batch(ingester, recording.read(batch_id), SystemClock())
+    assert apply_batches(prepared, project, [batch_id], SystemClock()).published
+    write_report(prepared, Wanted(), tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    told = " ".join(page.text)
+    assert len(page.tables["screen-table"]) > 20
+    assert "a move takes two answers that differ" in told and "No game has begun yet" in told
+
+
 @pytest.mark.parametrize("out", [".", "nowhere/report.html"])
 def test_a_page_that_cannot_be_written_is_told_before_any_work(out: str, tmp_path: Path, bundled: Warehouse) -> None:
     with pytest.raises(SportsMarketError) as error:
@@ -176,28 +337,48 @@ def test_the_command_tells_it_in_one_message(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_names_cannot_break_the_page(facts: Facts) -> None:
-    evil = "</script><script>alert(1)</script> & <b>"
+    evil = "</script><script>alert(1)</script> & <marquee>"
+    games = tuple(replace(game, sport_title=evil) for game in facts.screen.games)
     event = replace(facts.events[0], title=evil, home_team=evil)
-    text = render(replace(facts, events=(event,)), "A standing warehouse")
-    assert "alert(1)</script>" not in text and "<b>" not in text
+    text = render(replace(facts, events=(event,), screen=replace(facts.screen, games=games)), "A standing warehouse")
+    assert "alert(1)</script>" not in text and "<marquee>" not in text
     assert evil in "".join(Page(text).text)
 
 
-def test_a_line_is_broken_where_no_quote_stood() -> None:
-    def at(hour: int) -> dt.datetime:
-        return dt.datetime(2025, 10, 9, hour, tzinfo=UTC)
+def at(hour: int) -> dt.datetime:
+    return dt.datetime(2025, 10, 9, hour, tzinfo=UTC)
 
+
+def test_a_line_is_broken_where_no_quote_stood() -> None:
     stretches = (
-        Stretch("fanduel", at(1), at(2), Decimal("0.5")),
-        Stretch("fanduel", at(2), at(3), Decimal("0.6")),
-        Stretch("fanduel", at(5), at(6), Decimal("0.55")),
+        Stretch("FanDuel", at(1), at(2), Decimal("0.5")),
+        Stretch("FanDuel", at(2), at(3), Decimal("0.6")),
+        Stretch("FanDuel", at(5), at(6), Decimal("0.55")),
     )
-    event = Event("e", "s", "Away at Home", "Home", at(6), "listed", "the_odds_api", 2, chances=stretches)
-    chart = chances_chart("c", event)
+    chart = steps_chart("c", "Chance", stretches, at(6), True)
     assert chart is not None
-    [line] = json.loads(chart.figure)["data"]
-    hours = [int(re.sub(r".* (\d\d):.*", r"\1", time)) for time in line["x"]]
-    assert list(zip(hours, line["y"], strict=True)) == [(1, 50), (2, 50), (2, 60), (3, 60), (3, None), (5, 55), (6, 55)]
+    [line] = chart.lines
+    assert (chart.low, chart.high, chart.begins, chart.ends) == ("50", "60", "2025-10-09T01:00:00Z", "2025-10-09T06:00:00Z")
+    assert line.path == "M0 1000H200V0H400M800 500H1000"
+    assert chart.start == "100"
+
+
+def test_the_consensus_of_a_total_is_drawn_in_steps_on_top_of_the_books(facts: Facts) -> None:
+    event = next(event for event in facts.events if event.totals)
+    assert "consensus" in {stretch.source for stretch in event.totals}
+    chart = steps_chart("t", "Total", event.totals, event.start_at, False)
+    assert chart is not None and chart.lines[-1].name == "consensus" and chart.lines[-1].colour == 0
+    assert re.fullmatch(r"(M\d+ \d+H\d+|V\d+H\d+)+", chart.lines[-1].path)
+    assert len(chart.values) <= 8 and len(chart.times) == 3
+
+
+@pytest.mark.parametrize("values", [["41"], ["41", "41.5"], ["-60", "60"], ["0.25"], ["2.25", "2.5"]])
+def test_a_drawing_has_room_for_its_values(values: list[str]) -> None:
+    stretches = [Stretch("a", at(place), at(place + 1), Decimal(value)) for place, value in enumerate(values)]
+    chart = steps_chart("t", "Total", stretches, at(23), False)
+    assert chart is not None and chart.start == ""
+    assert Decimal(chart.low) <= min(map(Decimal, values)) and Decimal(chart.high) >= max(map(Decimal, values))
+    assert Decimal(chart.low) < Decimal(chart.high) and len(chart.values) <= 9
 
 
 def test_a_replay_says_what_it_proved(facts: Facts) -> None:
@@ -213,18 +394,38 @@ def test_a_replay_says_what_it_proved(facts: Facts) -> None:
     )
     told = " ".join(Page(render(facts, "A replayed recording", summary)).text)
     assert "12,345 outcomes were counted" in told and "Failed: a check failed" in told
-    assert re.search(r"proven by snapshot\s+2\s", told) and re.search(r"different from it\s+1\s", told)
-    assert "Nothing was replayed" not in told
+    assert "2 states equal their snapshot, 1 differ, 1 have none; 1 failures" in told
+    assert "not replayed" not in told
 
 
-def test_calibration_says_what_is_there_and_what_is_not() -> None:
-    empty = calibration_section((), 7).parts[0]
-    assert "No probability has met a graded result yet" in empty.notes[0] and "7 events" in empty.notes[0]
-    row = Calibration(
-        "americanfootball_nfl", "h2h", "two_way", "pinnacle", "power", 0, 12, Decimal("0.2134"), None, Decimal("0.61"), False
-    )
-    thin = calibration_section((row,), 12).parts[0]
-    assert "1 of 1 rows are of too few events" in thin.notes[1]
-    table = thin.blocks[0].table
-    assert table is not None
-    assert table.rows == (("americanfootball_nfl", "h2h", "two_way", "pinnacle", "close", "12", "0.2134", "–", "0.6100", "no"),)
+def test_calibration_says_what_is_there_and_what_is_not(facts: Facts) -> None:
+    thin = replace(facts.books, calibration=(), graded=(Graded("NFL", 12),), completed=7)
+    assert "it takes 100 of one kind, and NFL has 12" in texts(calibration_section(thin))
+    assert "7 events have a final score" in texts(calibration_section(thin))
+    empty = replace(facts.books, calibration=(), graded=())
+    assert "No probability has met a graded result yet" in texts(calibration_section(empty))
+    row = Calibration("NFL", "h2h", "two_way", "Pinnacle", 0, 120, Decimal("0.2134"), None, Decimal("0.61"))
+    full = calibration_section(replace(facts.books, calibration=(row,))).parts[0].table
+    assert full is not None
+    assert [cell.text for cell in full.rows[0]] == ["NFL", "Moneyline", "Pinnacle", "close", "120", "0.2134", "–", "0.6100"]
+
+
+def test_ages_and_now_are_of_the_newest_answer(facts: Facts) -> None:
+    """The page names no later moment than that, but starts to come."""
+    page = Page(render(facts, "A standing warehouse"))
+    starts = {game.start_at for game in facts.screen.games} | {mover.start_at for mover in facts.movement.day}
+    starts |= {value.start_at for value in facts.chances.values}
+    later = {moment for moment in page.moments if moment > f"{facts.as_of:%Y-%m-%dT%H:%M:%SZ}"}
+    assert later and later <= {f"{start:%Y-%m-%dT%H:%M:%SZ}" for start in starts}
+
+
+def test_the_tables_script_is_read_and_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    script = tables_script()
+    assert script.count("globalThis.DataTable=") == 1 and "</script" not in script and "<!--" not in script
+    assert "itables" not in sys.modules
+    monkeypatch.setattr(page_module, "TABLES", ("itables", "html", "nothing.js"))
+    with pytest.raises(SetupError) as error:
+        tables_script()
+    assert error.value.code == "REPORT_TABLES"

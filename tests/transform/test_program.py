@@ -99,7 +99,7 @@ def test_a_changed_project_is_rendered_anew_and_said(project: Project, tmp_path:
 def test_nothing_of_dbt_is_imported_on_the_way_of_a_batch(short_folder: Path) -> None:
     script = (
         "import sys; from pipeline.cli import main; code = main(sys.argv[1:]);"
-        "print([name for name in ('dbt', 'dagster', 'great_expectations', 'plotly') if name in sys.modules], code)"
+        "print([name for name in ('dbt', 'dagster', 'great_expectations', 'itables') if name in sys.modules], code)"
     )
     command = [sys.executable, "-c", script, "replay", "--batches", "1", "--json"]
     environment = {**os.environ, "SPORTS_MARKET_STATE_DIR": str(short_folder)}
