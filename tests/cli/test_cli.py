@@ -95,6 +95,7 @@ def test_the_commands() -> None:
         "bets import",
         "predictions import",
         "replay",
+        "diff",
         "report",
         "export",
         "load",
