@@ -16,6 +16,7 @@ from typing import Final
 import pipeline
 from pipeline.cli import (
     collecting,
+    comparing,
     deciding,
     exporting,
     orchestrating,
@@ -47,6 +48,7 @@ COMMANDS: Final = (
     recordings.add_bets,
     recordings.add_predictions,
     proving.add_replay,
+    comparing.add_diff,
     standing.add_load,
     standing.add_verify,
     standing.add_rebuild,

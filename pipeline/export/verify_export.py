@@ -143,13 +143,12 @@ Found = tuple[str | None, list[Fault]]
 def _of_parts(folder: Path, format: str, table: ExportedTable, broken: set[str]) -> Found:
     """The digest of a table from its files, and what differs; None where one of them is broken."""
     faults, digests = [], []
-    source = _parquet if format == "parquet" else _csv
     with open_duckdb(":memory:") as database:
         for part in table.parts:
             if part.path in broken:
                 continue
             try:
-                digest = _digest(database, table.columns, *source(folder / part.path, table.columns))
+                digest = _digest(database, table.columns, *source_of(format, [folder / part.path], table.columns))
             except duckdb.Error as error:
                 faults.append(Fault("FILE_UNREADABLE", part.path, _first_line(error)))
                 continue
@@ -185,16 +184,22 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _parquet(file: Path, columns: Sequence[Column]) -> tuple[str, list[Any]]:
-    return "select * from read_parquet(?, hive_partitioning = false)", [str(file)]
+def source_of(format: str, files: Sequence[Path], columns: Sequence[Column]) -> tuple[str, list[Any]]:
+    """A query of DuckDB that gives the rows of files, and its values.
 
-
-def _csv(file: Path, columns: Sequence[Column]) -> tuple[str, list[Any]]:
+    Args:
+        format: ``parquet`` or ``csv``.
+        files: of one table; at least one.
+        columns: of the table.
+    """
+    names = [str(file) for file in files]
+    if format == "parquet":
+        return "select * from read_parquet(?, hive_partitioning = false)", [names]
     types = ", ".join(f"{_literal(column.unquoted)}: {_literal(_csv_type(column.type_name))}" for column in columns)
     return (
         "select * from read_csv(?, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', nullstr = '',"
         f" allow_quoted_nulls = false, hive_partitioning = false, columns = {{{types}}})",
-        [str(file)],
+        [names],
     )
 
 
@@ -212,7 +217,7 @@ def _digest(database: duckdb.DuckDBPyConnection, columns: Sequence[Column], sour
     names = [column.unquoted for column in columns]
     if list(types) != names:
         raise duckdb.InvalidInputException(f"it has the columns {', '.join(types)}")
-    fields = [_field(quoted(name), column.type_name, types[name]) for name, column in zip(names, columns, strict=True)]
+    fields = [cell_text(quoted(name), column.type_name, types[name]) for name, column in zip(names, columns, strict=True)]
     lanes = [f"sum(('0x' || substr(row_hash, {1 + 8 * lane}, 8))::ubigint)" for lane in range(4)]
     [(rows, *sums)] = database.execute(
         f"select count(*), {', '.join(f'coalesce({lane}, 0)::varchar' for lane in lanes)}"
@@ -222,8 +227,14 @@ def _digest(database: duckdb.DuckDBPyConnection, columns: Sequence[Column], sour
     return digest_text(rows, sum(int(number) << (96 - 32 * lane) for lane, number in enumerate(sums)))
 
 
-def _field(value: str, type_name: str, held_as: str) -> str:
-    """An SQL expression of DuckDB: the text of a column's value, never null."""
+def cell_text(value: str, type_name: str, held_as: str) -> str:
+    """An SQL expression of DuckDB: the text of a column's value, never null.
+
+    Args:
+        value: an expression of the value.
+        type_name: of the column, as PostgreSQL names it.
+        held_as: its type in DuckDB.
+    """
     if type_name.endswith("[]") and held_as.endswith("[]"):
         item = _item("item", type_name.removesuffix("[]"))
         joined = f"coalesce(array_to_string([case when item is null then 'null' else {item} end for item in {value}], ','), '')"

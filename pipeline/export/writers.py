@@ -110,8 +110,14 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def open_duckdb(file: str, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """A database that takes little memory, and reaches for no network and no extension."""
+def open_duckdb(file: str, read_only: bool = False, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A database that takes little memory, and reaches for no network and no extension.
+
+    Args:
+        file: it, or ``:memory:``.
+        read_only: nothing is written to it.
+        spill: a folder for what does not fit into memory; where there is none, DuckDB chooses.
+    """
     return duckdb.connect(
         file,
         read_only=read_only,
@@ -121,6 +127,7 @@ def open_duckdb(file: str, read_only: bool = False) -> duckdb.DuckDBPyConnection
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": True,
+            **({} if spill is None else {"temp_directory": str(spill)}),
         },
     )
 

@@ -19,6 +19,8 @@ from pipeline.bronze.batch_load import LoadedBatch, load_batch
 from pipeline.collect.collector import collect_again
 from pipeline.errors import RecordingError
 from pipeline.recording.store import Recording, RecordingWriter
+from pipeline.replay.diff_found import Diff
+from pipeline.replay.diff_states import StateDiffs
 from pipeline.replay.explain import Difference, explain
 from pipeline.replay.options import ReplayOptions
 from pipeline.replay.snapshots import Snapshot, SnapshotStore, TableChanges, changes_at_hand, parse, render
@@ -54,6 +56,7 @@ class ReplaySummary:
         failures: what failed, a line each.
         updated: what --update wrote, a line each.
         unproven_is_failure: ``--require-snapshots``.
+        diff: what differs from the snapshots over all states, where that was asked for.
     """
 
     states: dict[str, str]
@@ -67,6 +70,7 @@ class ReplaySummary:
     failures: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
     unproven_is_failure: bool = False
+    diff: Diff | None = None
 
     def count(self, state: str) -> int:
         """Batches in one state."""
@@ -90,6 +94,7 @@ class ReplaySummary:
             "digests": self.digests,
             "differences": [difference.to_json() for difference in self.differences],
             "failures": list(self.failures),
+            **({} if self.diff is None else {"diff": self.diff.to_json()}),
         }
 
     def lines(self) -> list[str]:
@@ -105,7 +110,7 @@ class ReplaySummary:
         for difference in self.differences:
             lines += [f"  differs: {difference.line()}", *(f"    {line}" for line in difference.where())]
         lines += [f"  wrote: {line}" for line in self.updated]
-        return lines
+        return lines if self.diff is None else [*lines, *self.diff.lines()]
 
     def every_digest(self) -> dict[str, str]:
         """The digest of each table and view."""
@@ -185,6 +190,8 @@ class _Run:
     def __post_init__(self) -> None:
         self.store = SnapshotStore(self.source.path)
         self.fresh = SnapshotStore(self.scratch)
+        self.diffs = StateDiffs() if self.options.diff else None
+        self.seen = 0
 
     def take(self, chunk: tuple[str, ...]) -> None:
         """Collect, load and apply some batches; where they fail together, one at a time."""
@@ -207,11 +214,13 @@ class _Run:
         batch_ids = tuple(batch.batch_id for batch in loaded)
         prefix = self._prefix(batch_ids)
         state, detail = "applied", None
+        changed: Mapping[str, TableChanges] = {}
 
         def look(session: Session) -> None:
-            nonlocal state, detail
+            nonlocal state, detail, changed
             if prefix is not None:
                 state, detail = self._compare(session, prefix)
+                changed = changes_at_hand(session) if self.diffs is not None else {}
 
         applied, changes = apply_and_count(
             self.transformer, self.context.engine, batch_ids, self.context.clock, before_commit=look
@@ -225,6 +234,7 @@ class _Run:
             self.applied.update(batch_ids)
             if prefix is not None:
                 self.compared[prefix] = state
+                self._add_up(prefix, changed)
         else:
             state, detail = "withheld", failure_text(applied)
             self.withheld.update(batch_ids)
@@ -279,6 +289,13 @@ class _Run:
             self.differences = explain(session, before, digests)
         return "different", self.differences[0].line()
 
+    def _add_up(self, prefix: int, changed: Mapping[str, TableChanges]) -> None:
+        """Take a state into what differs over all of them."""
+        if self.diffs is not None:
+            wanted = [self.store.read(batch_id) for batch_id in self.chosen[self.seen : prefix]]
+            self.diffs.take(self.chosen[prefix - 1], wanted, changed)
+            self.seen = prefix
+
     def _wanted(self, batch_id: str) -> Snapshot | None:
         """The snapshot; one that is broken or of an earlier format is none where it is about to be written anew."""
         try:
@@ -320,6 +337,7 @@ class _Run:
             failures=tuple(self.failures),
             updated=tuple(self.updated),
             unproven_is_failure=self.options.require_snapshots,
+            diff=None if self.diffs is None else self.diffs.diff(self.source.path.name),
         )
 
     def _views(self, report: VerifyReport) -> None:

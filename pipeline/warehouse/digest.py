@@ -226,7 +226,7 @@ def row_hash_sql(columns: Columns, row: str) -> str:
 
 def row_text_sql(columns: Columns, row: str) -> str:
     """An SQL expression: a row's text."""
-    return f"concat_ws(',', {', '.join(_field(column, f'{row}.{column.name}') for column in columns)})"
+    return f"concat_ws(',', {', '.join(cell_text_sql(column, f'{row}.{column.name}') for column in columns)})"
 
 
 @cache
@@ -297,8 +297,16 @@ def _prepared(session: Session, cursor: Any) -> str:
     return str(name)
 
 
-def _field(column: Column, value: str) -> str:
-    """An SQL expression: the text of a column's value, never null."""
+def cell_text_sql(column: Column, value: str) -> str:
+    """An SQL expression: the text of a column's value, never null.
+
+    Args:
+        column: whose type tells how the text is laid down.
+        value: an SQL expression of its value.
+
+    Raises:
+        WarehouseError: ``DIGEST_TYPE``.
+    """
     name = column.type_name
     element = name.removesuffix("[]")
     if name == "text":
