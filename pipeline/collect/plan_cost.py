@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.collect.cadence import duration_text
 from pipeline.collect.plan_file import PlanFile
 from pipeline.collect.plan_month import MONTH, Asked, Listing
+from pipeline.odds_api.catalogue import unknown_markets
 from pipeline.odds_api.endpoints import ENDPOINTS, cost
 
 
@@ -99,6 +100,11 @@ class PlanCost:
         return tuple(name for name, credits, limit in limits if credits is not None and limit is not None and credits > limit)
 
     @property
+    def unknown_markets(self) -> dict[str, str]:
+        """Market keys that may not exist, and the nearest one that does."""
+        return unknown_markets((*self.file.plan.markets, *self.file.plan.event_markets))
+
+    @property
     def exit_code(self) -> int:
         """1 where it can exceed its budget."""
         return 1 if self.over else 0
@@ -124,6 +130,7 @@ class PlanCost:
             },
             "budget": {"per_run": budget.per_run, "per_month": budget.per_month, "reserve": budget.reserve},
             "over": list(self.over),
+            "unknown_markets": self.unknown_markets,
         }
 
     def lines(self) -> list[str]:
@@ -145,5 +152,7 @@ class PlanCost:
             )
         elif self.per_month is not None:
             yield f"{f'a month of {self.runs_per_month:,} runs':34}{self.per_month:>12,}"
+        for key, near in self.unknown_markets.items():
+            yield f"warning: there may be no market {key}; the nearest that is known is {near}."
         for name in self.over:
             yield f"That can exceed the budget {name} of {getattr(self.file.budget, name):,} credits."

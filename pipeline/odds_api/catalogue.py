@@ -54,13 +54,37 @@ _PERIODS: Final = (
     *("q1", "q2", "q3", "q4", "h1", "h2", "p1", "p2", "p3"),
     *("1st_1_innings", "1st_3_innings", "1st_5_innings", "1st_7_innings"),
 )
-# Known keys, player props apart: those are an open set (player_*, batter_*, pitcher_*).
+# Player props as published, which are an open set: a key that is not here may be new, or misspelt.
+_PROPS: Final = {
+    "player": "1st_td afl_fantasy_points anytime_td assists assists_q1 blocked_shots blocks blocks_steals clearances_over"
+    " defensive_interceptions disposals disposals_over double_double fantasy_points field_goals first_basket"
+    " first_goal_scorer first_team_basket frees_attempts frees_made goal_scorer_anytime goal_scorer_first goal_scorer_last"
+    " goals goals_scored_over kicking_points last_goal_scorer last_td marks_most marks_over method_of_first_basket"
+    " pass_attempts pass_completions pass_interceptions pass_longest_completion pass_rush_reception_tds"
+    " pass_rush_reception_yds pass_rush_yds pass_tds pass_yds pass_yds_q1 pats points points_assists points_q1"
+    " points_rebounds points_rebounds_assists power_play_points rebounds rebounds_assists rebounds_q1 reception_longest"
+    " reception_tds reception_yds receptions rush_attempts rush_longest rush_reception_tds rush_reception_yds rush_tds"
+    " rush_yds sacks shots shots_on_goal shots_on_target solo_tackles steals tackles_assists tackles_most tackles_over"
+    " tds_over threes to_receive_card to_receive_red_card total_saves triple_double try_scorer_anytime try_scorer_first"
+    " try_scorer_last try_scorer_over turnovers",
+    "batter": "doubles fantasy_score first_home_run hits hits_runs_rbis home_runs rbis runs_scored singles stolen_bases"
+    " strikeouts total_bases triples walks",
+    "pitcher": "earned_runs hits_allowed outs record_a_win strikeouts walks",
+}
+PROP_MARKETS: Final = tuple(sorted(f"{kind}_{name}" for kind, names in _PROPS.items() for name in names.split()))
+# Known keys, player props apart.
 GAME_MARKETS: Final = tuple(
     sorted(
         {*FEATURED_MARKETS, *LAY_MARKETS.values(), *_GAME_EXTRAS}
         | {f"{prefix}{base}_{period}" for prefix in ("", "alternate_") for base in _PERIOD_BASES for period in _PERIODS}
     )
 )
+
+
+def unknown_markets(markets: Iterable[str]) -> dict[str, str]:
+    """The market keys that are not known, and the nearest one that is; they may be new, and are no reason to refuse a plan."""
+    known = {*GAME_MARKETS, *PROP_MARKETS, *(f"{key}_alternate" for key in PROP_MARKETS)}
+    return {key: nearest(key, sorted(known)) for key in sorted(set(markets)) if key not in known}
 
 
 def books_of(regions: Iterable[str]) -> tuple[str, ...]:

@@ -111,6 +111,31 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "error PLAN_NOT_FOUND" in told and "closing, example, props" in told
 
 
+@pytest.mark.parametrize("name", ["closing", "example", "props"])
+def test_the_plans_of_the_package_keep_within_their_own_budgets(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "cost", name]) == 0
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_a_market_that_nobody_knows_is_told_with_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "plan.yml"
+    file.write_text(
+        "endpoints: [events, event_odds]\nsports: [basketball_nba]\nregions: [us]\n"
+        "event_markets: [player_ponits, player_threes_alternate, batter_hits, alternate_totals_q1, team_total]\n"
+    )
+    assert cli.main(["plan", "cost", str(file)]) == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
+    assert warnings == [
+        "warning: there may be no market player_ponits; the nearest that is known is player_points.",
+        "warning: there may be no market team_total; the nearest that is known is team_totals.",
+    ]
+    assert cli.main(["plan", "cost", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unknown_markets"] == {
+        "player_ponits": "player_points",
+        "team_total": "team_totals",
+    }
+
+
 def test_a_plan_of_the_package_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert load_plan_file("example").name == "example"
@@ -122,11 +147,11 @@ def test_a_plan_of_the_package_goes_by_its_name(tmp_path: Path, monkeypatch: pyt
 
 def test_the_command_states_what_it_takes_for_granted(capsys: pytest.CaptureFixture[str]) -> None:
     command = ["plan", "cost", "closing", "--events", "16", "--sports", "6"]
-    assert cli.main([*command, "--starts", "5", "--listed", "14d", "--in-play", "3h", "--json"]) == 1
+    assert cli.main([*command, "--starts", "5", "--listed", "14d", "--in-play", "3h", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["assumed"] == {"events": 16, "starts": 5, "listed": "14d", "in_play": "3h"}
     assert shown["credits_per_month"] < 31 * 288 * shown["credits_per_run"] / 5
-    assert cli.main(command) == 1
+    assert cli.main(command) == 0
     assert "16 different starts at a time, which do not move, and are listed from 7d before" in capsys.readouterr().out
     assert cli.main([*command, "--listed", "long"]) == 2
     assert "error PERIOD_INVALID" in capsys.readouterr().err
