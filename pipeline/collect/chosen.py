@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from pipeline.clock import from_answer
 from pipeline.collect.cadence import Cadence
@@ -16,6 +16,10 @@ from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Exchange, PlanIdentity
 
 _PAID = ("odds", "scores", "participants")
+# The hour before a start, in which what is asked becomes a close.
+CLOSING: Final = dt.timedelta(hours=1)
+# A request, and whether it is about a game that begins within the hour.
+_Asked: TypeAlias = tuple[ApiRequest, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,42 +44,47 @@ class ChosenPlan:
 
     def expand(self, scheduled_at: dt.datetime, exchanges: Sequence[Exchange]) -> tuple[Step, ...]:
         """All steps that are known: sports, then events, then what is paid for, then the event endpoints."""
-        requests: list[ApiRequest] = []
+        asked: list[_Asked] = []
         for stage in (self._sports, self._events, self._paid, self._event_requests):
-            if not {exchange.place for exchange in exchanges} >= set(range(len(requests))):
+            if not {exchange.place for exchange in exchanges} >= set(range(len(asked))):
                 break
-            before = [exchange for exchange in exchanges if exchange.place < len(requests)]
-            requests += stage(scheduled_at, before)
-        return tuple(Step(place, request) for place, request in enumerate(requests))
+            before = [exchange for exchange in exchanges if exchange.place < len(asked)]
+            asked += stage(scheduled_at, before)
+        return tuple(Step(place, request, is_closing=is_closing) for place, (request, is_closing) in enumerate(asked))
 
     def filed_under(self, scheduled_at: dt.datetime, exchanges: Sequence[Exchange]) -> dt.datetime:
         """The scheduled time."""
         return scheduled_at
 
-    def _sports(self, at: dt.datetime, exchanges: Sequence[Exchange]) -> list[ApiRequest]:
-        return [self.plan.request("sports", at)] if "sports" in self.plan.endpoints else []
+    def _sports(self, at: dt.datetime, exchanges: Sequence[Exchange]) -> list[_Asked]:
+        return [(self.plan.request("sports", at), False)] if "sports" in self.plan.endpoints else []
 
-    def _events(self, at: dt.datetime, exchanges: Sequence[Exchange]) -> list[ApiRequest]:
+    def _events(self, at: dt.datetime, exchanges: Sequence[Exchange]) -> list[_Asked]:
         if "events" not in self.plan.endpoints:
             return []
-        return [self.plan.request("events", at, sport) for sport in self._chosen(exchanges)]
+        return [(self.plan.request("events", at, sport), False) for sport in self._chosen(exchanges)]
 
-    def _paid(self, at: dt.datetime, exchanges: Sequence[Exchange]) -> list[ApiRequest]:
+    def _paid(self, at: dt.datetime, exchanges: Sequence[Exchange]) -> list[_Asked]:
         games, in_season = listed(exchanges), {row["key"] for row in _season(exchanges)}
-        requests = []
+        asked = []
         for name in _PAID:
             for sport in self._chosen(exchanges) if name in self.plan.endpoints else ():
                 starts = list(games.get(sport, {}).values())
                 is_on = bool(starts) or "events" not in self.plan.endpoints or (name == "scores" and sport in in_season)
                 if is_on and (self.cadence is None or any(self.cadence.is_due(at, start) for start in (None, *starts))):
-                    requests.append(self.plan.request(name, at, sport))
-        return requests
+                    is_closing = name == "odds" and any(_is_closing(at, start) for start in starts)
+                    asked.append((self.plan.request(name, at, sport), is_closing))
+        return asked
 
-    def _event_requests(self, at: dt.datetime, exchanges: Sequence[Exchange]) -> list[ApiRequest]:
+    def _event_requests(self, at: dt.datetime, exchanges: Sequence[Exchange]) -> list[_Asked]:
         games = [(sport, event, start) for sport, found in listed(exchanges).items() for event, start in found.items()]
         due = [game for game in games if self.cadence is None or self.cadence.is_due(at, game[2])]
         names = [name for name in EVENT_STAGES if name in self.plan.endpoints]
-        return [self.plan.request(name, at, sport, event) for name in names for sport, event, _ in sorted(due, key=_place)]
+        return [
+            (self.plan.request(name, at, sport, event), _is_closing(at, start))
+            for name in names
+            for sport, event, start in sorted(due, key=_place)
+        ]
 
     def _chosen(self, exchanges: Sequence[Exchange]) -> list[str]:
         """The sports by key, and those of the groups that are in season."""
@@ -122,6 +131,10 @@ def _start(time: Any) -> dt.datetime | None:
         return from_answer(time)
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _is_closing(at: dt.datetime, start: dt.datetime | None) -> bool:
+    return start is not None and at <= start <= at + CLOSING
 
 
 def _place(game: tuple[str, str, dt.datetime | None]) -> tuple[str, str]:

@@ -215,7 +215,7 @@ class _Purse:
         try:
             return collect(file.plan, at, self.client, self.writer, source=SOURCE, conduct=conduct)
         except ApiError as error:
-            if error.code not in ("BUDGET_SPENT", "RESERVE_REACHED"):
+            if error.code not in ("BUDGET_SPENT", "CLOSING_HOUR_KEPT", "RESERVE_REACHED"):
                 raise
             self.walked = replace(self.walked, stopped_at=at, why=error.message)
             return None

@@ -13,7 +13,7 @@ from typing import Final
 from pipeline.clock import SystemClock, Timer
 from pipeline.collect.plan import Step
 from pipeline.errors import ApiError, SetupError
-from pipeline.odds_api.api_errors import ABANDONED, NOT_ASKED, OUT_OF_CREDITS, Failure, unreachable
+from pipeline.odds_api.api_errors import ABANDONED, KEPT_FOR_CLOSING, NOT_ASKED, OUT_OF_CREDITS, Failure, unreachable
 from pipeline.odds_api.credits import Account, Bill, Budget, credits_back_at
 from pipeline.odds_api.endpoints import cost
 from pipeline.odds_api.request import ApiRequest
@@ -146,7 +146,9 @@ class LiveRun:
                         if running and self._is_untold(waiting[0].request):
                             break  # what is under way will tell
                         step = waiting.popleft()
-                        self._check(step.request)
+                        if not self._is_allowed(step):
+                            self._fail(step, KEPT_FOR_CLOSING)
+                            continue
                         self.account = self.account.sent(step.request)
                         self._unkept += 1
                         running.add(pool.submit(self._ask, step))
@@ -184,7 +186,18 @@ class LiveRun:
         request, coverage = step.request, step.covers
         self._batch.add(Exchange(step.place, step.attempt, request, coverage, self._now, status=None, failure=failure))
 
-    def _check(self, request: ApiRequest) -> None:
+    def _is_allowed(self, step: Step) -> bool:
+        """Whether the budget lets a step go now; where it forbids all that are like it, the run ends."""
+        try:
+            self._check(step.request, is_closing=bool(step.is_closing))
+        except ApiError as error:
+            # others of this batch may be about games that are about to begin
+            if error.code == "CLOSING_HOUR_KEPT" and step.is_closing is not None:
+                return False
+            raise
+        return True
+
+    def _check(self, request: ApiRequest, is_closing: bool) -> None:
         """See whether the budget lets a request go."""
         if self._is_untold(request):
             # a free call tells; it is about the account, and no part of the batch
@@ -194,7 +207,7 @@ class LiveRun:
             if told.status is None and told.failure is not None:
                 raise unreachable(self._address, told.failure)
             self.account = self.account.sent(_FREE).received(_FREE, told)
-        self._conduct.budget.check(self.account, request)
+        self._conduct.budget.check(self.account, request, is_closing=is_closing)
 
     def _is_untold(self, request: ApiRequest) -> bool:
         """Whether the budget needs to know what the month has used, and nothing has told."""

@@ -41,12 +41,14 @@ class Step:
         request: the request.
         coverage: what it covers, or None to read that from the request.
         attempt: from 1.
+        is_closing: whether it is about a game that begins within the hour; None where the plan does not go by starts.
     """
 
     place: int
     request: ApiRequest
     coverage: Coverage | None = None
     attempt: int = 1
+    is_closing: bool | None = None
 
     @property
     def covers(self) -> Coverage:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.collect.cadence import duration_text
+from pipeline.collect.cadence import Cadence, duration_text
+from pipeline.collect.chosen import CLOSING
 from pipeline.collect.plan_file import PlanFile
 from pipeline.collect.plan_month import MONTH, Asked, Listing
 from pipeline.odds_api.catalogue import unknown_markets
@@ -37,6 +38,7 @@ class PlanCost:
         events_per_sport: what was taken for the number of events that a sport lists.
         endpoints: in the order of the endpoints' table.
         by_tiers: credits of a month, for a plan that has tiers.
+        outside_closing: those of them that are not for the hour before a start.
         listing: what that follows from.
     """
 
@@ -44,6 +46,7 @@ class PlanCost:
     events_per_sport: int
     endpoints: tuple[EndpointCost, ...]
     by_tiers: int | None = None
+    outside_closing: int | None = None
     listing: Listing | None = None
 
     @classmethod
@@ -66,12 +69,20 @@ class PlanCost:
         if file.tiers is None:
             return cls(file, events_per_sport, tuple(rows))
         listing = listing or Listing(events_per_sport, events_per_sport)
-        due = Asked.of(file.tiers, listing)
-        month = sum(
-            cost(request) * (due.events if ENDPOINTS[request.endpoint].has_event else due.sport * times)
-            for request, times in asked
-        )
-        return cls(file, events_per_sport, tuple(rows), month, listing)
+
+        def of_month(tiers: Cadence) -> int:
+            due = Asked.of(tiers, listing)
+            return sum(
+                cost(request) * (due.events if ENDPOINTS[request.endpoint].has_event else due.sport * times)
+                for request, times in asked
+            )
+
+        # at most: without its own tiers the last hour is asked for as the hours before it
+        farther = tuple((width, every) for width, every in file.tiers.tiers if width > CLOSING)
+        others = replace(file.tiers, tiers=farther)
+        outside = of_month(others) if others.periods else 0
+        month = of_month(file.tiers)
+        return cls(file, events_per_sport, tuple(rows), month, min(outside, month), listing)
 
     @property
     def per_run(self) -> int:
@@ -97,7 +108,11 @@ class PlanCost:
             ("per_run", self.per_run, self.file.budget.per_run),
             ("per_month", self.per_month, self.file.budget.per_month),
         )
-        return tuple(name for name, credits, limit in limits if credits is not None and limit is not None and credits > limit)
+        over = [name for name, credits, limit in limits if credits is not None and limit is not None and credits > limit]
+        budget, outside = self.file.budget, self.per_month if self.file.tiers is None else self.outside_closing
+        if budget.closing_hour and budget.per_month is not None and (outside or 0) > budget.per_month - budget.closing_hour:
+            over.append("closing_hour")
+        return tuple(over)
 
     @property
     def unknown_markets(self) -> dict[str, str]:
@@ -128,7 +143,13 @@ class PlanCost:
                 "listed": duration_text(self.listing.before),
                 "in_play": duration_text(self.listing.after),
             },
-            "budget": {"per_run": budget.per_run, "per_month": budget.per_month, "reserve": budget.reserve},
+            "credits_outside_closing_hours": self.outside_closing,
+            "budget": {
+                "per_run": budget.per_run,
+                "per_month": budget.per_month,
+                "reserve": budget.reserve,
+                "closing_hour": budget.closing_hour,
+            },
             "over": list(self.over),
             "unknown_markets": self.unknown_markets,
         }
@@ -147,7 +168,7 @@ class PlanCost:
             yield f"{'a month, by the tiers':34}{self.per_month:>12,}"
             yield (
                 f"  where the {self.listing.events} events have {self.listing.starts} different starts at a time, which do not"
-                f" move, and are listed from {duration_text(self.listing.before)} before theirs"
+                f" move,\n  and are listed from {duration_text(self.listing.before)} before theirs"
                 f" to {duration_text(self.listing.after)} after it"
             )
         elif self.per_month is not None:
@@ -155,4 +176,7 @@ class PlanCost:
         for key, near in self.unknown_markets.items():
             yield f"warning: there may be no market {key}; the nearest that is known is {near}."
         for name in self.over:
-            yield f"That can exceed the budget {name} of {getattr(self.file.budget, name):,} credits."
+            if name == "closing_hour":
+                yield f"That can eat into the {self.file.budget.closing_hour:,} credits that are kept for closing hours."
+            else:
+                yield f"That can exceed the budget {name} of {getattr(self.file.budget, name):,} credits."

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.collect.cadence import Cadence, parse_cadence, parse_duration
-from pipeline.collect.chosen import ChosenPlan
+from pipeline.collect.chosen import CLOSING, ChosenPlan
 from pipeline.collect.plan import MarketPlan, Plan, parse_plan, read_document
 from pipeline.errors import UsageError
 from pipeline.odds_api.credits import Budget
@@ -54,7 +54,12 @@ def load_plan_file(path: Path | str) -> PlanFile:
     every, tiers = _cadence(document.get("cadence"))
     if tiers is not None and (plan.historical or "events" not in plan.endpoints):
         raise _invalid("tiers go by the starts that the endpoint `events` lists, which is free", "Add `events`.")
-    return PlanFile(document.get("name", Path(path).stem), plan, every, _budget(document.get("budget")), tiers)
+    budget = _budget(document.get("budget"))
+    if budget.closing_hour and not (
+        plan.historical or (tiers is not None and any(width <= CLOSING for width, _ in tiers.tiers))
+    ):
+        raise _invalid("nothing of it is asked in the closing hour, for which it keeps credits", "Give cadence a tier `1h`.")
+    return PlanFile(document.get("name", Path(path).stem), plan, every, budget, tiers)
 
 
 def _cadence(value: Any) -> tuple[dt.timedelta | None, Cadence | None]:
@@ -85,7 +90,14 @@ def _budget(value: Any) -> Budget:
             )
         if type(number) is not int or number < 0:
             raise _invalid(f"{key} is {number!r}", "It is a number of credits.")
-    return Budget(**value)
+    budget = Budget(**value)
+    month = budget.per_month or 0
+    if budget.closing_hour and not month <= 10 * budget.closing_hour <= 10 * month:
+        raise _invalid(
+            f"closing_hour is {budget.closing_hour}, of {month} credits per_month",
+            "It is a tenth of per_month at least, and no more than that.",
+        )
+    return budget
 
 
 def _invalid(why: str, next_step: str) -> UsageError:

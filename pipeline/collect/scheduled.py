@@ -169,7 +169,8 @@ def forbidden(file: PlanFile, client: OddsApiClient) -> SportsMarketError | None
             return ApiError(
                 OUT_OF_CREDITS, f"Of the month's credits {account.remaining} are left; they come back on {back:%Y-%m-%d}.", ""
             )
-        file.budget.check(account, cheapest)
+        # a run may be about games that are about to begin
+        file.budget.check(account, cheapest, is_closing=file.tiers is not None)
     except (UsageError, ApiError) as error:
         return error
     return None

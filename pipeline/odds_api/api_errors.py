@@ -68,7 +68,8 @@ class Failure:
     Attributes:
         code: ``EVENT_NOT_FOUND``, ``OUT_OF_USAGE_CREDITS`` … (the API's), ``HTTP_500``, or ``CONNECT``, ``TIMEOUT``,
             ``RESET``, ``TLS``, ``DECODE`` (the transfer encoding is broken), ``PROTOCOL`` (no HTTP answer); ``ABANDONED`` (the
-            process ended while it was under way, if it was sent at all), ``NOT_ASKED`` (the run ended before).
+            process ended while it was under way, if it was sent at all), ``NOT_ASKED`` (the run ended before, or keeps
+            its credits).
         message: redacted; at most a few hundred characters.
     """
 
@@ -93,6 +94,7 @@ class Failure:
 
 ABANDONED: Final = Failure("ABANDONED", "The run ended while this call may have been under way.")
 NOT_ASKED: Final = Failure("NOT_ASKED", "The run ended before this was asked.")
+KEPT_FOR_CLOSING: Final = Failure("NOT_ASKED", "What is left of the month's credits is kept for the hour before a start.")
 
 
 def unreachable(address: str, failure: Failure) -> ApiError:

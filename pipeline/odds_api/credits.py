@@ -251,22 +251,30 @@ class Budget:
         per_run: credits of one batch.
         per_month: credits of the account's month, whoever used them.
         reserve: credits that stay untouched in the account; 0 leaves it to the API to refuse.
+        closing_hour: of ``per_month``, what only requests in the hour before a start may spend.
     """
 
     per_run: int | None = None
     per_month: int | None = None
     reserve: int = 0
+    closing_hour: int = 0
 
     @property
     def needs_report(self) -> bool:
         """Whether it cannot be kept without knowing what the month has used."""
         return self.per_month is not None or self.reserve > 0
 
-    def check(self, account: Account, request: ApiRequest) -> None:
+    def check(self, account: Account, request: ApiRequest, *, is_closing: bool = False) -> None:
         """See whether a request may be sent, should it cost the most it can.
 
+        Args:
+            account: what is spent.
+            request: the request.
+            is_closing: it is about a game that begins within the hour.
+
         Raises:
-            ApiError: ``BUDGET_SPENT`` or ``RESERVE_REACHED``: it must not. ``CREDITS_UNKNOWN``: the API has told nothing.
+            ApiError: ``BUDGET_SPENT``, ``CLOSING_HOUR_KEPT`` or ``RESERVE_REACHED``: it must not. ``CREDITS_UNKNOWN``: the API
+                has told nothing.
         """
         price = cost(request)
         if not price:
@@ -286,6 +294,12 @@ class Budget:
             if used + price > self.per_month:
                 raise ApiError(
                     "BUDGET_SPENT", f"{asks}, and up to {used} of the month's {self.per_month} credits are used.", kept
+                )
+            if not is_closing and used + price > self.per_month - self.closing_hour:
+                raise ApiError(
+                    "CLOSING_HOUR_KEPT",
+                    f"{asks}, and of the month's {self.per_month} credits {self.closing_hour} are kept for closing hours.",
+                    kept,
                 )
         if self.reserve and account.remaining - account.unknown - price < self.reserve:
             raise ApiError("RESERVE_REACHED", f"{asks}, of {account.remaining} left credits {self.reserve} are to stay.", kept)

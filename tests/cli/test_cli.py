@@ -104,6 +104,7 @@ def test_the_commands() -> None:
         "rebuild",
         "archive",
         "drift",
+        "completion",
         "simulate",
         "sandbox",
         "plan cost",

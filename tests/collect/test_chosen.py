@@ -75,6 +75,19 @@ def test_a_sport_without_events_costs_nothing() -> None:
     assert run(ChosenPlan(PLAN), AT, {"sports": b"<html>"}) == ["sports", f"events {NHL}"]
 
 
+def test_a_step_tells_whether_its_game_is_about_to_begin() -> None:
+    games = [game(NBA, "soon", AT + HOUR), game(NBA, "later", AT + 2 * HOUR), game(NBA, "on", AT - HOUR)]
+    exchanges: list[Exchange] = []
+    plan = ChosenPlan(PLAN)
+    while left := plan.expand(AT, exchanges)[len(exchanges) :]:
+        is_list = left[0].request.endpoint == "events" and left[0].request.sport == NBA
+        exchanges.append(answered(left[0], SEASON if left[0].request.endpoint == "sports" else games if is_list else []))
+    steps = plan.expand(AT, exchanges)
+    closing = [(step.request.endpoint, step.request.event_id) for step in steps if step.is_closing]
+    assert closing == [("odds", None), ("event_odds", "soon")]
+    assert all(step.is_closing is not None for step in steps)
+
+
 def test_all_that_are_in_season() -> None:
     plan = MarketPlan(endpoints=("sports", "odds"), all_active=True, regions=("us",), markets=("h2h",))
     outright = {"key": "golf_masters_winner", "group": "Golf", "active": True, "has_outrights": True}

@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -254,6 +255,38 @@ def test_a_run_stops_before_it_spends_what_it_must_not(place: Place, tmp_path: P
     assert bill == Bill(reported=8, computed=8, unreported=0, doubtful=2, differing=())
     assert place.sandbox.account.used == bill.charged + bill.doubtful
     replayed(tmp_path, batch)
+
+
+@dataclass(frozen=True)
+class Told:
+    """A plan of steps that are about to begin, or not, or of which it does not tell."""
+
+    steps: tuple[Step, ...]
+    identity = PlanIdentity({"kind": "of a test"})
+
+    def expand(self, scheduled_at: dt.datetime, exchanges: Any) -> tuple[Step, ...]:
+        return self.steps
+
+    def filed_under(self, scheduled_at: dt.datetime, exchanges: Any) -> dt.datetime:
+        return scheduled_at
+
+
+def test_credits_that_are_kept_for_closing_hours_are_spent_there_alone(place: Place, tmp_path: Path) -> None:
+    place.reset([])
+    requests = [ApiRequest.of("odds", sport=sport, params={"regions": "us"}) for sport in (NFL, NFL, NBA)]
+    requests[1] = ApiRequest.of("odds", sport=NFL, params={"regions": "uk"})
+    budget = Budget(per_month=3, closing_hour=2)
+    kinds = zip(requests, (False, False, True), strict=True)
+    known = Told(tuple(Step(at, request, is_closing=is_closing) for at, (request, is_closing) in enumerate(kinds)))
+    batch = place.collect(tmp_path / "known", known, budget=budget)
+    assert [exchange.status for exchange in batch.exchanges] == [200, None, 200]
+    failure = batch.exchanges[1].failure
+    assert failure is not None and failure.code == "NOT_ASKED" and "closing" not in failure.code
+    # what does not go by starts must leave them alone
+    place.reset([])
+    with pytest.raises(ApiError, match="CLOSING_HOUR_KEPT"):
+        place.collect(tmp_path / "unknown", Told(tuple(Step(at, each) for at, each in enumerate(requests))), budget=budget)
+    assert place.sandbox.account.used == 1
 
 
 @pytest.mark.parametrize("code", ["MISSING_KEY", "INVALID_KEY", "DEACTIVATED_KEY", "HISTORICAL_UNAVAILABLE_ON_FREE_USAGE_PLAN"])

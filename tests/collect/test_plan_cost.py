@@ -117,6 +117,47 @@ def test_the_plans_of_the_package_keep_within_their_own_budgets(name: str, capsy
     assert "warning" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("budget", "cadence", "why"),
+    [
+        ("{per_month: 1000, closing_hour: 99}", "{1h: 5m}", "closing_hour is 99, of 1000"),
+        ("{per_month: 1000, closing_hour: 1001}", "{1h: 5m}", "closing_hour is 1001, of 1000"),
+        ("{closing_hour: 10}", "{1h: 5m}", "closing_hour is 10, of 0"),
+        ("{per_month: 1000, closing_hour: 100}", "1h", "nothing of it is asked in the closing hour"),
+        ("{per_month: 1000, closing_hour: 100}", "{2h: 5m}", "nothing of it is asked in the closing hour"),
+    ],
+)
+def test_credits_for_the_closing_hour_are_a_tenth_at_least(tmp_path: Path, budget: str, cadence: str, why: str) -> None:
+    file = tmp_path / "plan.yml"
+    file.write_text(
+        f"endpoints: [events, odds]\nsports: [a]\nregions: [us]\nmarkets: [h2h]\ncadence: {cadence}\nbudget: {budget}\n"
+    )
+    with pytest.raises(UsageError, match=why):
+        load_plan_file(file)
+
+
+def test_a_plan_that_can_eat_what_is_kept_for_closing_hours_is_over_its_budget(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yml"
+
+    def over(otherwise: str, kept: int) -> tuple[str, ...]:
+        file.write_text(
+            "endpoints: [events, odds]\nsports: [a]\nregions: [us]\nmarkets: [h2h]\n"
+            f"cadence: {{1h: 5m, otherwise: {otherwise}}}\nbudget: {{per_month: 1000, closing_hour: {kept}}}\n"
+        )
+        return PlanCost.of(load_plan_file(file), 5).over
+
+    # by the hour a month has 744; 12 in each closing hour beside them
+    assert over("1h", 100) == ("per_month",) or over("1h", 100) == ()
+    assert "closing_hour" in over("1h", 500)
+    assert "closing_hour" not in over("1d", 500)
+    file.write_text(
+        "endpoints: [odds]\nsports: [a]\nregions: [us]\nmarkets: [h2h]\nhistorical: true\ncadence: 1d\n"
+        "budget: {per_month: 1000, closing_hour: 800}\n"
+    )
+    # 31 snapshots at 10 credits
+    assert PlanCost.of(load_plan_file(file), 5).over == ("closing_hour",)
+
+
 def test_a_market_that_nobody_knows_is_told_with_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "plan.yml"
     file.write_text(
@@ -152,6 +193,8 @@ def test_the_command_states_what_it_takes_for_granted(capsys: pytest.CaptureFixt
     assert shown["assumed"] == {"events": 16, "starts": 5, "listed": "14d", "in_play": "3h"}
     assert shown["credits_per_month"] < 31 * 288 * shown["credits_per_run"] / 5
     assert cli.main(command) == 0
-    assert "16 different starts at a time, which do not move, and are listed from 7d before" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "16 different starts at a time, which do not move,\n  and are listed from 7d before" in told
+    assert all(len(line) <= 100 for line in told.splitlines())
     assert cli.main([*command, "--listed", "long"]) == 2
     assert "error PERIOD_INVALID" in capsys.readouterr().err

@@ -198,9 +198,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # a view that tells the side in capitals; what it was rendered from is not asked
     program = folder / "dbt" / "program.json"
     text = program.read_text(encoding="utf-8")
-    before = text.replace(
-        "first_row.outcome_side, first_row.point", "upper(first_row.outcome_side) as outcome_side, first_row.point"
-    )
+    before = text.replace("opening.outcome_side, opening.point", "upper(opening.outcome_side) as outcome_side, opening.point")
     assert before != text
     program.write_text(before, encoding="utf-8")
     git(folder, "init", "-q")
