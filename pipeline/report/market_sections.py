@@ -381,11 +381,12 @@ def _stands(each: Opportunity) -> Cell:
 
 
 def _middle(each: Opportunity) -> Cell:
+    where = "a home margin of" if is_spread(each.market_key) else "a total of"
     wins = ", ".join(f"{score}" for score in each.winning_numbers[:6])
     return number(
         NONE if each.width is None else points_text(each.width),
         each.width,
-        f"both win at {wins}" if wins else "one wins, one is returned",
+        f"both win at {where} {wins}" if wins else "no score wins both in full",
     )
 
 
