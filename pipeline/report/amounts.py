@@ -82,6 +82,11 @@ def age(seconds: int | None) -> str:
     return f"{seconds} s"
 
 
+def counted(count: int, thing: str) -> str:
+    """So many things, such as ``1 game`` and ``28 games``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def iso(moment: dt.datetime) -> str:
     """A moment as a page's ``datetime`` takes it, in UTC."""
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -35,6 +35,7 @@ from pipeline.report.wording import (
     is_spread,
     market_title,
     outcome_text,
+    points_text,
     words_of,
 )
 
@@ -188,7 +189,7 @@ def _movers(key: str, title: str, movers: Sequence[Mover], facts: Facts, empty: 
 
 def _farthest(mover: Mover) -> Cell:
     if mover.points is not None:
-        return number(f"{plain(mover.points)} points", 1000 + mover.points)
+        return number(points_text(mover.points), 1000 + mover.points)
     return number(percent(mover.probability), mover.probability)
 
 
@@ -202,7 +203,7 @@ def _before_after(mover: Mover) -> Cell:
 
 def mover_text(mover: Mover) -> str:
     """How a market moved, in a line."""
-    far = f"{plain(mover.points)} points" if mover.points is not None else percent(mover.probability)
+    far = points_text(mover.points) if mover.points is not None else percent(mover.probability)
     return f"{_market(mover.market_key, mover.description)} toward {mover.toward}, by up to {far}"
 
 
@@ -363,7 +364,7 @@ def _opportunities(key: str, title: str, found: Sequence[Opportunity], facts: Fa
                 number(percent(each.value, 2), each.value) if is_middle else change(each.value, 2),
                 Cell("", lines=tuple(_leg(leg, each.market_key) for leg in each.legs)),
                 Cell(words_of(each.quality, QUALITIES), tone="good" if each.quality == "clean" else ""),
-                Cell("stands", "0", tone="good") if each.is_open else Cell("gone", "1", tone="soft"),
+                _stands(each),
                 _ago(each.valid_from, facts),
                 since(each.stood_seconds),
             )
@@ -373,9 +374,20 @@ def _opportunities(key: str, title: str, found: Sequence[Opportunity], facts: Fa
     )
 
 
+def _stands(each: Opportunity) -> Cell:
+    if each.is_fresh:
+        return Cell("stands", "0", tone="good")
+    return Cell("not known", "1", f"last seen {age(each.seen_seconds)} ago") if each.is_open else Cell("gone", "2", tone="soft")
+
+
 def _middle(each: Opportunity) -> Cell:
+    where = "a home margin of" if is_spread(each.market_key) else "a total of"
     wins = ", ".join(f"{score}" for score in each.winning_numbers[:6])
-    return number(f"{plain(each.width)} points", each.width, f"both win at {wins}" if wins else "one wins, one is returned")
+    return number(
+        NONE if each.width is None else points_text(each.width),
+        each.width,
+        f"both win at {where} {wins}" if wins else "no score wins both in full",
+    )
 
 
 def _leg(leg: Leg, market_key: str) -> tuple[str, str]:

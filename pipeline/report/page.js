@@ -40,22 +40,33 @@ if (screen) {
   for (const [name, selector] of [["fair", ".fair small"], ["best", ".top-price small"]]) {
     for (const word of all(selector, screen)) word.dataset.label = `${name} · `;
   }
-  for (const cell of all("td.book", screen)) cell.classList.toggle("hollow", !cell.querySelector(".q:not(.none)"));
-  const games = grid(screen, {...(isNarrow ? {} : {pageLength: 25}), columnDefs: [{targets: "_all", orderSequence: ["asc", "desc", ""]}, {targets: all("thead th", screen).slice(1).map(head => head.cellIndex), orderable: false}]});
+  for (const cell of all("td.book", screen)) cell.classList.toggle("hollow", !cell.firstChild);
+  // which books have a price, before columns are taken out
+  const cellsOf = new Map([...screen.tBodies[0].rows].map(row => [
+    row, [...row.cells].slice(3).flatMap((cell, place) => cell.classList.contains("hollow") ? [] : [place]),
+  ]));
+  const games = grid(screen, {layout: {topStart: () => one(".picks"), topEnd: "search", bottomStart: "info", bottomEnd: ["pageLength", "paging"]}, paging: true, ...(isNarrow ? {} : {pageLength: 25}), columnDefs: [{targets: "_all", orderSequence: ["asc", "desc", ""]}, {targets: all("thead th", screen).slice(1).map(head => head.cellIndex), orderable: false}]});
   const picks = {market: one("#pick-market"), sport: one("#pick-sport"), book: one("#pick-book")};
   games.search.fixed("picks", (text, data, index) => {
     const row = games.row(index).node();
     return ["market", "sport"].every(name => !picks[name].value || row.dataset[name] === picks[name].value);
   });
   const choose = () => {
-    games.columns(".book").every(function () {
-      this.visible(!picks.book.value || Number(picks.book.value) + 3 === this.index(), false);
-    });
     games.draw();
+    // a book without a price among what is chosen takes no room, but where it is the choice
+    const rows = games.rows({search: "applied"}).nodes().toArray();
+    const quoting = new Set(rows.flatMap(row => cellsOf.get(row)));
+    games.columns(".book").every(function () {
+      const place = this.index() - 3;
+      this.visible(picks.book.value ? Number(picks.book.value) === place : quoting.has(place) || !rows.length, false);
+    });
+    const box = screen.closest(".dt-layout-table");
+    one(".more-books").hidden = box.scrollWidth <= box.clientWidth + 1;
   };
   for (const pick of Object.values(picks)) pick.addEventListener("change", choose);
   one(".picks").hidden = false;
   choose();
+  addEventListener("resize", choose);
 }
 
 const zone = one("#zone");

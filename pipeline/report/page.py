@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from pipeline.errors import SetupError
 from pipeline.replay.run import ReplaySummary
-from pipeline.report.amounts import age, american, clock, decimal_odds, iso, percent, percent_change, seconds_between
+from pipeline.report.amounts import age, american, clock, counted, decimal_odds, iso, percent, percent_change, seconds_between
 from pipeline.report.facts import Facts
 from pipeline.report.house_sections import books_section, calibration_section, proof_section
 from pipeline.report.market_sections import best_part, closings_section, moved_section, mover_text, value_section
@@ -118,8 +118,8 @@ def _cards(facts: Facts) -> tuple[Card, ...]:
     cards = [
         Card(
             "On the screen",
-            f"{len(fresh):,} games, {len(books):,} books" if fresh else "no game with fresh prices",
-            f"{playing:,} in play" if playing else f"{len(games):,} with prices",
+            f"{counted(len(fresh), 'game')}, {counted(len(books), 'book')}" if fresh else "no game with fresh prices",
+            _of_games(playing, len(games) - len(fresh)),
             "screen",
         )
     ]
@@ -131,16 +131,14 @@ def _cards(facts: Facts) -> tuple[Card, ...]:
         note = "no move yet" if newest is None else f"the newest is {age(seconds_between(newest, facts.as_of))} old"
         cards.append(Card("Moved most in the last hour", "nothing", note, "moved"))
     usable = [value for value in facts.chances.values if value.is_usable]
-    clean = sum(each.is_open and each.quality == "clean" for each in facts.chances.arbitrages)
+    clean = sum(each.is_open and each.is_fresh and each.quality == "clean" for each in facts.chances.arbitrages)
     if usable:
         best = usable[0]
         bet = outcome_text(best.market_key, best.outcome_side, best.outcome_name, best.line_point, best.description)
         price = f"{american(best.price_decimal)} ({decimal_odds(best.price_decimal)}) at {best.book}"
-        cards.append(
-            Card("Best value now", f"{percent_change(best.ev_fraction)}: {bet}", f"{price}; {clean} clean arbitrages", "value")
-        )
+        cards.append(Card("Best value now", f"{percent_change(best.ev_fraction)}: {bet}", f"{price}; {_clean(clean)}", "value"))
     else:
-        cards.append(Card("Best value now", "none", f"{clean} clean arbitrages stand", "value"))
+        cards.append(Card("Best value now", "none", _clean(clean), "value"))
     # an exchange takes its share as a commission, which no hold shows
     holds = [row for row in facts.books.rows if row.hold_h2h is not None and not row.is_exchange]
     if holds:
@@ -149,6 +147,18 @@ def _cards(facts: Facts) -> tuple[Card, ...]:
             Card("Lowest hold", f"{lowest.book}, {percent(lowest.hold_h2h)}", f"moneyline, {lowest.sport_title}", "books")
         )
     return tuple(cards)
+
+
+def _of_games(playing: int, old: int) -> str:
+    told = [f"{playing:,} in play"] if playing else []
+    told += [f"{old:,} more whose prices are old"] if old else []
+    return ", ".join(told) or "all before their start"
+
+
+def _clean(count: int) -> str:
+    return (
+        f"{counted(count, 'clean arbitrage')} {'stands' if count == 1 else 'stand'}" if count else "no clean arbitrage stands"
+    )
 
 
 def _file(name: str) -> str:

@@ -261,12 +261,13 @@ _MARKETS: Final = """
     order by shown.market_key
 """
 
-# two keys may share a title, as one exchange's in two countries
+# two keys may share a title, as those of one exchange in two regions, which end their keys
 _BOOKS: Final = """
     select
         shown.bookmaker_key,
         case
-            when count(*) over (partition by books.title) > 1 then books.title || ' (' || shown.bookmaker_key || ')'
+            when count(*) over (partition by books.title) > 1
+                then books.title || ' ' || upper(regexp_replace(shown.bookmaker_key, '^.*_', ''))
             else coalesce(books.title, shown.bookmaker_key)
         end as title
     from unnest(cast(%(keys)s as text [])) as shown (bookmaker_key)

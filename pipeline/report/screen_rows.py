@@ -63,7 +63,7 @@ class OutcomeLine:
         fair: consensus probability.
         fair_american, fair_decimal: the price at which a bet would bring nothing.
         best_american, best_decimal: the best price.
-        best_books: the books that offer it.
+        best_books, best_all: the first book that offers it and how many more; all of them.
         prices: of each book of the screen; None where it has none.
     """
 
@@ -74,6 +74,7 @@ class OutcomeLine:
     best_american: str
     best_decimal: str
     best_books: str
+    best_all: str
     prices: tuple[Price | None, ...]
 
 
@@ -91,6 +92,7 @@ class ScreenRow:
         hold: what is left to the books at the best prices; empty where that is not known.
         groups: operator groups in the consensus; empty where they are too few.
         lines: outcomes.
+        quoted: whether each book of the screen has a price of any of them.
     """
 
     sport: str
@@ -104,6 +106,7 @@ class ScreenRow:
     hold: str
     groups: str
     lines: tuple[OutcomeLine, ...]
+    quoted: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +201,7 @@ class _Index:
                     best_american=NONE if best is None else american(best.price_decimal, best.price_american),
                     best_decimal=NONE if best is None else decimal_odds(best.price_decimal),
                     best_books="" if best is None else _few(best.titles),
+                    best_all="" if best is None else shown(", ".join(best.titles)),
                     prices=tuple(self._price(mine.get(book), line, best, game) for book in self.books),
                 )
             )
@@ -215,6 +219,7 @@ class _Index:
             hold=percent(min(holds)) if holds and sample.outcome_set != "field" else "",
             groups=f"{max(groups)}" if groups else "",
             lines=tuple(lines),
+            quoted=tuple(any(line.prices[place] for line in lines) for place in range(len(self.books))),
         )
 
     def _line(self, game: Game, market_key: str, description: str | None, quotes: list[Quote]) -> Decimal | None:
@@ -238,7 +243,7 @@ class _Index:
         return Price(
             american=american(quote.price_decimal, quote.price_american),
             decimal=decimal_odds(quote.price_decimal),
-            point=point_text(quote.market_key, quote.outcome_side, quote.point),
+            point=point_text(quote.market_key, quote.point),
             note=note,
             why=shown(why),
             is_best=not why and not is_off_line and best is not None and quote.bookmaker_key in best.bookmaker_keys,
@@ -251,11 +256,9 @@ def _key(row: Best | Fair) -> LineKey:
 
 
 def _few(titles: Iterable[str]) -> str:
-    """Two names, and how many more."""
+    """One name, and how many more."""
     first, *others = titles
-    if len(others) <= 1:
-        return shown(", ".join((first, *others)), LABEL)
-    return shown(f"{first} and {len(others)} more", LABEL)
+    return f"{shown(first, LABEL)} +{len(others)}" if others else shown(first, LABEL)
 
 
 def _empty(facts: Facts) -> str:

@@ -47,7 +47,9 @@ class Opportunity:
         title, sport_title, start_at: its event.
         market_key, description: its market.
         quality: clean, stale, outlier, in_play or implausible, as gold has it.
-        is_open: whether it stands in the newest answer.
+        is_open: whether it stands in the newest answer about its event.
+        is_fresh: whether that answer is recent enough to speak of now.
+        seen_seconds: how old that answer is; None of what is gone.
         valid_from: when it was first seen.
         stood_seconds: from then to when it was gone, or to the report's time.
         value: of an arbitrage what it returns over the stakes; of a middle what it costs, as fractions.
@@ -63,6 +65,8 @@ class Opportunity:
     description: str | None
     quality: str
     is_open: bool
+    is_fresh: bool
+    seen_seconds: int | None
     valid_from: dt.datetime
     stood_seconds: int
     value: Decimal
@@ -83,7 +87,7 @@ class Value:
         fair_probability: the others' consensus.
         group_count: how many they are.
         ev_fraction: what a bet brings, as a fraction of the stake, if they are right.
-        is_usable: whether the quote can be acted on.
+        is_usable: whether the quote can be acted on: the answer that shows it is recent, and it is usable there.
         age_seconds: of the quote, at the report's time.
     """
 
@@ -137,9 +141,9 @@ def value_facts(connection: Connection, as_of: dt.datetime, sport: str | None) -
 
 
 def _opportunity(row: Sequence[Any]) -> Opportunity:
-    names, sides, lines, books, prices, shares, ages, outliers, keys = row[12:]
+    names, sides, lines, books, prices, shares, ages, outliers, keys = row[14:]
     legs = zip(names, sides, lines, books, prices, shares, ages, (key in outliers for key in keys), strict=True)
-    return Opportunity(*(*row[:12], tuple(Leg(*leg) for leg in legs)))
+    return Opportunity(*(*row[:14], tuple(Leg(*leg) for leg in legs)))
 
 
 _VALUES: Final = """
@@ -147,15 +151,17 @@ _VALUES: Final = """
         coalesce(event.away_team || ' at ' || event.home_team, sports.title, event.sport_key),
         coalesce(sports.title, event.sport_key), event.start_at, valued.market_key, valued.description, valued.outcome_name,
         valued.outcome_side, valued.line_point, coalesce(books.title, valued.bookmaker_key), valued.price_decimal,
-        valued.fair_probability, valued.group_count, valued.ev_fraction, valued.is_usable,
+        valued.fair_probability, valued.group_count, valued.ev_fraction,
+        valued.is_usable and extract(epoch from %(as_of)s - valued.captured_at) <= limits.pre,
         cast(floor(extract(epoch from %(as_of)s - valued.quote_at)) as integer)
     from gold.expected_value as valued
     join gold.events as event on event.event_id = valued.event_id
     left join gold.sports as sports on sports.sport_key = event.sport_key
     left join gold.bookmakers as books on books.bookmaker_key = valued.bookmaker_key
+    cross join (select max(value) as pre from silver.parameters where name = 'fresh_age_pre_seconds') as limits
     where valued.ev_fraction > 0 and valued.start_at > %(as_of)s and valued.captured_at > %(since)s
         and valued.sport_key = coalesce(%(sport)s, valued.sport_key)
-    order by valued.is_usable desc, valued.ev_fraction desc, valued.line_id, valued.bookmaker_key
+    order by 14 desc, valued.ev_fraction desc, valued.line_id, valued.bookmaker_key
     limit %(most)s
 """
 
@@ -166,12 +172,39 @@ _LOOKED_AT: Final = """
         and valued.sport_key = coalesce(%(sport)s, valued.sport_key)
 """
 
+# when each event was last shown, and whether that is recent: by the limits that gold has for quotes
+_SEEN: Final = """
+    with newest as (
+        select odds.event_id, max(odds.captured_at) as captured_at from gold.current_odds as odds group by odds.event_id
+    ),
+
+    limits as (
+        select
+            max(value) filter (where name = 'fresh_age_pre_seconds') as pre,
+            max(value) filter (where name = 'fresh_age_in_play_seconds') as in_play
+        from silver.parameters
+    ),
+
+    seen as (
+        select
+            newest.event_id, newest.captured_at,
+            cast(floor(extract(epoch from %(as_of)s - newest.captured_at)) as integer) as seconds,
+            extract(epoch from %(as_of)s - newest.captured_at)
+            <= case when event.start_at <= %(as_of)s then limits.in_play else limits.pre end as is_fresh
+        from newest
+        join gold.events as event on event.event_id = newest.event_id
+        cross join limits
+    )
+"""
+
 # the legs as they were at its best, with the books' titles in their order
-_ARBITRAGES: Final = """
+_ARBITRAGES: Final = f"""
+    {_SEEN}
     select
         coalesce(event.away_team || ' at ' || event.home_team, sports.title, event.sport_key),
         coalesce(sports.title, event.sport_key), event.start_at, found.market_key, found.description, found.quality,
-        found.valid_to is null, found.valid_from,
+        found.valid_to is null, coalesce(found.valid_to is null and seen.is_fresh, false),
+        case when found.valid_to is null then seen.seconds end, found.valid_from,
         cast(floor(extract(epoch from coalesce(found.valid_to, %(as_of)s) - found.valid_from)) as integer),
         found.margin_best, null, array[]::integer [], found.outcome_names, found.outcome_sides,
         array_fill(found.line_point, array[cardinality(found.outcome_names)]),
@@ -184,19 +217,22 @@ _ARBITRAGES: Final = """
     from gold.arbitrages as found
     join gold.events as event on event.event_id = found.event_id
     left join gold.sports as sports on sports.sport_key = event.sport_key
-    where coalesce(found.valid_to, found.best_at) > %(since)s and found.sport_key = coalesce(%(sport)s, found.sport_key)
+    left join seen on seen.event_id = found.event_id
+    where coalesce(found.valid_to, seen.captured_at) > %(since)s and found.sport_key = coalesce(%(sport)s, found.sport_key)
     order by
-        found.valid_to is null desc,
+        found.valid_to is null and seen.is_fresh desc nulls last, found.valid_to is null desc,
         array_position(array['clean', 'stale', 'outlier', 'in_play', 'implausible'], found.quality),
         found.margin_best desc, found.arbitrage_id
     limit %(most)s
 """
 
-_MIDDLES: Final = """
+_MIDDLES: Final = f"""
+    {_SEEN}
     select
         coalesce(event.away_team || ' at ' || event.home_team, sports.title, event.sport_key),
         coalesce(sports.title, event.sport_key), event.start_at, found.market_key, found.description, found.quality,
-        found.valid_to is null, found.valid_from,
+        found.valid_to is null, coalesce(found.valid_to is null and seen.is_fresh, false),
+        case when found.valid_to is null then seen.seconds end, found.valid_from,
         cast(floor(extract(epoch from coalesce(found.valid_to, %(as_of)s) - found.valid_from)) as integer),
         found.cost_best, found.width, found.winning_numbers, found.outcome_names, found.outcome_sides,
         array[found.line_point, found.other_line_point],
@@ -209,9 +245,10 @@ _MIDDLES: Final = """
     from gold.middles as found
     join gold.events as event on event.event_id = found.event_id
     left join gold.sports as sports on sports.sport_key = event.sport_key
-    where coalesce(found.valid_to, found.best_at) > %(since)s and found.sport_key = coalesce(%(sport)s, found.sport_key)
+    left join seen on seen.event_id = found.event_id
+    where coalesce(found.valid_to, seen.captured_at) > %(since)s and found.sport_key = coalesce(%(sport)s, found.sport_key)
     order by
-        found.valid_to is null desc,
+        found.valid_to is null and seen.is_fresh desc nulls last, found.valid_to is null desc,
         array_position(array['clean', 'stale', 'outlier', 'in_play', 'implausible'], found.quality),
         found.cost_best, found.middle_id
     limit %(most)s

@@ -96,13 +96,16 @@ def is_spread(market_key: str) -> bool:
     return "spread" in market_key
 
 
-def point_text(market_key: str, side: str, point: Decimal | None) -> str:
-    """The point beside a price: ``-3.5`` of a spread, ``O 44.5`` and ``U 44.5`` of a total; empty where there is none."""
+def point_text(market_key: str, point: Decimal | None) -> str:
+    """The point beside a price: ``-3.5`` of a spread, ``44.5`` of a total; empty where there is none."""
     if point is None:
         return ""
-    if is_spread(market_key):
-        return handicap(point)
-    return {"over": "O ", "under": "U "}.get(side, "") + plain(point)
+    return handicap(point) if is_spread(market_key) else plain(point)
+
+
+def points_text(points: Decimal) -> str:
+    """A distance, such as ``0.5 points`` and ``1 point``."""
+    return f"{plain(points)} point{'' if points == 1 else 's'}"
 
 
 def outcome_text(market_key: str, side: str, name: str, line_point: Decimal | None, description: str | None = None) -> str:

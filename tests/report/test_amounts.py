@@ -21,7 +21,7 @@ from pipeline.report.amounts import (
     percent_change,
     plain,
 )
-from pipeline.report.wording import market_title, outcome_text, point_text
+from pipeline.report.wording import market_title, outcome_text, point_text, points_text
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,9 @@ def test_an_age_is_told_in_its_largest_unit(seconds: int | None, text: str) -> N
 def test_points_have_a_sign_where_they_are_handicaps() -> None:
     assert [handicap(Decimal(value)) for value in ("-3.500", "3.000", "0.000")] == ["-3.5", "+3", "0"]
     assert plain(Decimal("40.000")) == "40"
-    assert point_text("totals", "over", Decimal("44.500")) == "O 44.5"
+    assert point_text("totals", Decimal("44.500")) == "44.5" and point_text("spreads", Decimal("3")) == "+3"
+    assert point_text("h2h", None) == ""
+    assert [points_text(Decimal(value)) for value in ("1.000", "0.5")] == ["1 point", "0.5 points"]
     # a line is the home side's handicap, so the away side has the other sign
     assert outcome_text("spreads", "away", "Denver Broncos", Decimal("-7.5")) == "Denver Broncos +7.5"
     assert outcome_text("spreads", "home", "New York Jets", Decimal("-7.5")) == "New York Jets -7.5"
