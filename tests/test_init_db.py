@@ -394,6 +394,7 @@ RIGHTS = {
     "bronze.bodies": (APPEND, READ, NONE),
     "bronze.exchanges": (APPEND, READ, NONE),
     "bronze.late_documents": (APPEND, READ, NONE),
+    "ops.alerts": ({"SELECT"}, APPEND, READ),
     "ops.archived_months": (READ, {"SELECT", "INSERT", "DELETE"}, READ),
     "ops.batch_shapes": (APPEND, READ, READ),
     "ops.batch_states": (PROGRESS, WRITE, READ),
@@ -462,6 +463,8 @@ def test_each_role_enters_its_schemas_and_only_the_transformer_creates(
 CALLS = {
     INGESTER: {"bronze.make_months", "ops.month_of", "ops.source_of", "ops.holds_source", "ops.outcomes_in"},
     TRANSFORMER: {
+        "ops.game_name",
+        "ops.iso",
         "ops.make_months",
         "ops.month_of",
         "ops.analyze_months",

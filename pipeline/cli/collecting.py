@@ -88,6 +88,7 @@ def _run_ingest(options: argparse.Namespace, screen: Screen) -> int:
     api_url, api_key = _api(options, settings)
     check_spool(options, screen)
     check_database(options)
+    from pipeline.runs.alerting import send_alerts
     from pipeline.runs.context import RunContext
     from pipeline.runs.ingest import IngestSummary, gold_digests, ingest_once
     from pipeline.runs.ingest_on import LoopSummary, ingest_on
@@ -101,7 +102,11 @@ def _run_ingest(options: argparse.Namespace, screen: Screen) -> int:
         context = RunContext(warehouse, engine_of(options, screen), clock, screen.batch)
 
         def once(at: datetime | None = None) -> IngestSummary:
-            return ingest_once(file, client, options.spool, context, conduct, at, mix_sources=options.mix_sources)
+            try:
+                return ingest_once(file, client, options.spool, context, conduct, at, mix_sources=options.mix_sources)
+            finally:
+                plan_id = file.plan.identity.plan_id
+                send_alerts(warehouse, settings.webhook_url, file.alerts, plan_id, clock, screen.note)
 
         summary: IngestSummary | LoopSummary = once() if options.once else ingest_on(once, file, clock, system, screen.note)
         if options.json:

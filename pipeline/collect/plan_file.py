@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from pipeline.collect.cadence import Cadence, parse_cadence, parse_duration
 from pipeline.collect.chosen import CLOSING, ChosenPlan
@@ -14,6 +15,18 @@ from pipeline.collect.plan import MarketPlan, Plan, parse_plan, read_document
 from pipeline.errors import UsageError
 from pipeline.odds_api.credits import Budget
 from pipeline.odds_api.endpoints import nearest
+
+# Kind → what it tells of.
+ALERTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "steam": "many operator groups moved one way at nearly one time, before the start",
+        "arbitrage": "a clean one began, before the start",
+        "book_quiet": "a book dropped out of at least three games of a sport, and stands in none",
+        "close_missed": "a game begins within ten minutes, and no odds of it are younger than ten minutes",
+        "credits_low": "less than a tenth of the month's credits are left",
+        "withheld": "a batch failed a check, and readers see the state before it",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +39,7 @@ class PlanFile:
         every: ``cadence``, such as ``90s``, ``15m``, ``6h`` or ``1d``, or the shortest period of its tiers; None = it has none.
         budget: what it may cost; no limit where the file has none.
         tiers: of the cadence, by the time to the start.
+        alerts: kinds of what its live runs send to the webhook.
     """
 
     name: str
@@ -33,6 +47,7 @@ class PlanFile:
     every: dt.timedelta | None
     budget: Budget
     tiers: Cadence | None = None
+    alerts: tuple[str, ...] = ()
 
     @property
     def asking(self) -> Plan:
@@ -59,7 +74,21 @@ def load_plan_file(path: Path | str) -> PlanFile:
         plan.historical or (tiers is not None and any(width <= CLOSING for width, _ in tiers.tiers))
     ):
         raise _invalid("nothing of it is asked in the closing hour, for which it keeps credits", "Give cadence a tier `1h`.")
-    return PlanFile(document.get("name", Path(path).stem), plan, every, budget, tiers)
+    alerts = _alerts(document.get("alerts", []))
+    return PlanFile(document.get("name", Path(path).stem), plan, every, budget, tiers, alerts)
+
+
+def _alerts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _invalid(f"alerts is {value!r}", f"It is a list of: {', '.join(ALERTS)}.")
+    for kind in value:
+        if kind not in ALERTS:
+            raise UsageError(
+                "PLAN_UNKNOWN_KEY",
+                f"The plan asks to be told of {kind!r}; the nearest that is known is {nearest(str(kind), ALERTS)!r}.",
+                f"Known alerts: {', '.join(ALERTS)}.",
+            )
+    return tuple(sorted(set(value)))
 
 
 def _cadence(value: Any) -> tuple[dt.timedelta | None, Cadence | None]:

@@ -6,8 +6,9 @@ import dagster as dg
 import requests
 
 from pipeline.orchestration.at_hand import BUNDLED_SAYS, offers_bundled, shelf_of
-from pipeline.orchestration.dagster_resources import settings
+from pipeline.orchestration.dagster_resources import Api, Workshop, settings
 from pipeline.orchestration.partitions import batches, newest
+from pipeline.runs.alerting import send_alerts
 
 SECONDS: Final = 30
 WEBHOOK_TIMEOUT: Final = (5.0, 10.0)
@@ -50,6 +51,22 @@ def failures(context: dg.RunFailureSensorContext) -> None:
             context.log.error(f"The webhook did not take it: {type(error).__name__}.")
 
 
+@dg.sensor(
+    name="alerts",
+    minimum_interval_seconds=SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells what the live plan asks to be told of: in the log, and to the webhook that the settings name.",
+)
+def alerts(context: dg.SensorEvaluationContext, workshop: Workshop, api: Api) -> dg.SkipReason:
+    """Send what batches of the live plan gave cause to tell."""
+    file = api.file
+    if not file.alerts:
+        return dg.SkipReason("The plan asks to be told of nothing.")
+    plan_id, webhook = file.plan.identity.plan_id, settings().webhook_url
+    told = send_alerts(workshop.warehouse, webhook, file.alerts, plan_id, workshop.clock, context.log.warning)
+    return dg.SkipReason(f"{told} alerts were told.")
+
+
 def _error(event: dg.DagsterEvent) -> str:
     failed = event.step_failure_data
     if failed.user_failure_data is not None and failed.user_failure_data.description:
@@ -64,4 +81,4 @@ def failure_text(run: dg.DagsterRun, errors: list[str]) -> str:
     return f"{run.job_name} ({about}) failed: {' '.join(told)} [run {run.run_id}]"
 
 
-ALL: Final = (recordings, failures)
+ALL: Final = (recordings, failures, alerts)

@@ -16,7 +16,7 @@ from pipeline.odds_api.api_errors import API_UNREACHABLE, OUT_OF_CREDITS
 from pipeline.runs.ingest import SLOT, IngestSummary
 
 # What passes with time; a key that is refused does not.
-SKIPPED: Final = ("BUDGET_SPENT", "RESERVE_REACHED", "CREDITS_UNKNOWN", API_UNREACHABLE, OUT_OF_CREDITS)
+SKIPPED: Final = ("BUDGET_SPENT", "CLOSING_HOUR_KEPT", "RESERVE_REACHED", "CREDITS_UNKNOWN", API_UNREACHABLE, OUT_OF_CREDITS)
 # A clock may be set, or run at another rate: it is looked at this often.
 _NAP_SECONDS: Final = 1.0
 

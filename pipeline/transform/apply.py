@@ -17,6 +17,7 @@ import psycopg2.errors
 from pipeline.clock import Clock, to_iso
 from pipeline.contracts.drift_store import CHECK as DRIFT_CHECK
 from pipeline.errors import WarehouseError
+from pipeline.transform.alerts import raise_alerts, raise_withheld
 from pipeline.transform.checks import CheckResult as CheckResult
 from pipeline.transform.checks import Session as Session
 from pipeline.transform.checks import batch_checks, is_aborted
@@ -312,6 +313,7 @@ def apply_batches(
         checks = _checks(_run(session, warehouse, engine, "batch"), session, engine.scopes())
         published = all(check.ok for check in checks)
         if published:
+            raise_alerts(session, batch_ids)
             _settle(session)
             _note_states(session, batch_ids, "published", None, clock)
             refresh_digests(session)
@@ -320,6 +322,7 @@ def apply_batches(
             session.rollback()
             reasons = ", ".join(check.name for check in checks if not check.ok)
             _note_states(session, batch_ids, "withheld", f"failed: {reasons}", clock)
+            raise_withheld(session, batch_ids, reasons)
         _note_checks(session, batch_ids, checks, clock)
         note_growth(session)
         session.commit()

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from pipeline.collect.plan import load_plan
-from pipeline.collect.plan_file import load_plan_file
+from pipeline.collect.plan_file import ALERTS, load_plan_file
 from pipeline.errors import UsageError
 from pipeline.odds_api.credits import Budget
 
@@ -65,3 +65,25 @@ def test_what_cannot_be_meant_is_told(tmp_path: Path, change: dict[str, object],
 def test_the_examples_are_good(path: Path) -> None:
     file = load_plan_file(path)
     assert file.name == path.stem and file.every is not None and file.budget != Budget()
+
+
+def test_a_plan_names_what_it_is_told_of(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yml"
+
+    def told(alerts: str) -> tuple[str, ...]:
+        file.write_text(f"endpoints: [sports]\nalerts: {alerts}\n")
+        return load_plan_file(file).alerts
+
+    assert told("[steam, arbitrage, steam]") == ("arbitrage", "steam")
+    assert told("[]") == ()
+    with pytest.raises(UsageError, match="the nearest that is known is 'steam'"):
+        told("[steem]")
+    with pytest.raises(UsageError, match="PLAN_INVALID"):
+        told("steam")
+    rows = [
+        line
+        for line in (EXAMPLES.parents[1] / "docs" / "operate.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| `")
+    ]
+    for kind, text in ALERTS.items():
+        assert [row for row in rows if row.startswith(f"| `{kind}` | {text}")], kind

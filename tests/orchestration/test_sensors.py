@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from pipeline.collect.plan_file import load_plan_file
 from pipeline.orchestration.sensors import failure_text
-from tests.orchestration.conftest import BATCH_IDS
-
-
-class Hook(ThreadingHTTPServer):
-    """Keeps what it is sent; answers with :attr:`status`."""
-
-    status = 200
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Taker)
-        self.taken: list[tuple[str, Any]] = []
-
-
-class Taker(BaseHTTPRequestHandler):
-    server: Hook
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.taken.append((self.path, body))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Not to the screen."""
+from pipeline.warehouse.connect import Role
+from tests.hooks import Hook, listening
+from tests.orchestration.conftest import BATCH_IDS, Place
 
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
-    with Hook() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with listening() as server:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setenv("SPORTS_MARKET_WEBHOOK_URL", f"http://127.0.0.1:{server.server_port}/hooks/t0ken")
         yield server
-        server.shutdown()
 
 
 @dg.op
@@ -100,3 +76,35 @@ def test_without_a_webhook_it_is_logged_alone(defs: dg.Definitions, monkeypatch:
 def test_a_run_that_never_began_has_a_text_too() -> None:
     run = dg.DagsterRun(job_name="ingest", run_id="6f1")
     assert failure_text(run, []) == "ingest (no partition) failed: it failed before its first step [run 6f1]"
+
+
+def test_alerts_of_the_live_plan_are_told_and_posted(
+    place: Place, hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tick() -> Any:
+        [sensor] = [each for each in place.defs.get_repository_def().sensor_defs if each.name == "alerts"]
+        resources = {name: each for name, each in (place.defs.resources or {}).items() if name in ("api", "workshop")}
+        with dg.build_sensor_context(instance=place.instance, resources=resources) as context:
+            return sensor.evaluate_tick(context).skip_message
+
+    plan = tmp_path / "plan.yml"
+    plan.write_text("endpoints: [odds]\nsports: [basketball_nba]\nregions: [us]\ncadence: 5m\n")
+    monkeypatch.setenv("SPORTS_MARKET_PLAN", str(plan))
+    assert tick() == "The plan asks to be told of nothing."
+    plan.write_text(plan.read_text() + "alerts: [withheld]\n")
+    assert tick() == "0 alerts were told."
+    plan_id = load_plan_file(plan).plan.identity.plan_id
+    with place.warehouse.connect(Role.OWNER) as owner:
+        owner.execute(
+            "insert into bronze.batches (batch_id, scheduled_at, plan_id, plan, source, exchange_count, content_sha256)"
+            " values ('b', now(), %s, '{}', 'live', 0, '')",
+            [plan_id],
+        )
+        owner.execute(
+            "insert into ops.alerts (alert_id, kind, batch_id, raised_at, message, row_table, row_key)"
+            " values ('a', 'withheld', 'b', now(), 'why', 'ops.batch_states', '{}')"
+        )
+        owner.commit()
+    assert tick() == "1 alerts were told."
+    assert [body["text"] for _, body in hook.taken] == ["withheld: why"]
+    assert tick() == "0 alerts were told."
