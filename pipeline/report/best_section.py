@@ -21,7 +21,8 @@ def best_part(facts: Facts) -> Part:
     known = [best for best in facts.screen.best if best.event_id in titles]
     rows = [
         (
-            Cell(game_of(best), note=titles[best.event_id].sport_title),
+            # an outright bears the name of its sport
+            Cell(game_of(best), note="" if titles[best.event_id].home_team is None else titles[best.event_id].sport_title),
             market_title(best.market_key),
             outcome_text(best.market_key, best.outcome_side, best.outcome_name, best.line_point, best.description),
             odds_cell(best.price_decimal, best.price_american),

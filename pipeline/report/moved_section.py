@@ -26,7 +26,7 @@ def moved_section(facts: Facts) -> Section:
     steam = table(
         "steam",
         "Steam in the last 24 hours",
-        ("Game", "Market", "Toward", "Moved, of operators #", "First", "Seen #", Column("Told apart", False)),
+        ("Game", "Market", "Toward", "Moved, of operators #", "First", "Seen #", "Within 15 min"),
         (
             (
                 Cell(each.title, note=each.sport_title),
@@ -35,7 +35,7 @@ def moved_section(facts: Facts) -> Section:
                 Cell(f"{each.size} of {each.quoting_count}", str(each.size)),
                 ", ".join(each.first_movers) if len(each.first_movers) <= 3 else f"{len(each.first_movers)} at once",
                 ago_cell(each.triggered_at, facts),
-                "no: answers too far apart" if each.is_too_coarse else "yes",
+                "not known: answers too far apart" if each.is_too_coarse else "yes",
             )
             for each in movement.steam
         ),
