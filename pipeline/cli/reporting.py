@@ -20,7 +20,7 @@ from pipeline.cli.screen import Screen
 
 def add_report(commands: Commands) -> None:
     """``report``, and what it accepts."""
-    one = command(commands, "report", _run, "write what a warehouse holds as one HTML page, which needs no network")
+    one = command(commands, "report", _run, "write what a warehouse tells of prices, moves, value and books as one HTML page")
     one.add_argument("--out", metavar="FILE", type=Path, required=True, help="the page: a file, made or written anew")
     one.add_argument(
         "--recording", metavar="DIR", type=Path, help="replay this recording in a database of its own, and report on it"
@@ -28,10 +28,14 @@ def add_report(commands: Commands) -> None:
     one.add_argument(
         "--step", metavar="N", type=at_least(0), default=1, help="of --recording: batches per run; 0 = all at once"
     )
-    one.add_argument("--event", metavar="ID", action="append", default=[], help="an event to show; repeatable")
-    one.add_argument("--sport", metavar="KEY", help="only events and holds of this sport")
+    one.add_argument("--event", metavar="ID", action="append", default=[], help="an event whose lines are drawn; repeatable")
+    one.add_argument("--sport", metavar="KEY", help="only this sport")
     one.add_argument(
-        "--events", metavar="N", type=at_least(1), default=3, help="without --event: the N with the most changes (default: 3)"
+        "--events",
+        metavar="N",
+        type=at_least(1),
+        default=3,
+        help="without --event: draw the N that changed most (default: 3)",
     )
     database_option(one)
 

@@ -335,7 +335,7 @@ def _credits(facts: Facts) -> Part:
             "Credits spent, by day, endpoint and sport",
             ("Day", "Endpoint", "Sport", "Calls #", "By the rules #", "By the API’s word #", "In doubt #"),
             (
-                (row.day.isoformat(), row.endpoint, row.sport_key, row.calls, row.computed, row.reported, row.doubtful)
+                (row.day.isoformat(), row.endpoint, row.sport_title, row.calls, row.computed, row.reported, row.doubtful)
                 for row in spent
             ),
             "No call of our own is in this warehouse.",

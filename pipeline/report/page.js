@@ -20,13 +20,20 @@ const words = {
   aria: {orderable: ": sort", orderableReverse: ": sort the other way", orderableRemove: ": as it came",
          paginate: {first: "first page", last: "last page", next: "next page", previous: "page before"}},
 };
+// nothing is cut off: a table that is wider than its place is stacked, and stays so until the place changes
+const fit = table => {
+  if (table.offsetWidth && table.offsetWidth > table.parentElement.clientWidth + 1) table.classList.add("stacked");
+};
+const refit = tables => {
+  for (const table of tables) { table.classList.remove("stacked"); fit(table); }
+};
 const isNarrow = matchMedia("(max-width: 720px)").matches;
 const grid = (table, options) => {
   const count = table.tBodies[0].rows.length;
   const rows = isNarrow ? 5 : 10;
   const pages = count > rows;
   return new DataTable(table, {
-    autoWidth: false, order: [], language: words, paging: pages, pageLength: rows, lengthMenu: [rows, 25, 100, {label: "all", value: -1}],
+    autoWidth: false, drawCallback: () => fit(table), order: [], language: words, paging: pages, pageLength: rows, lengthMenu: [rows, 25, 100, {label: "all", value: -1}],
     layout: {topStart: count > 5 ? "search" : null, topEnd: null, bottomStart: pages ? "info" : null, bottomEnd: pages ? ["pageLength", "paging"] : null},
     ...options,
   });
@@ -60,14 +67,16 @@ if (screen) {
       const place = this.index() - 3;
       this.visible(picks.book.value ? Number(picks.book.value) === place : quoting.has(place) || !rows.length, false);
     });
-    const box = screen.closest(".dt-layout-table");
-    one(".more-books").hidden = box.scrollWidth <= box.clientWidth + 1;
+    refit([screen]);
   };
   for (const pick of Object.values(picks)) pick.addEventListener("change", choose);
   one(".picks").hidden = false;
   choose();
-  addEventListener("resize", choose);
 }
+
+for (const fold of all("details")) fold.addEventListener("toggle", () => refit(all("table", fold)));
+addEventListener("resize", () => refit(all("table")));
+refit(all("table"));
 
 const zone = one("#zone");
 const show = () => {

@@ -20,11 +20,14 @@ from markupsafe import Markup
 from pipeline.errors import SetupError
 from pipeline.replay.run import ReplaySummary
 from pipeline.report.amounts import age, american, clock, counted, decimal_odds, iso, percent, percent_change, seconds_between
+from pipeline.report.best_section import best_part
+from pipeline.report.closings_section import closings_section
 from pipeline.report.facts import Facts
 from pipeline.report.house_sections import books_section, calibration_section, proof_section
-from pipeline.report.market_sections import best_part, closings_section, moved_section, mover_text, value_section
+from pipeline.report.moved_section import moved_section, mover_text
 from pipeline.report.parts import Card
 from pipeline.report.screen_rows import screen_table
+from pipeline.report.value_section import value_section
 from pipeline.report.wording import outcome_text
 from pipeline.texts import shown
 

@@ -65,11 +65,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Credits:
-    """What a sport's endpoint cost on a day."""
+    """What a sport's endpoint cost on a day; ``sport_title`` is None where the endpoint has no sport."""
 
     day: dt.date
     endpoint: str
-    sport_key: str | None
+    sport_title: str | None
     calls: int
     computed: int
     reported: int
@@ -138,7 +138,10 @@ _CHECKS: Final = """
 """
 
 _CREDITS: Final = """
-    select day, endpoint, sport_key, calls, computed, reported, doubtful
-    from ops.credits
-    order by day desc, endpoint, sport_key nulls first
+    select
+        spent.day, spent.endpoint, coalesce(sports.title, spent.sport_key), spent.calls, spent.computed, spent.reported,
+        spent.doubtful
+    from ops.credits as spent
+    left join gold.sports as sports on sports.sport_key = spent.sport_key
+    order by spent.day desc, spent.endpoint, spent.sport_key nulls first
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from pipeline.report.amounts import NONE, age, american, clock, decimal_odds, fair_price, iso, percent, seconds_between
+from pipeline.report.amounts import NONE, age, american, clock, counted, decimal_odds, fair_price, iso, percent, seconds_between
 from pipeline.report.facts import Facts
 from pipeline.report.screen_facts import Best, Fair, Game, Quote, Screen
 from pipeline.report.wording import (
@@ -117,6 +117,7 @@ class ScreenTable:
         sports, markets, books: to choose from, in order.
         rows: main markets first, in order of start.
         left_out: rows that are not on the page.
+        not_shown: games that are not, in words; empty where all are.
         empty: why there are none.
         first_market: the one that is chosen as the page opens; empty for all.
     """
@@ -126,6 +127,7 @@ class ScreenTable:
     books: tuple[str, ...]
     rows: tuple[ScreenRow, ...]
     left_out: int
+    not_shown: str
     empty: str
     first_market: str
 
@@ -146,6 +148,7 @@ def screen_table(facts: Facts) -> ScreenTable:
         books=tuple(shown(book.title, LABEL) for book in screen.books),
         rows=tuple(rows),
         left_out=len(keys) - len(rows),
+        not_shown=_not_shown(facts.screen.not_shown),
         empty=_empty(facts),
         first_market=markets[0] if markets else "",
     )
@@ -259,6 +262,13 @@ def _few(titles: Iterable[str]) -> str:
     """One name, and how many more."""
     first, *others = titles
     return f"{shown(first, LABEL)} +{len(others)}" if others else shown(first, LABEL)
+
+
+def _not_shown(count: int) -> str:
+    if not count:
+        return ""
+    why = "more than 24 hours before the newest answer, or they start later than these"
+    return f"{counted(count, 'more game')} with prices {'is' if count == 1 else 'are'} not here: last asked for {why}."
 
 
 def _empty(facts: Facts) -> str:

@@ -22,7 +22,7 @@ from pipeline.warehouse.connect import Role, Warehouse
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif("SPORTS_MARKET_BROWSER" not in os.environ, reason="python3 -m nox -s browser runs it")
-WIDE, PHONE = 1280, 390
+WIDE, TABLET, PHONE = 1280, 800, 390
 NOW = "(select max(captured_at) from silver.coverage)"
 
 
@@ -277,7 +277,9 @@ def test_a_drawing_tells_its_values_where_somebody_points(page: Any) -> None:
     assert sizes and all(width > 0 for width, _ in sizes)
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (PHONE, "light"), (PHONE, "dark")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (TABLET, "light"), (PHONE, "light"), (PHONE, "dark")]
+)
 def test_a_report_opens_by_itself(browser: Any, report: Path, width: int, scheme: str) -> None:
     with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True) as context:
         page = context.new_page()
@@ -295,6 +297,12 @@ def test_a_report_opens_by_itself(browser: Any, report: Path, width: int, scheme
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         # nothing is cut off at a side: neither by the screen, nor by a box around it
         assert clipped(page, width) == []
+        # a table that does not fit is stacked, cells with their columns' names; where it fits it is a table
+        stacked = page.locator("#books-table.stacked").count() == 1
+        assert stacked == (width < WIDE)
+        if stacked:
+            label = "getComputedStyle(document.querySelector('#books-table tbody td:nth-child(3)'), '::before').content"
+            assert page.evaluate(label) == '"Hold, moneyline"'
         # ink on paper, in either scheme: drawings, tables and marks follow the page
         for place, kind in (
             ("body", "color"),
@@ -328,6 +336,13 @@ def test_who_has_no_script_reads_every_row(browser: Any, report: Path) -> None:
         assert page.locator("#screen-table tbody tr").last.is_visible()
         # what would do nothing is not offered
         assert not page.locator("#zone").is_visible() and not page.locator(".picks").is_visible()
+
+
+def test_a_table_is_one_again_where_there_is_room(page: Any) -> None:
+    for width, stacked in ((WIDE, 0), (PHONE, 1), (WIDE, 0)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(f"document.querySelectorAll('#books-table.stacked').length === {stacked}")
+        assert clipped(page, width) == []
 
 
 def clipped(page: Any, width: int) -> list[str]:

@@ -33,6 +33,10 @@ def test_a_week_is_a_small_page_that_answers_every_question(facts: Facts) -> Non
     assert len(text.encode()) < 5_000_000
     # each question has an answer here, but for results, which this recording has none of
     assert facts.movement.hour and facts.movement.day and facts.movement.steam
+    for movers in (facts.movement.hour, facts.movement.day):
+        # what most operators moved stands first
+        counts = [mover.groups_moved for mover in movers]
+        assert counts == sorted(counts, reverse=True) and counts[0] > counts[-1]
     assert facts.chances.arbitrages and facts.chances.middles and facts.closings.markets and facts.closings.by_book
     assert all(row.hold_h2h and row.closes and row.uptime and row.clv_1h is not None for row in facts.books.rows)
     assert len(facts.books.rows) == 11 and facts.books.calibration == ()

@@ -21,13 +21,15 @@ from pipeline.replay.run import ReplaySummary
 from pipeline.report import page as page_module
 from pipeline.report.book_facts import Calibration, Graded
 from pipeline.report.charts import steps_chart
+from pipeline.report.closings_section import closings_section
 from pipeline.report.facts import Facts, Wanted, gather
 from pipeline.report.house_sections import calibration_section
-from pipeline.report.market_sections import closings_section, moved_section, value_section
+from pipeline.report.moved_section import moved_section
 from pipeline.report.movement_facts import Stretch
 from pipeline.report.page import render, tables_script
 from pipeline.report.parts import Section
 from pipeline.report.screen_rows import screen_table
+from pipeline.report.value_section import value_section
 from pipeline.report.write import write_report
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 

@@ -1,0 +1,63 @@
+"""Every outcome and line with its best price: what the screen has no room for. A pure function of the facts."""
+
+from __future__ import annotations
+
+from pipeline.report.facts import Facts
+from pipeline.report.grids import Cell, Column, change, since, table
+from pipeline.report.parts import Part
+from pipeline.report.price_cells import odds_cell
+from pipeline.report.screen_facts import Best
+from pipeline.report.wording import game_title, market_title, outcome_text
+
+
+def best_part(facts: Facts) -> Part:
+    """Every outcome and line with its best price now."""
+    titles = {game.event_id: game for game in facts.screen.games}
+
+    def game_of(best: Best) -> str:
+        game = titles[best.event_id]
+        return game_title(game.home_team, game.away_team, game.sport_title)
+
+    known = [best for best in facts.screen.best if best.event_id in titles]
+    rows = [
+        (
+            # an outright bears the name of its sport
+            Cell(game_of(best), note="" if titles[best.event_id].home_team is None else titles[best.event_id].sport_title),
+            market_title(best.market_key),
+            outcome_text(best.market_key, best.outcome_side, best.outcome_name, best.line_point, best.description),
+            odds_cell(best.price_decimal, best.price_american),
+            ", ".join(best.titles),
+            odds_cell(best.runner_up_price_decimal),
+            best.book_count,
+            change(best.ev_fraction),
+            since(best.age_seconds),
+        )
+        for best in known
+    ]
+    return Part(
+        title="Best price of every outcome, on every line",
+        line=f"{len(rows):,} outcomes",
+        is_folded=True,
+        notes=(
+            "Each price is the best that could be acted on in the newest answer about its game: complete, unbroken, fresh, not "
+            "far from the others, and of exchanges after commission. “Worth” is what a bet would bring if the other operators "
+            "are right; it is told before the start, where at least four of them say.",
+        ),
+        table=table(
+            "best",
+            "Best prices now",
+            (
+                "Game",
+                "Market",
+                "Outcome",
+                "Best price #",
+                "At",
+                "Next best #",
+                Column("Books", True, "that have a price to act on"),
+                "Worth #",
+                "Age #",
+            ),
+            rows,
+            "No price can be acted on: in the newest answers none is complete, fresh and near the others.",
+        ),
+    )
