@@ -255,6 +255,7 @@ def _best_prices(facts: Facts) -> Section:
     parts += [
         Part(
             event.title,
+            notes=(_explained(event, "best_price", "line_point=… outcome_name=… --at TIME"),),
             blocks=(
                 _table(
                     f"{event.title}: best prices, {_starts(event)}",
@@ -280,6 +281,14 @@ def _best_prices(facts: Facts) -> Section:
     return Section("best", "Best prices and their age", tuple(parts))
 
 
+def _explained(event: Event, table: str, more: str) -> str:
+    """How to ask where a number comes from."""
+    return (
+        f"Where a number comes from, down to the bytes of the answers: sports-market explain {table}"
+        f" --key event_id={event.event_id} market_key=… {more}"
+    )
+
+
 def _closings(facts: Facts) -> Section:
     parts = [
         Part(
@@ -295,6 +304,7 @@ def _closings(facts: Facts) -> Section:
         parts.append(
             Part(
                 event.title,
+                notes=(_explained(event, "closings", "bookmaker_key=… outcome_name=…"),),
                 blocks=(
                     *(() if chart is None else (Block(chart=chart),)),
                     _table(

@@ -96,6 +96,7 @@ def test_the_commands() -> None:
         "predictions import",
         "replay",
         "diff",
+        "explain",
         "report",
         "export",
         "load",
