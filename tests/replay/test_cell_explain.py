@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -14,8 +15,11 @@ import pytest
 from pipeline.bronze.read_back import read_exchange
 from pipeline.clock import from_iso
 from pipeline.errors import UsageError
+from pipeline.odds_api.request import ApiRequest
+from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 from pipeline.replay import cell_reads
-from pipeline.replay.cell_explain import Explainer, Explanation, Found, is_of_many
+from pipeline.replay.cell_answers import Bodies, piece_of
+from pipeline.replay.cell_explain import Explainer, Explanation, Found, is_of_many, parsed
 from pipeline.replay.cell_reads import MORE_THAN_READ, OF_ANSWERS, OTHERWISE, QUOTES, SIGHTINGS, read_of, relations_read
 from pipeline.replay.cell_scope import named_answers
 from pipeline.replay.json_positions import locate
@@ -108,9 +112,6 @@ def assert_says(found: Found, said: dict[str, Any]) -> None:
 
 def test_all_quotes_of_an_answer_are_found_in_it(reader: Connection, explainer: Explainer) -> None:
     """Also those that stand twice, and alternate lines: no two have the same bytes."""
-    from pipeline.replay.cell_answers import Bodies, piece_of
-    from pipeline.replay.cell_explain import parsed
-
     rows = [
         parsed(text)
         for (text,) in reader.execute(
@@ -388,8 +389,6 @@ def test_a_row_that_counts_names_what_it_counts(
             [json.dumps(dict(one.key))],
         ).fetchall()
         owner.rollback()
-    from pipeline.replay.cell_explain import parsed
-
     assert [parsed(text) for (text,) in found] == [row]
 
 
@@ -431,3 +430,59 @@ def test_books_and_sports_come_from_the_answers_that_decide(
 def test_what_is_named_beyond_what_is_counted_is_said(explained: dict[str, Explanation]) -> None:
     assert {name for name, each in explained.items() if each.remark} == MORE_THAN_READ.keys() & explained.keys()
     assert cell_reads.MORE_THAN_READ["gold.lead_lag"] in "\n".join(explained["gold.lead_lag"].lines())
+
+
+# --- odd answers -----------------------------------------------------------------------------------------------------
+
+
+def market(key: str, *outcomes: tuple[str, Any], **more: Any) -> dict[str, Any]:
+    return {"key": key, **more, "outcomes": [{"name": name, "price": price} for name, price in outcomes]}
+
+
+def test_what_stands_twice_and_what_is_held_back_is_told_apart(prepared: Warehouse, project: Project) -> None:
+    """A book and an outcome that stand twice, and a market that is held back: each quote has bytes of its own, with its price.
+
+    Where the book is read later, it speaks, though it comes second.
+    """
+    at = dt.datetime(2025, 1, 5, 12, tzinfo=dt.UTC)
+    event = {
+        "id": "0123456789abcdef0123456789abcdef", "sport_key": "americanfootball_nfl", "sport_title": "NFL",
+        "commence_time": "2025-01-05T18:00:00Z", "home_team": "Los Angeles Rams", "away_team": "Seattle Seahawks",
+    }  # fmt: skip
+    home, away = event["home_team"], event["away_team"]
+
+    def book(minute: int, *markets: dict[str, Any]) -> dict[str, Any]:
+        told = f"2025-01-05T11:{minute}:00Z"
+        return {"key": "draftkings", "title": "DraftKings", "last_update": told, "markets": list(markets)}
+
+    books = [
+        book(40, market("h2h", (home, 1.5), (away, 2.5)), market("totals", ("Over", "much"), ("Under", 1.9))),
+        book(50, market("h2h", (home, 1.6), (away, 2.4), (home, 1.61), (away, 2.41))),
+    ]
+    body = json.dumps([{**event, "bookmakers": books}]).encode()
+    request = ApiRequest.of("odds", sport="americanfootball_nfl", params={"markets": "h2h,totals", "bookmakers": "draftkings"})
+    coverage = Coverage("americanfootball_nfl", None, ("h2h", "totals"), ("draftkings",))
+    plan = PlanIdentity({"kind": "import", "endpoints": [], "sports": [], "declared": {}})
+    batch = Batch(plan.batch_id(at), at, plan, "import", (Exchange(0, 1, request, coverage, at, 200, body=body),))
+    take(prepared, project, [batch])
+    with prepared.connect(Role.TRANSFORMER) as connection:
+        explainer = Explainer(connection)
+        rows = [parsed(text) for (text,) in connection.execute("select to_jsonb(q)::text from silver.quotes as q").fetchall()]
+        bodies = Bodies(connection)
+        bodies.read(row["exchange_id"] for row in rows)
+        found = {}
+        for row in rows:
+            read = bodies.get(row["exchange_id"])
+            assert read is not None
+            piece = piece_of(QUOTES, row, read)
+            assert piece is not None
+            assert Decimal(row["price_native"]) == json.loads(piece.range.of(body), parse_float=Decimal)["price"]
+            found[piece.pointer] = row["duplicate_no"]
+        one = explainer.explain("gold.events", {"event_id": event["id"]})
+        silent = explainer.explain(
+            "gold.price_history", {"event_id": event["id"], "bookmaker_key": "draftkings", "market_key": "totals"}
+        )
+    assert one.row is not None and silent.row is None and silent.silences is not None
+    assert [each.why for each in silent.silences.named] == ["holds the book, or its market, back"]
+    assert len(found) == len(rows) == 6 and set(found.values()) == {1, 2, 3}
+    assert found["/0/bookmakers/1/markets/0/outcomes/0"] == 1 and found["/0/bookmakers/0/markets/0/outcomes/0"] == 3
