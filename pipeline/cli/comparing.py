@@ -10,16 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli.arguments import Commands, command, database_option, engine_option, json_option
-from pipeline.cli.opening import (
-    check_database,
-    context_of,
-    database_of_its_own,
-    engine_of,
-    recording_at,
-    scratch_folder,
-    server_of,
-    settings_of,
-)
+from pipeline.cli.opening import check_database, loaded, scratch_folder, server_of, settings_of
 from pipeline.cli.screen import Screen
 from pipeline.errors import UsageError
 from pipeline.export.extra import PACKAGES, require
@@ -165,18 +156,5 @@ def _warehouse(side: Side, options: argparse.Namespace, screen: Screen) -> Itera
         with server_of(options, screen) as server:
             yield server.warehouse(side.place or None)
         return
-    found = recording_at(side.folder, options, screen)
-    screen.note(f"Recording: {side.folder} ({len(found)} batches)")
-    from pipeline.runs.load import load_recording
-
-    with (
-        server_of(options, screen) as server,
-        database_of_its_own(server, engine := engine_of(options, screen), False, screen) as warehouse,
-    ):
-        show = screen.progress("batch")
-        context = replace(context_of(warehouse, engine, screen), report=lambda line: show(line.done, line.total))
-        summary = load_recording(found, context)
-        screen.end_progress()
-        if summary.exit_code:
-            screen.note(f"warning: {side.folder}: {summary.lines()[0]}")
+    with loaded(side.folder, options, screen) as warehouse:
         yield warehouse

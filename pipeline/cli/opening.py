@@ -150,6 +150,26 @@ def database_of_its_own(server: Server, engine: Engine, keep: bool, screen: Scre
             server.drop_database(warehouse)
 
 
+@contextlib.contextmanager
+def loaded(folder: Path, options: argparse.Namespace, screen: Screen) -> Iterator[Warehouse]:
+    """A recording, loaded into a database of its own that is dropped afterwards."""
+    found = recording_at(folder, options, screen)
+    screen.note(f"Recording: {folder} ({len(found)} batches)")
+    from pipeline.runs.load import load_recording
+
+    with (
+        server_of(options, screen) as server,
+        database_of_its_own(server, engine := engine_of(options, screen), False, screen) as warehouse,
+    ):
+        show = screen.progress("batch")
+        context = replace(context_of(warehouse, engine, screen), report=lambda line: show(line.done, line.total))
+        summary = load_recording(found, context)
+        screen.end_progress()
+        if summary.exit_code:
+            screen.note(f"warning: {folder}: {summary.lines()[0]}")
+        yield warehouse
+
+
 def _make_database(server: Server, engine: Engine) -> Warehouse:
     """A database of a free name: a run that was killed leaves its own behind, and it is not ours to drop."""
     from pipeline.replay.template import prepared_copy

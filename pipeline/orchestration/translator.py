@@ -74,6 +74,7 @@ class Translator(DagsterDbtTranslator):
                     f"{(pages / 'dbt' / DBT_DOCS).as_uri()}#!/model/{dbt_resource_props['unique_id']}"
                 ),
                 "contract_version": contract.version,
+                **_explained(contract.name),
                 "grain": contract.grain,
             }
         source = resource("dbt") / dbt_resource_props["original_file_path"]
@@ -98,6 +99,11 @@ class Translator(DagsterDbtTranslator):
             additional_deps=spec.additional_deps,
             partitions_def=batches if is_blocking(node) else None,
         )
+
+
+def _explained(name: str) -> dict[str, str]:
+    """How to ask where a cell of a table of gold comes from."""
+    return {"explain": f"sports-market explain {name} --key COLUMN=VALUE"} if name.startswith("gold.") else {}
 
 
 def _lineage(columns: Mapping[str, tuple[Column, ...]]) -> dg.TableColumnLineage:

@@ -42,6 +42,8 @@ def best_part(facts: Facts) -> Part:
             "Each price is the best that could be acted on in the newest answer about its game: complete, unbroken, fresh, not "
             "far from the others, and of exchanges after commission. “Worth” is what a bet would bring if the other operators "
             "are right; it is told before the start, where at least four of them say.",
+            "Where a number comes from, down to the bytes of the answers: sports-market explain best_price --key event_id=…"
+            " market_key=… outcome_name=… --at TIME",
         ),
         table=table(
             "best",

@@ -97,6 +97,7 @@ def test_the_commands() -> None:
         "predictions import",
         "replay",
         "diff",
+        "explain",
         "report",
         "export",
         "load",

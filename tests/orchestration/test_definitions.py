@@ -90,6 +90,7 @@ def test_every_table_says_what_it_is(graph: Any) -> None:
             assert node.owners == ["team:sports-market"], node.key
             told = {f"dagster/{name}" for name in ("column_schema", "column_lineage", "code_references")}
             assert told | {"contract", "contract_page", "dbt_docs", "grain"} <= node.metadata.keys(), node.key
+            assert ("explain" in node.metadata) == (node.key.path[0] == "gold"), node.key
 
 
 def environment(folder: Path) -> dict[str, str]:
