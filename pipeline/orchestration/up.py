@@ -9,14 +9,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 
 import psutil  # type: ignore[import-untyped]
+import psycopg
 import requests
 
-from pipeline.clock import Timer
-from pipeline.errors import SetupError, UsageError
+from pipeline.clock import SystemClock, Timer
+from pipeline.errors import SetupError, UsageError, WarehouseError
+from pipeline.orchestration import front_page
 from pipeline.orchestration.at_hand import BUNDLED_SAYS, offers_bundled
 from pipeline.orchestration.home import make_home
 from pipeline.settings import Settings
@@ -61,22 +64,59 @@ def up(settings: Settings, project: DbtProject, port: int, wait_seconds: int, ti
         bootstrap(warehouse)
         say("Looking at the models; their tables are made if there are none …")
         prepare(warehouse, project)
+        front = _Front(warehouse, docs_folder(settings) / "index.html")
+        say(f"Start here:  {front.open().as_uri()}")
         home = make_home(settings.state_dir, server)
         log = Path(home["DAGSTER_HOME"]) / LOG_FILE
         with _dagster(home, settings, port, timer) as process:
             url = f"http://{LOOPBACK}:{port}"
             say(f"Starting Dagster; what it says is in {log} …")
             _wait_until_it_answers(process, url, log, wait_seconds, timer, say)
-            say(f"Dagster:     {url}")
+            say(f"Dagster:     {front.found('Dagster', url)}")
             say(f"Warehouse:   {reader_url(warehouse)}")
-            say(f"dbt docs:    {_dbt_docs(project, warehouse, settings).as_uri()}")
-            say(f"Contracts:   {_contract_docs(project, settings).as_uri()}")
+            say(f"dbt docs:    {front.found('dbt docs', _dbt_docs(project, warehouse, settings).as_uri())}")
+            say(f"Contracts:   {front.found('Contracts', _contract_docs(project, settings).as_uri())}")
             if offers_bundled(settings):
                 say(BUNDLED_SAYS)
             say("Ctrl-C ends all of it.")
+            looks = 0
             while process.poll() is None:
                 timer.sleep(_POLL_SECONDS)
+                looks += 1
+                if looks * _POLL_SECONDS >= front_page.EVERY_SECONDS:
+                    front.renew()
+                    looks = 0
             raise _ended(process, log)
+
+
+class _Front:
+    """The page that says where everything is, as far as it is up."""
+
+    def __init__(self, warehouse: Warehouse, page: Path) -> None:
+        self._warehouse = warehouse
+        self._page = page
+        self._links = [
+            front_page.Link("Dagster", None, "batches as partitions, every proof as a check, backfills, schedules"),
+            front_page.Link("dbt docs", None, "tables and columns, what they mean, and what they come from"),
+            front_page.Link("Contracts", None, "what each table promises"),
+            front_page.Link("Warehouse", reader_url(warehouse), "for BI tools and notebooks, as the reader"),
+        ]
+
+    def open(self) -> Path:
+        """Write it for the first time."""
+        self.renew()
+        return self._page
+
+    def found(self, title: str, address: str) -> str:
+        """Something is up: link it."""
+        self._links = [replace(link, address=address) if link.title == title else link for link in self._links]
+        self.renew()
+        return address
+
+    def renew(self) -> None:
+        """Write it anew; a warehouse that is busy, or gone, leaves the page as it is."""
+        with contextlib.suppress(psycopg.Error, WarehouseError):
+            front_page.write(self._page, self._links, front_page.standing_of(self._warehouse), SystemClock().now())
 
 
 def reader_url(warehouse: Warehouse) -> str:

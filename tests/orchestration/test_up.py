@@ -93,6 +93,10 @@ def test_it_says_where_everything_is_and_ctrl_c_leaves_no_process_behind(state: 
         for name in ("dbt docs", "Contracts"):
             page = Path(said[name].removeprefix("file://")).read_text(encoding="utf-8")
             assert "price_history" in page, name
+        front = Path(said["Start here"].removeprefix("file://")).read_text(encoding="utf-8")
+        for name in ("Dagster", "dbt docs", "Contracts"):
+            assert f'<a href="{said[name]}">{name}</a>' in front
+        assert "is starting" not in front and "No batch is here yet." in front
         family = _family(process)
         assert len(family) >= 4
         # nothing of it listens but on the loopback
