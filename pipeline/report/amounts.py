@@ -8,6 +8,9 @@ from typing import Final
 
 NONE: Final = "–"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+# written out, as what strftime writes hangs on the locale
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def american_of(price_decimal: Decimal) -> int | None:
@@ -94,7 +97,8 @@ def iso(moment: dt.datetime) -> str:
 
 def clock(moment: dt.datetime) -> str:
     """A moment as a reader without a script sees it, in UTC: ``Sun 12 Oct 17:00``."""
-    return moment.astimezone(dt.UTC).strftime("%a %-d %b %H:%M")
+    at = moment.astimezone(dt.UTC)
+    return f"{_DAYS[at.weekday()]} {at.day} {_MONTHS[at.month - 1]} {at:%H:%M}"
 
 
 def seconds_between(earlier: dt.datetime, later: dt.datetime) -> int:

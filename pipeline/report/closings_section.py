@@ -31,7 +31,7 @@ def closings_section(facts: Facts) -> Section:
     else:
         empty = f"None of {every:,} markets of games that began has a close: {without or 'too few operators had one'}."
     markets = table(
-        "closings",
+        "closings-table",
         "Opening and close of each market",
         (
             "Game",

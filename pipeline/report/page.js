@@ -28,15 +28,18 @@ const refit = tables => {
   for (const table of tables) { table.classList.remove("stacked"); fit(table); }
 };
 const isNarrow = matchMedia("(max-width: 720px)").matches;
+const grids = [];
 const grid = (table, options) => {
   const count = table.tBodies[0].rows.length;
   const rows = isNarrow ? 5 : 10;
   const pages = count > rows;
-  return new DataTable(table, {
+  const made = new DataTable(table, {
     autoWidth: false, drawCallback: () => fit(table), order: [], language: words, paging: pages, pageLength: rows, lengthMenu: [rows, 25, 100, {label: "all", value: -1}],
     layout: {topStart: count > 5 ? "search" : null, topEnd: null, bottomStart: pages ? "info" : null, bottomEnd: pages ? ["pageLength", "paging"] : null},
     ...options,
   });
+  grids.push(made);
+  return made;
 };
 
 for (const table of all("table[data-grid]")) {
@@ -86,6 +89,8 @@ const show = () => {
     const parts = Object.fromEntries(format.formatToParts(new Date(time.dateTime)).map(part => [part.type, part.value]));
     time.textContent = `${parts.weekday} ${parts.day} ${parts.month} ${parts.hour}:${parts.minute}`;
   }
+  // what is searched is what is read
+  for (const made of grids) made.rows().invalidate();
   one(".zone-name").textContent = zone.value ? zone.selectedOptions[0].textContent : new Intl.DateTimeFormat().resolvedOptions().timeZone;
 };
 zone.addEventListener("change", show);

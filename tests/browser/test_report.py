@@ -249,14 +249,18 @@ def test_times_are_told_in_the_zone_that_is_chosen(page: Any, bundled: Warehouse
     for choice, told, zone in (("Berlin", berlin, "Berlin"), ("your zone", new_york, "America/New_York")):
         reader.choose("Times in", choice)
         assert told in words.inner_text() and zone in words.inner_text()
-    starts = [row[-1] for row in reader.rows("closings")]
-    page.locator("#closings_wrapper").get_by_label("next page").click()
-    later = [row[-1] for row in reader.rows("closings")]
+    # what is read is what is searched
+    starts = [row[-1] for row in reader.rows("closings-table")]
+    reader.search("closings-table", starts[0])
+    assert {row[-1] for row in reader.rows("closings-table")} == {starts[0]}
+    reader.search("closings-table", "")
+    page.locator("#closings-table_wrapper").get_by_label("next page").click()
+    later = [row[-1] for row in reader.rows("closings-table")]
     reader.choose("Times in", "UTC")
     assert page.evaluate(hidden) > 0
-    assert [row[-1] for row in reader.rows("closings")] != later
-    page.locator("#closings_wrapper").get_by_label("first page").click()
-    assert [row[-1] for row in reader.rows("closings")] != starts
+    assert [row[-1] for row in reader.rows("closings-table")] != later
+    page.locator("#closings-table_wrapper").get_by_label("first page").click()
+    assert [row[-1] for row in reader.rows("closings-table")] != starts
 
 
 def test_a_drawing_tells_its_values_where_somebody_points(page: Any) -> None:

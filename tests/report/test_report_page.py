@@ -120,6 +120,8 @@ def test_a_page_needs_nothing_else_and_tells_no_secret(bundled: Warehouse, facts
         assert not word or word not in told
     # what people ask first, and proof last; each can be reached
     assert tuple(page.headings) == SECTIONS
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) > 30 and sorted(ids) == sorted(set(ids))
     assert {f"#{key}" for key in SECTIONS} <= set(page.references)
 
 
