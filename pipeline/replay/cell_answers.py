@@ -15,7 +15,7 @@ from typing import Any, Final
 from pipeline.clock import UTC, from_iso, to_iso
 from pipeline.contracts.elements import is_within
 from pipeline.contracts.shapes import ENVELOPES
-from pipeline.replay.cell_reads import QUOTES
+from pipeline.replay.cell_reads import COVERAGE, QUOTES
 from pipeline.replay.json_positions import Range, locate
 from pipeline.warehouse.connect import Connection
 
@@ -245,6 +245,16 @@ def _pointers(relation: str, row: Row, body: Body) -> Iterator[str]:
     elif relation == "silver.sport_sightings":
         name = "key" if body.answer.endpoint == "sports" else "sport_key"
         yield from (pointer for pointer, entry in body.events() if entry.get(name) == row["sport_key"])
+    elif relation == COVERAGE:
+        yield ""
+    elif relation == "silver.participants":
+        yield from (pointer for pointer, entry in body.events() if entry.get("id") == row["participant_id"])
+    elif relation == "silver.offered_markets":
+        for pointer, event in body.events():
+            for book_at, book in body.below(pointer, event, "bookmakers"):
+                if book.get("key") == row["bookmaker_key"]:
+                    found = body.below(book_at, book, "markets")
+                    yield from (place for place, market in found if market.get("key") == row["market_key"])
     elif relation in ("silver.bet_captures", "silver.prediction_captures"):
         name = "bet_id" if relation == "silver.bet_captures" else "prediction_id"
         yield from (
