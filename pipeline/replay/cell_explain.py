@@ -208,6 +208,8 @@ class Explanation:
         told.add(number)
         if found.piece is not None:
             lines.append(f"{indent}  answer: {found.piece.line()}")
+        elif found.relation in OF_ANSWERS:
+            lines.append(f"{indent}  answer: not opened; its month is archived, or {ANSWERS} others were")
         for place, each in enumerate(found.reads):
             last = place == len(found.reads) - 1 and not found.left_out
             child = self.found[each]
