@@ -15,7 +15,7 @@ from typing import Any, Final
 from pipeline.clock import UTC, from_iso, to_iso
 from pipeline.contracts.elements import is_within
 from pipeline.contracts.shapes import ENVELOPES
-from pipeline.replay.cell_reads import QUOTES
+from pipeline.replay.cell_reads import COVERAGE, QUOTES
 from pipeline.replay.json_positions import Range, locate
 from pipeline.warehouse.connect import Connection
 
@@ -211,6 +211,18 @@ class Bodies:
             answer = Answer(exchange_id, batch_id, place, attempt, endpoint, to_iso(captured_at), sha256)
             self._bodies[exchange_id] = Body(answer, bytes(data), tuple(held))
 
+    def answers(self, exchange_ids: Iterable[str]) -> list[Answer]:
+        """The answers alone, whether their bodies are there or not."""
+        rows = self._connection.execute(
+            "select x.exchange_id::text, x.batch_id, x.place, x.attempt, x.endpoint, x.captured_at, x.body_sha256"
+            " from bronze.exchanges as x where x.exchange_id = any (%s::uuid[])",
+            [sorted(exchange_ids)],
+        ).fetchall()
+        return [
+            Answer(own, batch_id, place, attempt, endpoint, to_iso(captured_at), sha256)
+            for own, batch_id, place, attempt, endpoint, captured_at, sha256 in rows
+        ]
+
     def get(self, exchange_id: str) -> Body | None:
         """One that was read; None where it is not in the warehouse."""
         return self._bodies.get(exchange_id)
@@ -245,6 +257,16 @@ def _pointers(relation: str, row: Row, body: Body) -> Iterator[str]:
     elif relation == "silver.sport_sightings":
         name = "key" if body.answer.endpoint == "sports" else "sport_key"
         yield from (pointer for pointer, entry in body.events() if entry.get(name) == row["sport_key"])
+    elif relation == COVERAGE:
+        yield ""
+    elif relation == "silver.participants":
+        yield from (pointer for pointer, entry in body.events() if entry.get("id") == row["participant_id"])
+    elif relation == "silver.offered_markets":
+        for pointer, event in body.events():
+            for book_at, book in body.below(pointer, event, "bookmakers"):
+                if book.get("key") == row["bookmaker_key"]:
+                    found = body.below(book_at, book, "markets")
+                    yield from (place for place, market in found if market.get("key") == row["market_key"])
     elif relation in ("silver.bet_captures", "silver.prediction_captures"):
         name = "bet_id" if relation == "silver.bet_captures" else "prediction_id"
         yield from (
@@ -311,7 +333,8 @@ asked as (
     from keys
     join silver.coverage as c on c.sport_key = keys.sport_key and c.event_id in ('', %(event_id)s)
         and c.captured_at >= keys.valid_from and c.captured_at < keys.valid_to
-    where {_SPAN}
+    -- of a market those that asked for none say nothing, and were not looked at
+    where {_SPAN} and (%(market_key)s::text is null or c.markets <> '{{}}')
     order by c.captured_at, c.exchange_id, c.event_id desc
 ),
 told as (

@@ -20,6 +20,8 @@ from pipeline.replay.cell_reads import (
     MORE_THAN_READ,
     OF_ANSWERS,
     QUOTES,
+    SILVER_KEYS,
+    UNEXPLAINED,
     order_of,
     read_of,
     received,
@@ -206,6 +208,8 @@ class Explanation:
         told.add(number)
         if found.piece is not None:
             lines.append(f"{indent}  answer: {found.piece.line()}")
+        elif found.relation in OF_ANSWERS:
+            lines.append(f"{indent}  answer: not opened; its month is archived, or {ANSWERS} others were")
         for place, each in enumerate(found.reads):
             last = place == len(found.reads) - 1 and not found.left_out
             child = self.found[each]
@@ -247,7 +251,7 @@ class Explainer:
         self._connection = connection
         connection.execute("set transaction isolation level repeatable read, read only")
         self._gold = {relation.name: relation for relation in relations()}
-        names = [*self._gold.values(), *(GoldTable(name, ()) for name in ("silver.event_sport_keys", *OF_ANSWERS))]
+        names = [*self._gold.values(), *(GoldTable(name, key) for name, key in SILVER_KEYS.items())]
         self.columns: Mapping[str, Columns] = columns_of(connection, names)
         self._bodies = Bodies(connection)
 
@@ -330,7 +334,7 @@ class Explainer:
     def key_of(self, name: str, row: Row) -> Key:
         """What identifies a row."""
         relation = self._gold.get(name)
-        names = relation.key if relation is not None else _silver_key(row)
+        names = relation.key if relation is not None else SILVER_KEYS[name]
         return tuple((each, row.get(each)) for each in names)
 
     def is_view(self, name: str) -> bool:
@@ -499,7 +503,7 @@ class _Way:
 
     def _level(self, relation: str) -> set[str]:
         """Read what the rows of a relation were computed from; the relations that these are of."""
-        if not relation.startswith("gold."):
+        if relation in OF_ANSWERS:
             return set()
         mine = [number for number, (name, _) in enumerate(self.rows) if name == relation]
         is_small = not is_of_many(self.explainer.types(self.name))
@@ -600,13 +604,20 @@ class _Way:
 
 
 def relation_named(name: str) -> str:
-    """A relation of gold with its schema, as somebody named it.
+    """A relation of gold or silver with its schema, as somebody named it.
 
     Raises:
-        UsageError: ``TABLE_UNKNOWN``.
+        UsageError: ``TABLE_UNKNOWN``; ``EXPLAIN_NOT``: it is not explained.
     """
-    full = name if name.startswith("gold.") else f"gold.{name}"
-    if full not in {relation.name for relation in relations()}:
+    full = name if name.startswith(("gold.", "silver.")) else f"gold.{name}"
+    why = next(
+        (reason for each, reason in UNEXPLAINED.items() if full == each or (each[-1] == "_" and full.startswith(each))), None
+    )
+    if why is not None:
+        raise UsageError(
+            "EXPLAIN_NOT", f"{full} is not explained: {why}.", "Name a table or view of gold, or a table of silver."
+        )
+    if full not in SILVER_KEYS and full not in {relation.name for relation in relations()}:
         # finds the nearest, and reads every promise for it
         from pipeline.export.readable import named
 
@@ -623,21 +634,3 @@ def parsed(text: str) -> Row:
     """A row, numbers with decimals as texts."""
     found: Row = json.loads(text, parse_float=str)
     return found
-
-
-def _silver_key(row: Row) -> tuple[str, ...]:
-    names = (
-        "quote_id",
-        "exchange_id",
-        "event_id",
-        "bookmaker_key",
-        "sport_key",
-        "ledger",
-        "bet_id",
-        "prediction_id",
-        "captured_at",
-        "valid_from",
-    )
-    if "quote_id" in row:
-        return ("quote_id", "captured_at")
-    return tuple(name for name in names if name in row)

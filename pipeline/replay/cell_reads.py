@@ -20,17 +20,38 @@ from pipeline.warehouse.digest import Columns, relations
 
 QUOTES: Final = "silver.quotes"
 SIGHTINGS: Final = "silver.event_sightings"
-# Rows of silver that name the answer which they are of.
-OF_ANSWERS: Final = (
-    QUOTES,
-    SIGHTINGS,
-    "silver.scores",
-    "silver.bookmaker_sightings",
-    "silver.sport_sightings",
-    "silver.bet_captures",
-    "silver.prediction_captures",
-)
-_SILVER: Final = ("silver.event_sport_keys", *OF_ANSWERS)
+COVERAGE: Final = "silver.coverage"
+SPORT_KEYS: Final = "silver.event_sport_keys"
+# The tables of silver that are explained, with what identifies their rows.
+SILVER_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    QUOTES: ("quote_id", "captured_at"),
+    SIGHTINGS: ("exchange_id", "event_id", "captured_at"),
+    "silver.scores": ("exchange_id", "event_id", "captured_at"),
+    "silver.bookmaker_sightings": ("exchange_id", "bookmaker_key"),
+    "silver.sport_sightings": ("exchange_id", "sport_key", "is_catalogue"),
+    "silver.bet_captures": ("exchange_id", "ledger", "bet_id"),
+    "silver.prediction_captures": ("exchange_id", "ledger", "prediction_id"),
+    COVERAGE: ("exchange_id", "event_id"),
+    "silver.participants": ("exchange_id", "participant_id", "captured_at"),
+    "silver.offered_markets": ("exchange_id", "event_id", "bookmaker_key", "market_key", "captured_at"),
+    SPORT_KEYS: ("event_id", "valid_from"),
+}
+# Those whose rows name the answer which they are of; of the others' rows the answers are read.
+OF_ANSWERS: Final = tuple(name for name in SILVER_KEYS if name != SPORT_KEYS)
+# What was asked is told apart, as what was looked at; and no model of gold reads the last two.
+_SILVER: Final = tuple(name for name in SILVER_KEYS if name not in (COVERAGE, "silver.participants", "silver.offered_markets"))
+# The relations of the warehouse that are not explained, and why.
+UNEXPLAINED: Final[Mapping[str, str]] = {
+    "silver.stg_": "a staging view shows answers as they are: each of its rows names its exchange, and its places in the body",
+    "silver.book_profile": "a seed is written by hand",
+    "silver.event_override": "a seed is written by hand",
+    "silver.market_rules": "a seed is written by hand",
+    "silver.parameters": "a seed is written by hand",
+    "silver.player_alias": "a seed is written by hand",
+    "silver.result_override": "a seed is written by hand",
+    "silver.settlement_rules": "a seed is written by hand",
+    "silver.sport_rules": "a seed is written by hand",
+}
 # What identifies more than the columns beside it: where both have it, nothing else but the event links them.
 _IDS: Final = ("series_id", "set_id", "arbitrage_id", "middle_id", "market_id")
 _LINKS: Final = ("event_id", "ledger", "bet_id", "prediction_id", "market_key", "description", "line_point", "bookmaker_key")
@@ -174,6 +195,8 @@ class Read:
 @cache
 def relations_read(name: str) -> tuple[str, ...]:
     """The relations of gold and silver that the statement of a model names; seeds and coverage are not among them."""
+    if name == SPORT_KEYS:
+        return (SIGHTINGS,)
     known = {relation.name for relation in relations()} | set(_SILVER)
     return tuple(sorted((found for found in _named().get(name, ()) if found in known and found != name), key=_place))
 
@@ -279,7 +302,7 @@ def _array(times: tuple[str, ...]) -> str:
 
 @cache
 def _places() -> Mapping[str, int]:
-    return {name: place for place, name in enumerate((*_SILVER, *(relation.name for relation in relations())))}
+    return {name: place for place, name in enumerate((*SILVER_KEYS, *(relation.name for relation in relations())))}
 
 
 def _place(name: str) -> int:

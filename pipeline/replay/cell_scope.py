@@ -18,6 +18,7 @@ from pipeline.replay.cell_answers import Answer, Bodies, Body
 from pipeline.replay.cell_explain import Explanation
 from pipeline.replay.json_positions import Range, locate
 from pipeline.warehouse.connect import Connection
+from pipeline.warehouse.months import refuse_archived
 
 # The admitted answers that show an event, and those that asked about a sport it belonged to; of those that it left the list by,
 # which other games they show decides whether it was played.
@@ -80,6 +81,9 @@ def named_answers(connection: Connection, explanation: Explanation) -> tuple[Nam
     Args:
         connection: of a role that may read bronze, silver and gold.
         explanation: of the row.
+
+    Raises:
+        WarehouseError: ``MONTHS_ARCHIVED``.
     """
     return answers_about(connection, events_of(explanation), [explanation])
 
@@ -88,6 +92,8 @@ def answers_about(
     connection: Connection, events: Sequence[str], explanations: Iterable[Explanation] = ()
 ) -> tuple[NamedAnswer, ...]:
     """The same, of some events; with what explanations name beside them."""
+    seen = connection.execute("select first_seen_at from gold.events where event_id = any (%s)", [list(events)]).fetchall()
+    refuse_archived(connection, [at for (at,) in seen], "To name all answers about an event")
     wanted: dict[str, set[str]] = {}
     left_by: set[str] = set()
     for exchange, shown, is_left_by in connection.execute(_ANSWERS.encode(), {"events": list(events)}).fetchall():
@@ -97,15 +103,16 @@ def answers_about(
     beside: dict[str, set[str]] = {}
     for piece in (piece for explanation in explanations for piece in explanation.pieces):
         beside.setdefault(piece.answer.exchange_id, set()).add(piece.pointer)
-    found = []
     bodies = Bodies(connection)
-    for exchange in sorted(wanted.keys() | beside.keys()):
+    speaking = {exchange for exchange, shown in wanted.items() if shown} | beside.keys() | left_by
+    found = [NamedAnswer(answer, ()) for answer in bodies.answers(wanted.keys() - speaking)]
+    for exchange in sorted(speaking):
         bodies.read([exchange])
         body = bodies.get(exchange)
         if body is not None:
             items = tuple(_items(body, wanted.get(exchange, set()), beside.get(exchange, set()), exchange in left_by))
             found.append(NamedAnswer(body.answer, items))
-        bodies.forget()
+            bodies.forget()
     return tuple(sorted(found, key=lambda each: (each.answer.captured_at, each.answer.exchange_id)))
 
 

@@ -14,15 +14,17 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pipeline.errors import SetupError, SportsMarketError
 from pipeline.resources import resource
 from pipeline.settings import Settings
-from pipeline.transform.project import DbtProject
 from pipeline.transform.query_sources import Column, column_sources
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import bootstrap, resolve_server
+
+if TYPE_CHECKING:
+    from pipeline.transform.project import DbtProject
 
 # Schema and name of a model → its columns in their order → the sources of each, sorted.
 Lineage: TypeAlias = Mapping[tuple[str, str], Mapping[str, tuple[Column, ...]]]
@@ -102,6 +104,7 @@ def beyond_itself(model: tuple[str, str], columns: Mapping[str, frozenset[Column
 def main() -> int:
     """Write the file anew, by a database that is made for it and dropped. Returns the exit code."""
     from pipeline.transform.apply import prepare
+    from pipeline.transform.project import DbtProject
 
     try:
         settings = Settings.from_env(os.environ)

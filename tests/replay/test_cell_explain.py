@@ -20,7 +20,17 @@ from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 from pipeline.replay import cell_reads
 from pipeline.replay.cell_answers import Bodies, piece_of
 from pipeline.replay.cell_explain import Explainer, Explanation, Found, is_of_many, parsed
-from pipeline.replay.cell_reads import MORE_THAN_READ, OF_ANSWERS, OTHERWISE, QUOTES, SIGHTINGS, read_of, relations_read
+from pipeline.replay.cell_reads import (
+    MORE_THAN_READ,
+    OF_ANSWERS,
+    OTHERWISE,
+    QUOTES,
+    SIGHTINGS,
+    SILVER_KEYS,
+    UNEXPLAINED,
+    read_of,
+    relations_read,
+)
 from pipeline.replay.cell_scope import named_answers
 from pipeline.replay.json_positions import locate
 from pipeline.transform.computed import queries_of_views, reading
@@ -36,6 +46,7 @@ WITHOUT_ROWS: Final = {
     "gold.prediction_evaluation", "gold.middles", "gold.middles_clean", "gold.arbitrages_clean",
 }  # fmt: skip
 NAMES: Final = [relation.name for relation in relations()]
+LEDGERS: Final = ("silver.bet_captures", "silver.prediction_captures")
 # A row of these is a row of few others, which all can be named: computed from these alone it is the same.
 COUNTING: Final = ("gold.calibration", "gold.calibration_bins", "gold.calibration_differences")
 
@@ -136,6 +147,29 @@ def test_all_quotes_of_an_answer_are_found_in_it(reader: Connection, explainer: 
     assert len(places) == len(rows) > 1000
 
 
+def test_every_relation_is_explained_or_it_is_said_why_not(project: Project, explainer: Explainer) -> None:
+    made = {*project.program.all_tables, *project.program.views()}
+    assert made >= SILVER_KEYS.keys() and made >= set(NAMES)
+    left = {name for name in made - SILVER_KEYS.keys() - set(NAMES) if name not in UNEXPLAINED}
+    assert {name for name in left if not name.startswith("silver.stg_")} == set()
+    assert {name for name in UNEXPLAINED if name not in made} == {"silver.stg_"}
+    # and their keys are those that the models have
+    for name, key in SILVER_KEYS.items():
+        assert set(key) <= explainer.types(name).keys()
+
+
+@pytest.mark.parametrize("name", [name for name in SILVER_KEYS if name not in LEDGERS])
+def test_tables_of_silver_are_explained(name: str, explainer: Explainer, reader: Connection) -> None:
+    for seed in (1, 2):
+        row = explainer.row_at_random(name, seed, 1)
+        assert row is not None
+        one = explainer.explain(name, key_texts(explainer.key_of(name, row)))
+        assert one.row == row and one.pieces
+        piece = one.pieces[0]
+        body = read_exchange(reader, UUID(piece.answer.exchange_id)).body
+        assert body is not None and locate(body, piece.pointer) == piece.range
+
+
 def test_what_a_model_names_is_read_or_it_is_said_why_not(explainer: Explainer) -> None:
     unread = {
         (name, other)
@@ -155,7 +189,7 @@ def test_only_what_a_column_comes_from_is_read(explained: dict[str, Explanation]
     row = explained["gold.margins"].row
     assert row is not None
     one = explainer.explain_row("gold.margins", row, ["sport_key"])
-    assert {each.relation for each in one.found} == {"gold.margins", "silver.event_sport_keys"}
+    assert {each.relation for each in one.found} == {"gold.margins", "silver.event_sport_keys", SIGHTINGS}
     assert one.models["gold.margins"].lineage == {"sport_key": ("silver.event_sport_keys.sport_key",)}
     told = explainer.explain_row("gold.margins", row, ["overround"])
     assert 1 < len(told.found) <= len(explained["gold.margins"].found)
@@ -195,7 +229,9 @@ def test_a_row_of_a_view_is_found_by_a_key_that_names_no_event(explained: dict[s
     ("name", "key", "columns", "at", "code"),
     [
         ("gold.best_prise", {"event_id": "x"}, (), None, "TABLE_UNKNOWN"),
-        ("silver.quotes", {"event_id": "x"}, (), None, "TABLE_UNKNOWN"),
+        ("silver.quote", {"event_id": "x"}, (), None, "TABLE_UNKNOWN"),
+        ("silver.parameters", {"name": "x"}, (), None, "EXPLAIN_NOT"),
+        ("silver.stg_odds", {"event_id": "x"}, (), None, "EXPLAIN_NOT"),
         ("gold.best_price", {"events": "x"}, (), None, "COLUMN_UNKNOWN"),
         ("gold.best_price", {"event_id": "x"}, ("book",), None, "COLUMN_UNKNOWN"),
         ("gold.best_price", {"valid_from": "yesterday noon"}, (), None, "EXPLAIN_KEY"),

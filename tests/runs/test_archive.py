@@ -22,6 +22,8 @@ from pipeline.errors import SportsMarketError, UsageError, WarehouseError
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity, exchange_id
 from pipeline.recording.store import Recording, content_sha256
+from pipeline.replay.cell_explain import Explainer
+from pipeline.replay.cell_scope import named_answers
 from pipeline.replay.determinism import compare_with_rebuild
 from pipeline.replay.equivalence import compare_full_refresh
 from pipeline.replay.verify import verify
@@ -273,6 +275,20 @@ def test_views_tell_nothing_of_events_that_are_archived_in_part(filled: Warehous
     # what is stored of them stays
     assert rows(filled, closed) == before
     assert len(rows(filled, "select distinct event_id from gold.price_history")) == 4
+
+
+def test_what_is_archived_is_explained_as_far_as_it_goes(filled: Warehouse, tmp_path: Path) -> None:
+    """Silver and bodies of it are gone: gold's own rows tell of each other, and all answers cannot be named."""
+    archive(filled, NOVEMBER, tmp_path, CLOCK)
+    with filled.connect(Role.TRANSFORMER) as connection:
+        explainer = Explainer(connection)
+        old, young = (explainer.explain("gold.events", {"event_id": event}) for event in (OLD, YOUNG))
+        assert old.row is not None and young.row is not None
+        assert not old.pieces and "gold.event_start_changes" in {each.relation for each in old.found}
+        assert young.pieces and named_answers(connection, young)
+        with pytest.raises(WarehouseError) as caught:
+            named_answers(connection, old)
+    assert caught.value.code == "MONTHS_ARCHIVED"
 
 
 def test_the_warehouse_goes_on_after_an_archive(
