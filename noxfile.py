@@ -111,6 +111,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def sabotage(session: nox.Session) -> None:
+    """Put known bugs back in, one at a time in a copy, and say what finds each; ``-- --most 6 --seed 3`` draws some."""
+    _install(session, "requirements-dev.txt")
+    session.run("python", "-m", "tests.sabotage.run", *session.posargs)
+
+
+@nox.session
 def lineage(session: nox.Session) -> None:
     """Write dbt/lineage.json anew: what each column of a model comes from. A test says when it is due."""
     _install(session, "requirements.txt")
