@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pipeline.errors import SetupError
 from pipeline.export.arrow_rows import Digest, Layout, Rows, hashes_of, rows_of
 from pipeline.export.streams import Snapshot
-from pipeline.export.verify_export import _csv, _digest, _parquet
+from pipeline.export.verify_export import _digest, source_of
 from pipeline.export.writers import CsvSink, DuckDbTable, ParquetSink, open_duckdb
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import GoldTable, columns_of, row_text_sql
@@ -94,12 +94,12 @@ def test_four_engines_form_the_same_texts(
         for block in blocks:
             sink.write([block.batch])
         sink.close()
-        assert _digest(database, layout.columns, *_parquet(tmp_path / "odd.parquet", layout.columns)) == expected
+        assert _digest(database, layout.columns, *source_of("parquet", [tmp_path / "odd.parquet"], layout.columns)) == expected
         sink = CsvSink(tmp_path / "odd.csv", layout.schema)
         for block in blocks:
             sink.write([pa.record_batch([block.lines], names=["line"])])
         sink.close()
-        assert _digest(database, layout.columns, *_csv(tmp_path / "odd.csv", layout.columns)) == expected
+        assert _digest(database, layout.columns, *source_of("csv", [tmp_path / "odd.csv"], layout.columns)) == expected
         sink = DuckDbTable(database, "odd", layout.schema)
         for block in blocks:
             sink.write([block.batch])
