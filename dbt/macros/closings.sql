@@ -14,7 +14,7 @@ cross join lateral (
     with shown as materialized (
         select
             series.series_id, series.bookmaker_key, series.market_key, series.description, series.outcome_name,
-            series.outcome_side, standing.is_quoting,
+            series.outcome_side,
             quote.exchange_id, quote.duplicate_no, quote.is_complete, quote.point, quote.line_point, quote.price_native,
             quote.odds_format, quote.price_decimal, quote.implied_probability, quote.outcome_set, quote.overround,
             quote.captured_at, quote.quote_at,
@@ -26,13 +26,6 @@ cross join lateral (
         from {{ first_rows_of(
             'event.event_id', ['series_id', 'bookmaker_key', 'market_key', 'description', 'outcome_name', 'outcome_side', 'valid_from']
         ) }} as series
-        -- a stretch that spans the start: the last covering answer until then showed the series
-        cross join lateral (
-            select exists (
-                select 1 from {{ ref('price_history') }} as h
-                where h.series_id = series.series_id and h.line_rank = 1 and {{ stands_at('h', 'event.start_at') }}
-            ) as is_quoting
-        ) as standing
         left join lateral (
             select q.* from {{ ref('quotes') }} as q
             where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
@@ -94,13 +87,20 @@ cross join lateral (
         and worked_out.description is not distinct from shown.description
         and worked_out.line_point is not distinct from shown.line_point
 ) as closing
+-- a stretch that spans the start: the last covering answer until then showed the series; looked up where nothing else tells
+cross join lateral (
+    select exists (
+        select 1 from {{ ref('price_history') }} as h
+        where h.series_id = closing.series_id and h.line_rank = 1 and {{ stands_at('h', 'event.start_at') }}
+    ) as is_quoting
+) as standing
 cross join lateral (
     select
         case
             when event.status = 'gone_early' then 'unplayed'
             when event.start_is_suspect or not event.is_reached then 'provisional'
             when closing.captured_at is null then 'none'
-            when not closing.is_quoting and closing.captured_at <= event.start_at then 'not_quoting'
+            when not standing.is_quoting and closing.captured_at <= event.start_at then 'not_quoting'
             when {{ seconds_between('closing.quote_at', 'event.start_at') }} > {{ parameter('closing_aged_seconds') }} then 'old'
             when {{ seconds_between('closing.quote_at', 'event.start_at') }} > {{ parameter('closing_ok_seconds') }} then 'aged'
             else 'ok'
