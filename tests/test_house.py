@@ -32,7 +32,7 @@ HOUSE = (
     ("warehouse",),
     ("settings",),
     ("resources", "licences"),
-    ("secret", "clock", "errors", "printable", "texts"),
+    ("secret", "clock", "errors", "printable", "texts", "whole_files"),
 )
 ROW = {part: row for row, parts in enumerate(HOUSE) for part in parts}
 # The bootstrap is a package of its own beside the house: it stands on the connections, and databases are made with it.

@@ -14,6 +14,7 @@ from pipeline.cli.opening import check_database, loaded, scratch_folder, server_
 from pipeline.cli.screen import Screen
 from pipeline.errors import UsageError
 from pipeline.export.extra import PACKAGES, require
+from pipeline.whole_files import written_whole
 
 if TYPE_CHECKING:
     import duckdb
@@ -86,7 +87,7 @@ def diffed(
 ) -> Diff:
     """Compare two sides that are open, and write what was asked for."""
     from pipeline.replay.diff import compare
-    from pipeline.replay.diff_page import CELLS, written_whole
+    from pipeline.replay.diff_page import CELLS
 
     screen.end_progress()
     progress = screen.progress("table")
@@ -104,7 +105,7 @@ def diffed(
 
 def write_page(found: Diff, out: Path, screen: Screen) -> None:
     """Write a diff as a page."""
-    from pipeline.replay.diff_page import render_diff, written_whole
+    from pipeline.replay.diff_page import render_diff
 
     with written_whole(out) as file:
         file.write_text(render_diff(found), encoding="utf-8")

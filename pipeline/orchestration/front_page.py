@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from pipeline.clock import to_iso
 from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.whole_files import written_whole
 
 # So many batches, and alerts, are shown; so often, in seconds, the page is written and read anew.
 SHOWN: Final = 20
@@ -108,17 +110,19 @@ def standing_of(warehouse: Warehouse) -> Standing:
 def render(links: Sequence[Link], standing: Standing, now: dt.datetime) -> str:
     """The page, which reads itself anew every so often; everything that data says is escaped."""
     from jinja2 import Environment, PackageLoader
+    from markupsafe import Markup
 
+    # as the report's page looks
+    css = Markup(files("pipeline.report").joinpath("page.css").read_text(encoding="utf-8"))
     environment = Environment(
         loader=PackageLoader("pipeline.orchestration", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.get_template("front_page.html.j2")
-    return template.render(links=links, standing=standing, written_at=to_iso(now), every=EVERY_SECONDS)
+    return template.render(css=css, links=links, standing=standing, written_at=to_iso(now), every=EVERY_SECONDS)
 
 
 def write(page: Path, links: Sequence[Link], standing: Standing, now: dt.datetime) -> None:
     """Write the page; whoever reads it sees the old one or the new one."""
     page.parent.mkdir(parents=True, exist_ok=True)
-    new = page.with_suffix(".new")
-    new.write_text(render(links, standing, now), encoding="utf-8")
-    new.replace(page)
+    with written_whole(page) as file:
+        file.write_text(render(links, standing, now), encoding="utf-8")

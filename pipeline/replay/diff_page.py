@@ -6,8 +6,6 @@ The same diff gives the same bytes: there is no clock in it, and no chance.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -54,14 +52,3 @@ def check_diff_out(out: Path | None, *, with_cells: bool = True) -> None:
         raise UsageError("DIFF_OUT", f"{out} is a folder.", step)
     if not out.parent.is_dir() or not os.access(out.parent, os.W_OK | os.X_OK):
         raise UsageError("DIFF_OUT", f"Nothing can be written into {out.parent}.", step)
-
-
-@contextmanager
-def written_whole(out: Path) -> Iterator[Path]:
-    """A file beside the one that is wanted, which takes its place when all went well."""
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        yield unfinished
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)

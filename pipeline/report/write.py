@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pipeline.replay.run import ReplaySummary
@@ -11,6 +10,7 @@ from pipeline.report.out import check_out
 from pipeline.report.page import render
 from pipeline.report.proof_facts import total
 from pipeline.warehouse.connect import Role, Warehouse
+from pipeline.whole_files import written_whole
 
 
 def write_report(warehouse: Warehouse, wanted: Wanted, out: Path, replayed: ReplaySummary | None = None) -> str:
@@ -33,11 +33,7 @@ def write_report(warehouse: Warehouse, wanted: Wanted, out: Path, replayed: Repl
     with warehouse.connect(Role.READER) as connection:
         facts = gather(connection, wanted)
     page = render(facts, "A standing warehouse" if replayed is None else "A replayed recording", replayed).encode()
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(page)
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with written_whole(out) as file:
+        file.write_bytes(page)
     games = len(facts.screen.games)
     return f"{total(facts.proof.batch_states):,} batches, {games:,} games on the screen, {len(page) / 1e6:.1f} MB"

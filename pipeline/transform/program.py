@@ -22,6 +22,7 @@ from pipeline.transform.computed import Computed, compute_views, queries_of_view
 from pipeline.transform.engine import WORKS, NodeResult, Session, Work
 from pipeline.transform.preparing import send
 from pipeline.warehouse.connect import Warehouse
+from pipeline.whole_files import written_whole
 
 T = TypeVar("T")
 
@@ -188,9 +189,8 @@ def project_key(directory: Path) -> str:
 def write_program(file: Path, program: Program) -> None:
     """Write a program, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{id(program)}")
-    temporary.write_text(json.dumps(program.to_json(), indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(file)
+    with written_whole(file) as unfinished:
+        unfinished.write_text(json.dumps(program.to_json(), indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def interruptible(session: Session, work: Callable[[], T]) -> T:

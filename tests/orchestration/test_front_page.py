@@ -27,7 +27,7 @@ def test_it_tells_how_the_last_batches_stand(prepared: Warehouse, project: Proje
     write(page, [Link("Dagster", None, "")], standing, NOW)
     text = page.read_text(encoding="utf-8")
     assert "6 published" in text and standing.batches[0].batch_id in text and standing.alerts[0].message in text
-    assert "is starting" in text and not list(page.parent.glob("*.new"))
+    assert "is starting" in text and [file.name for file in page.parent.iterdir()] == [page.name]
 
 
 def test_nothing_that_data_says_is_markup() -> None:
