@@ -195,8 +195,24 @@ def drawings_of(event: Event) -> tuple[tuple[str, tuple[Stretch, ...]], ...]:
     return (("chances", event.chances), ("spreads", event.spreads), ("totals", event.totals))
 
 
+def _line_at(name: str, at: str) -> str:
+    """Joins the consensus line of what moved, as it stood at a time."""
+    return f"""left join gold.consensus_line as {name}
+        on {name}.event_id = moved.event_id and {name}.market_id = moved.market_id
+        and {name}.valid_from <= {at} and ({name}.valid_to is null or {name}.valid_to > {at})"""
+
+
+def _chance_at(name: str, at: str) -> str:
+    """Joins the home side's fair probability in a moneyline that moved, as it stood at a time."""
+    return f"""left join gold.consensus as {name}
+        on {name}.event_id = moved.event_id and {name}.market_key = moved.market_key
+        and {name}.description is not distinct from moved.description and {name}.outcome_set = moved.outcome_set
+        and {name}.line_point is null and {name}.outcome_side = 'home' and {name}.method = 'power'
+        and {name}.valid_from <= {at} and ({name}.valid_to is null or {name}.valid_to > {at})"""
+
+
 # by operator groups first: one book that moves far is less than ten that move a little; moneylines have no point
-_MOVERS: Final = """
+_MOVERS: Final = f"""
     with moved as (
         select
             moves.event_id, moves.market_id, moves.market_key, moves.description, moves.outcome_set, moves.direction,
@@ -221,36 +237,10 @@ _MOVERS: Final = """
     from moved
     join gold.events as event on event.event_id = moved.event_id
     left join gold.sports as sports on sports.sport_key = event.sport_key
-    left join gold.consensus_line as line_before
-        on line_before.event_id = moved.event_id
-        and line_before.market_id = moved.market_id
-        and line_before.valid_from <= %(since)s
-        and (line_before.valid_to is null or line_before.valid_to > %(since)s)
-    left join gold.consensus_line as line_after
-        on line_after.event_id = moved.event_id
-        and line_after.market_id = moved.market_id
-        and line_after.valid_from <= moved.last_at
-        and (line_after.valid_to is null or line_after.valid_to > moved.last_at)
-    left join gold.consensus as before
-        on before.event_id = moved.event_id
-        and before.market_key = moved.market_key
-        and before.description is not distinct from moved.description
-        and before.outcome_set = moved.outcome_set
-        and before.line_point is null
-        and before.outcome_side = 'home'
-        and before.method = 'power'
-        and before.valid_from <= %(since)s
-        and (before.valid_to is null or before.valid_to > %(since)s)
-    left join gold.consensus as after
-        on after.event_id = moved.event_id
-        and after.market_key = moved.market_key
-        and after.description is not distinct from moved.description
-        and after.outcome_set = moved.outcome_set
-        and after.line_point is null
-        and after.outcome_side = 'home'
-        and after.method = 'power'
-        and after.valid_from <= moved.last_at
-        and (after.valid_to is null or after.valid_to > moved.last_at)
+    {_line_at("line_before", "%(since)s")}
+    {_line_at("line_after", "moved.last_at")}
+    {_chance_at("before", "%(since)s")}
+    {_chance_at("after", "moved.last_at")}
     order by
         moved.groups_moved desc, moved.points desc nulls last, moved.probability desc nulls last, moved.event_id,
         moved.market_key, moved.description nulls first, moved.outcome_set, moved.direction

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from pipeline.report.asking import ask
+from pipeline.report.asking import SEEN, ask
 from pipeline.warehouse.connect import Connection
 
 # Of more games, the first to start are shown.
@@ -191,37 +191,18 @@ def screen_facts(connection: Connection, as_of: dt.datetime, sport: str | None) 
     )
 
 
-# a game is as fresh as its newest answer: by the limits that gold has for quotes, before the start and in play
-_GAMES: Final = """
-    with quoted as (
-        select odds.event_id, max(odds.captured_at) as known_until
-        from gold.current_odds as odds
-        group by odds.event_id
-    ),
-
-    limits as (
-        select
-            max(value) filter (where name = 'fresh_age_pre_seconds') as pre,
-            max(value) filter (where name = 'fresh_age_in_play_seconds') as in_play
-        from silver.parameters
-    ),
-
-    judged as (
-        select
-            event.event_id, coalesce(sports.title, event.sport_key) as sport_title, event.home_team, event.away_team,
-            event.start_at, event.start_at <= %(as_of)s as is_in_play, event.source, quoted.known_until,
-            extract(epoch from %(as_of)s - quoted.known_until)
-            <= case when event.start_at <= %(as_of)s then limits.in_play else limits.pre end as is_fresh
-        from quoted
-        join gold.events as event on event.event_id = quoted.event_id
-        left join gold.sports as sports on sports.sport_key = event.sport_key
-        cross join limits
-        where event.status in ('listed', 'started') and event.sport_key = coalesce(%(sport)s, event.sport_key)
-    )
-
-    select judged.*, judged.known_until > %(as_of)s - %(hours)s * interval '1 hour'
-    from judged
-    order by judged.is_fresh desc, judged.start_at, judged.event_id
+# a game is as fresh as its newest answer
+_GAMES: Final = f"""
+    {SEEN}
+    select
+        event.event_id, coalesce(sports.title, event.sport_key), event.home_team, event.away_team, event.start_at,
+        event.start_at <= %(as_of)s, event.source, seen.captured_at, seen.is_fresh,
+        seen.captured_at > %(as_of)s - %(hours)s * interval '1 hour'
+    from seen
+    join gold.events as event on event.event_id = seen.event_id
+    left join gold.sports as sports on sports.sport_key = event.sport_key
+    where event.status in ('listed', 'started') and event.sport_key = coalesce(%(sport)s, event.sport_key)
+    order by seen.is_fresh desc, event.start_at, event.event_id
 """
 
 _QUOTES: Final = """

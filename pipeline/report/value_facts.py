@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from pipeline.report.asking import ask
+from pipeline.report.asking import SEEN, ask
 from pipeline.warehouse.connect import Connection
 
 # Of more, the best are shown.
@@ -172,94 +172,62 @@ _LOOKED_AT: Final = """
         and valued.sport_key = coalesce(%(sport)s, valued.sport_key)
 """
 
-# when each event was last shown, and whether that is recent: by the limits that gold has for quotes
-_SEEN: Final = """
-    with newest as (
-        select odds.event_id, max(odds.captured_at) as captured_at from gold.current_odds as odds group by odds.event_id
-    ),
 
-    limits as (
-        select
-            max(value) filter (where name = 'fresh_age_pre_seconds') as pre,
-            max(value) filter (where name = 'fresh_age_in_play_seconds') as in_play
-        from silver.parameters
-    ),
+def _opportunities(table: str, told: str, points: str, best: str) -> str:
+    """Arbitrages or middles: what is told of each, its legs as they were at its best, and what puts the best first.
 
-    seen as (
-        select
-            newest.event_id, newest.captured_at,
-            cast(floor(extract(epoch from %(as_of)s - newest.captured_at)) as integer) as seconds,
-            extract(epoch from %(as_of)s - newest.captured_at)
-            <= case when event.start_at <= %(as_of)s then limits.in_play else limits.pre end as is_fresh
-        from newest
-        join gold.events as event on event.event_id = newest.event_id
-        cross join limits
-    )
-"""
-
-# the legs as they were at its best, with the books' titles in their order
-_ARBITRAGES: Final = f"""
-    {_SEEN}
+    Args:
+        table: of gold.
+        told: its value, width and winning numbers.
+        points: the line point of each leg.
+        best: the end of the order.
+    """
+    return f"""
+    {SEEN}
     select
         coalesce(event.away_team || ' at ' || event.home_team, sports.title, event.sport_key),
         coalesce(sports.title, event.sport_key), event.start_at, found.market_key, found.description, found.quality,
         found.valid_to is null, coalesce(found.valid_to is null and seen.is_fresh, false),
         case when found.valid_to is null then seen.seconds end, found.valid_from,
         cast(floor(extract(epoch from coalesce(found.valid_to, %(as_of)s) - found.valid_from)) as integer),
-        found.margin_best, null, array[]::integer [], found.outcome_names, found.outcome_sides,
-        array_fill(found.line_point, array[cardinality(found.outcome_names)]),
+        {told}, found.outcome_names, found.outcome_sides, {points},
         (
             select array_agg(coalesce(books.title, leg.bookmaker_key) order by leg.place)
             from unnest(found.books_at_best) with ordinality as leg (bookmaker_key, place)
             left join gold.bookmakers as books on books.bookmaker_key = leg.bookmaker_key
         ),
         found.prices_at_best, found.stake_shares_at_best, found.ages_at_best, found.outliers_at_best, found.books_at_best
-    from gold.arbitrages as found
+    from gold.{table} as found
     join gold.events as event on event.event_id = found.event_id
     left join gold.sports as sports on sports.sport_key = event.sport_key
     left join seen on seen.event_id = found.event_id
     where coalesce(found.valid_to, seen.captured_at) > %(since)s and found.sport_key = coalesce(%(sport)s, found.sport_key)
     order by
         found.valid_to is null and seen.is_fresh desc nulls last, found.valid_to is null desc,
-        array_position(array['clean', 'stale', 'outlier', 'in_play', 'implausible'], found.quality),
-        found.margin_best desc, found.arbitrage_id
+        array_position(array['clean', 'stale', 'outlier', 'in_play', 'implausible'], found.quality), {best}
     limit %(most)s
 """
 
-_MIDDLES: Final = f"""
-    {_SEEN}
-    select
-        coalesce(event.away_team || ' at ' || event.home_team, sports.title, event.sport_key),
-        coalesce(sports.title, event.sport_key), event.start_at, found.market_key, found.description, found.quality,
-        found.valid_to is null, coalesce(found.valid_to is null and seen.is_fresh, false),
-        case when found.valid_to is null then seen.seconds end, found.valid_from,
-        cast(floor(extract(epoch from coalesce(found.valid_to, %(as_of)s) - found.valid_from)) as integer),
-        found.cost_best, found.width, found.winning_numbers, found.outcome_names, found.outcome_sides,
-        array[found.line_point, found.other_line_point],
-        (
-            select array_agg(coalesce(books.title, leg.bookmaker_key) order by leg.place)
-            from unnest(found.books_at_best) with ordinality as leg (bookmaker_key, place)
-            left join gold.bookmakers as books on books.bookmaker_key = leg.bookmaker_key
-        ),
-        found.prices_at_best, found.stake_shares_at_best, found.ages_at_best, found.outliers_at_best, found.books_at_best
-    from gold.middles as found
-    join gold.events as event on event.event_id = found.event_id
-    left join gold.sports as sports on sports.sport_key = event.sport_key
-    left join seen on seen.event_id = found.event_id
-    where coalesce(found.valid_to, seen.captured_at) > %(since)s and found.sport_key = coalesce(%(sport)s, found.sport_key)
-    order by
-        found.valid_to is null and seen.is_fresh desc nulls last, found.valid_to is null desc,
-        array_position(array['clean', 'stale', 'outlier', 'in_play', 'implausible'], found.quality),
-        found.cost_best, found.middle_id
-    limit %(most)s
-"""
 
-_ARBITRAGES_EVER: Final = """
-    select quality, count(*) from gold.arbitrages where sport_key = coalesce(%(sport)s, sport_key)
+def _ever(table: str) -> str:
+    """How many there were of each quality."""
+    return f"""
+    select quality, count(*) from gold.{table} where sport_key = coalesce(%(sport)s, sport_key)
     group by quality order by quality
 """
 
-_MIDDLES_EVER: Final = """
-    select quality, count(*) from gold.middles where sport_key = coalesce(%(sport)s, sport_key)
-    group by quality order by quality
-"""
+
+_ARBITRAGES: Final = _opportunities(
+    "arbitrages",
+    "found.margin_best, null, array[]::integer []",
+    "array_fill(found.line_point, array[cardinality(found.outcome_names)])",
+    "found.margin_best desc, found.arbitrage_id",
+)
+_MIDDLES: Final = _opportunities(
+    "middles",
+    "found.cost_best, found.width, found.winning_numbers",
+    "array[found.line_point, found.other_line_point]",
+    "found.cost_best, found.middle_id",
+)
+_ARBITRAGES_EVER: Final = _ever("arbitrages")
+_MIDDLES_EVER: Final = _ever("middles")
