@@ -3,15 +3,13 @@
 from typing import Final
 
 import dagster as dg
-import requests
 
 from pipeline.orchestration.at_hand import BUNDLED_SAYS, offers_bundled, shelf_of
 from pipeline.orchestration.dagster_resources import Api, Workshop, settings
 from pipeline.orchestration.partitions import batches, newest
-from pipeline.runs.alerting import send_alerts
+from pipeline.runs.alerting import refused_by, send_alerts
 
 SECONDS: Final = 30
-WEBHOOK_TIMEOUT: Final = (5.0, 10.0)
 
 
 @dg.sensor(
@@ -43,12 +41,8 @@ def failures(context: dg.RunFailureSensorContext) -> None:
     text = failure_text(context.dagster_run, [_error(event) for event in context.get_step_failure_events()])
     context.log.error(text)
     webhook = settings().webhook_url
-    if webhook is not None:
-        try:
-            requests.post(webhook.reveal(), json={"text": text}, timeout=WEBHOOK_TIMEOUT).raise_for_status()
-        except requests.RequestException as error:
-            # its text may hold the address, and the address a token
-            context.log.error(f"The webhook did not take it: {type(error).__name__}.")
+    if webhook is not None and (refused := refused_by(webhook, {"text": text})):
+        context.log.error(f"The webhook did not take it: {refused}.")
 
 
 @dg.sensor(

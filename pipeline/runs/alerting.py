@@ -61,6 +61,19 @@ class Alert:
         }
 
 
+def refused_by(webhook: Secret, document: dict[str, Any]) -> str | None:
+    """Post a document to a webhook.
+
+    Returns:
+        The kind of error where it did not take it, without a text, which may hold the address, and the address a token.
+    """
+    try:
+        requests.post(webhook.reveal(), json=document, timeout=TIMEOUT).raise_for_status()
+    except requests.RequestException as error:
+        return type(error).__name__
+    return None
+
+
 def send_alerts(
     warehouse: Warehouse,
     webhook: Secret | None,
@@ -96,11 +109,8 @@ def send_alerts(
         if webhook is not None:
             text = "\n".join(f"{alert.kind}: {alert.message}" for alert in alerts)
             document = {"text": text, "alerts": [alert.to_json() for alert in alerts]}
-            try:
-                requests.post(webhook.reveal(), json=document, timeout=TIMEOUT).raise_for_status()
-            except requests.RequestException as error:
-                # its text may hold the address, and the address a token
-                tell(f"The webhook did not take {len(alerts)} alerts: {type(error).__name__}; they go with the next.")
+            if refused := refused_by(webhook, document):
+                tell(f"The webhook did not take {len(alerts)} alerts: {refused}; they go with the next.")
                 return len(alerts)
         sent = [alert.alert_id for alert in alerts]
         connection.execute("update ops.alerts set sent_at = %s where alert_id = any (%s)", [clock.now(), sent])
