@@ -28,6 +28,7 @@ from pipeline.replay.cell_reads import (
     relations_read,
     seeds_read,
 )
+from pipeline.replay.diff_found import ABOUT
 from pipeline.transform.lineage import read_lineage
 from pipeline.warehouse.connect import Connection
 from pipeline.warehouse.digest import Columns, GoldTable, columns_of, relations
@@ -51,16 +52,8 @@ _REASONS: Final = (
     "problem", "opening_basis", "ev_basis", "fair_basis", "sharp_basis", "quote_state", "was_there_reason", "match", "kind",
     "quality",
 )  # fmt: skip
-_ABOUT: Final = (
-    "event_id",
-    "home_team",
-    "away_team",
-    "bookmaker_key",
-    "market_key",
-    "description",
-    "outcome_name",
-    "line_point",
-)
+# as in a diff; a line is told by its point alone
+_ABOUT: Final = frozenset(ABOUT) - {"point"}
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+\+00:00")
 
