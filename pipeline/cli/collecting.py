@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +18,13 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from pipeline.clock import SystemClock
+    from pipeline.collect.live import Conduct
+    from pipeline.odds_api.client import OddsApiClient
+    from pipeline.runs.context import RunContext
+    from pipeline.runs.missing import MissingForecast
     from pipeline.secret import Secret
+    from pipeline.warehouse.connect import Warehouse
 
 
 def add_plan(commands: Commands) -> None:
@@ -147,13 +155,8 @@ def add_backfill(commands: Commands) -> None:
 def _run_backfill(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
     from pipeline.collect.history_walk import Forecast, Span, parse_moment
-    from pipeline.collect.live import Conduct
     from pipeline.collect.plan_file import load_plan_file
     from pipeline.collect.scheduled import spool_of
-    from pipeline.odds_api.client import OddsApiClient, open_session
-    from pipeline.odds_api.retry import Pace
-    from pipeline.recording.adapters import LiveAdapter
-    from pipeline.warehouse.database import bootstrap
 
     if options.missing:
         return _run_missing(options, screen)
@@ -163,52 +166,60 @@ def _run_backfill(options: argparse.Namespace, screen: Screen) -> int:
     span, clock = Span(load_plan_file(options.plan), begin, end, options.credits), SystemClock()
     if options.dry_run:
         return screen.end(Forecast.of(span, spool_of(options.spool) if options.spool.is_dir() else None, options.events))
-    settings = settings_of(options)
-    api_url, api_key = _api(options, settings)
+    with _asking(options, screen, clock) as (context, client, conduct):
+        from pipeline.runs.backfill import backfill
+
+        summary = backfill(span, client, options.spool, context, conduct, screen.note, mix_sources=options.mix_sources)
+    return screen.end(summary)
+
+
+@contextmanager
+def _asking(
+    options: argparse.Namespace, screen: Screen, clock: SystemClock
+) -> Iterator[tuple[RunContext, OddsApiClient, Conduct]]:
+    """A warehouse to fill, and a client of the API's history; what is wrong with either, or the spool, is said before."""
+    from pipeline.collect.live import Conduct
+    from pipeline.odds_api.client import OddsApiClient, open_session
+    from pipeline.odds_api.retry import Pace
+    from pipeline.recording.adapters import LiveAdapter
+    from pipeline.warehouse.database import bootstrap
+
+    api_url, api_key = _api(options, settings_of(options))
     check_spool(options, screen)
     check_database(options)
-    from pipeline.runs.backfill import backfill
-
     with server_of(options, screen) as server, open_session(LiveAdapter(clock)) as session:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(clock))
-        conduct = Conduct(timer=clock, workers=options.workers)
         context = context_of(warehouse, engine_of(options, screen), screen)
-        summary = backfill(span, client, options.spool, context, conduct, screen.note, mix_sources=options.mix_sources)
-    return screen.end(summary)
+        yield context, client, Conduct(timer=clock, workers=options.workers)
 
 
 def _run_missing(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
     from pipeline.collect.history_walk import parse_moment
-    from pipeline.collect.live import Conduct
     from pipeline.collect.plan_file import load_plan_file
     from pipeline.collect.scheduled import spool_of
-    from pipeline.odds_api.client import OddsApiClient, open_session
-    from pipeline.odds_api.retry import Pace
-    from pipeline.recording.adapters import LiveAdapter
 
     file, clock = load_plan_file(options.plan), SystemClock()
     begin = None if options.begin is None else parse_moment(options.begin)
     end = clock.now() if options.end is None else min(parse_moment(options.end), clock.now())
-    settings = settings_of(options)
-    api_url, api_key = (None, None) if options.dry_run else _api(options, settings)
-    if not options.dry_run:
-        check_spool(options, screen)
-    check_database(options)
-    from pipeline.runs.missing import fill, missing
 
-    with server_of(options, screen) as server, open_session(LiveAdapter(clock)) as session:
-        warehouse = server.warehouse()
+    def forecast(warehouse: Warehouse) -> MissingForecast:
+        from pipeline.runs.missing import missing
+
         writer = spool_of(options.spool) if options.spool.is_dir() else None
-        forecast = missing(warehouse, file, writer, options.credits, begin, end, options.events)
-        if api_url is None:
-            return screen.end(forecast)
-        client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(clock))
-        conduct = Conduct(timer=clock, workers=options.workers)
-        context = context_of(warehouse, engine_of(options, screen), screen)
-        summary = fill(forecast, client, options.spool, context, conduct, screen.note, mix_sources=options.mix_sources)
+        return missing(warehouse, file, writer, options.credits, begin, end, options.events)
+
+    if options.dry_run:
+        check_database(options)
+        with server_of(options, screen) as server:
+            return screen.end(forecast(server.warehouse()))
+    with _asking(options, screen, clock) as (context, client, conduct):
+        from pipeline.runs.missing import fill
+
+        wanted = forecast(context.warehouse)
+        summary = fill(wanted, client, options.spool, context, conduct, screen.note, mix_sources=options.mix_sources)
     return screen.end(summary)
 
 

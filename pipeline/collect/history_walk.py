@@ -172,9 +172,9 @@ def visit(
         ApiError: the key is refused or the credits are used up.
         SportsMarketError: as ``collect`` does.
     """
-    purse = _Purse(credits, client, writer, conduct, tell)
+    purse, held = _Purse(credits, client, writer, conduct, tell), Held(writer)
     for each in visits:
-        links = _Links(each.file.plan, writer)
+        links = held.of(each.file.plan)
         if links.at(each.at) is not None:
             purse.walked = replace(purse.walked, known=purse.walked.known + 1)
             continue
@@ -185,12 +185,31 @@ def visit(
             purse.walked = replace(purse.walked, known=purse.walked.known + 1)
         else:
             purse.note(batch)
+            links.add(batch)
     return purse.walked
 
 
-def is_held(one: Visit, writer: RecordingWriter) -> bool:
-    """Whether a recording has the snapshot that the API would answer with."""
-    return _Links(one.file.plan, writer).at(one.at) is not None
+class Held:
+    """The snapshots that a recording has, by plan.
+
+    Args:
+        writer: the recording; what it takes meanwhile is not seen.
+    """
+
+    def __init__(self, writer: RecordingWriter) -> None:
+        self._writer = writer
+        self._links: dict[str, _Links] = {}
+
+    def of(self, plan: MarketPlan) -> _Links:
+        """Those of one plan."""
+        plan_id = plan.identity.plan_id
+        if plan_id not in self._links:
+            self._links[plan_id] = _Links(plan, self._writer)
+        return self._links[plan_id]
+
+    def __contains__(self, one: Visit) -> bool:
+        """Whether it has the snapshot that the API would answer with."""
+        return self.of(one.file.plan).at(one.at) is not None
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pipeline.collect.history_walk import Span, Walked, walk
 from pipeline.collect.live import Conduct
 from pipeline.collect.scheduled import claimed, spool_of
 from pipeline.odds_api.client import OddsApiClient
-from pipeline.recording.store import Recording
+from pipeline.recording.store import Recording, RecordingWriter
 from pipeline.runs.context import RunContext
 from pipeline.runs.load import LoadSummary, load_batches, unfinished
 
@@ -91,8 +91,33 @@ def backfill(
         mix_sources: take them even where the warehouse holds another source.
 
     Raises:
+        SportsMarketError: as ``walk`` and :func:`collected_and_loaded` do.
+    """
+    return collected_and_loaded(
+        lambda writer: walk(span, client, writer, conduct, tell), client, spool, context, mix_sources=mix_sources
+    )
+
+
+def collected_and_loaded(
+    gather: Callable[[RecordingWriter], Walked],
+    client: OddsApiClient,
+    spool: Path,
+    context: RunContext,
+    *,
+    mix_sources: bool,
+) -> BackfillSummary:
+    """Let something collect into the spool, if nobody else does, then load what nobody has loaded to its end.
+
+    Args:
+        gather: collects into the spool.
+        client: that it sends requests with.
+        spool: the recording that it collects into.
+        context: what it works with.
+        mix_sources: take them even where the warehouse holds another source.
+
+    Raises:
         ConflictError: ``SOURCES_MIXED``: the warehouse is a simulated one, and the API is real; no call is made.
-        SportsMarketError: as ``walk`` and ``load_batches`` do.
+        SportsMarketError: as ``gather`` and ``load_batches`` do.
     """
     if not mix_sources:
         refuse_calls(context.warehouse, client.base_url)
@@ -100,7 +125,7 @@ def backfill(
         if not ours:
             return BackfillSummary(spool, None, None)
         writer = spool_of(spool)
-        walked = walk(span, client, writer, conduct, tell)
+        walked = gather(writer)
         left = unfinished(context.warehouse, writer.batch_ids)
         load = load_batches(Recording.open(spool), left, context, mix_sources=mix_sources) if left else None
     return BackfillSummary(spool, walked, load)

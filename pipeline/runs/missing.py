@@ -9,27 +9,25 @@ start: where none is, the list of the sport's events a little after the last one
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.bronze.sources import refuse_calls
 from pipeline.clock import to_iso
-from pipeline.collect.history_walk import Visit, is_held, visit
+from pipeline.collect.history_walk import Held, Visit, visit
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_cost import PlanCost
 from pipeline.collect.plan_file import PlanFile
-from pipeline.collect.scheduled import claimed, spool_of
 from pipeline.errors import UsageError
 from pipeline.odds_api.catalogue import books_of
 from pipeline.odds_api.client import OddsApiClient
-from pipeline.recording.store import Recording, RecordingWriter
-from pipeline.runs.backfill import BackfillSummary
+from pipeline.recording.store import RecordingWriter
+from pipeline.runs.backfill import BackfillSummary, collected_and_loaded
 from pipeline.runs.context import RunContext
-from pipeline.runs.load import load_batches, unfinished
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.months import archived_months, following
 
@@ -201,23 +199,23 @@ def missing(
     with warehouse.connect(Role.READER) as reader:
         starts = _starts(reader, plan.sports, asked, begin, end)
         known_until: dict[str, dt.datetime] = dict(reader.execute(_KNOWN_UNTIL, {"sports": list(plan.sports)}).fetchall())
+    held = None if writer is None else Held(writer)
+    # one sport at a time: the others have other starts
+    narrow = {sport: replace(file, plan=replace(plan, sports=(sport,))) for sport in plan.sports}
+    costs = {sport: PlanCost.of(one, events).per_run for sport, one in narrow.items()}
     found = []
     for (sport, at), lacking in starts.items():
-        # one sport at a time: the others have other starts
-        narrow = replace(file, plan=replace(plan, sports=(sport,)))
-        one = Visit(narrow, at)
-        is_there = writer is not None and (is_held(one, writer) or is_held(Visit(file, at), writer))
+        one = Visit(narrow[sport], at)
+        is_there = held is not None and (one in held or Visit(file, at) in held)
         if not is_there and any(lacking):
-            cost = PlanCost.of(narrow, events).per_run
-            found.append(Lacking(one, len(lacking), sum(lacking), cost))
+            found.append(Lacking(one, len(lacking), sum(lacking), costs[sport]))
     found.sort(key=lambda each: (-each.closes / max(each.credits, 1), each.visit.at, each.sport_key))
-    forecast = MissingForecast(file.name, tuple(found), 0, credits)
-    for chosen in range(1, len(found) + 1):
-        more = replace(forecast, chosen=chosen, later=_later(file, found[:chosen], known_until, end))
-        if more.cost > credits:
-            break
-        forecast = more
-    return forecast
+
+    def within(chosen: int) -> MissingForecast:
+        return MissingForecast(file.name, tuple(found), chosen, credits, _later(file, found[:chosen], known_until, end))
+
+    # each more costs more, so the most that the credits are enough for is found by halving
+    return within(bisect_right(range(1, len(found) + 1), credits, key=lambda chosen: within(chosen).cost))
 
 
 def _later(
@@ -282,17 +280,13 @@ def fill(
         mix_sources: take them even where the warehouse holds another source.
 
     Raises:
-        ConflictError: ``SOURCES_MIXED``: the warehouse is a simulated one, and the API is real; no call is made.
-        SportsMarketError: as ``visit`` and ``load_batches`` do.
+        SportsMarketError: as ``visit`` and ``collected_and_loaded`` do.
     """
-    if not mix_sources:
-        refuse_calls(context.warehouse, client.base_url)
-    with claimed(spool) as ours:
-        if not ours:
-            return BackfillSummary(spool, None, None)
-        writer = spool_of(spool)
-        visits = (*(each.visit for each in forecast.wanted), *forecast.later)
-        walked = visit(visits, forecast.credits, client, writer, conduct, tell)
-        left = unfinished(context.warehouse, writer.batch_ids)
-        load = load_batches(Recording.open(spool), left, context, mix_sources=mix_sources) if left else None
-    return BackfillSummary(spool, walked, load)
+    visits = (*(each.visit for each in forecast.wanted), *forecast.later)
+    return collected_and_loaded(
+        lambda writer: visit(visits, forecast.credits, client, writer, conduct, tell),
+        client,
+        spool,
+        context,
+        mix_sources=mix_sources,
+    )
