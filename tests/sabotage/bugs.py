@@ -218,4 +218,171 @@ BUGS: Final = (
         'failure = noted.get("failure")',
         ("tests/collect/test_live.py",),
     ),
+    # what is known of an event
+    Bug(
+        "the start given last is the start", "first version", "dbt/models/gold/events/events.sql",
+        "case start_basis when 'override' then override_start when 'settled_rival' then rival_start else start_as_known end as start_at",
+        "commence_time_latest as start_at",
+    ),
+    Bug(
+        "any start is believed after the start", "here", "dbt/macros/starts.sql",
+        "else {{ given }} between {{ known }} - interval '15 minutes' and {{ known }} + interval '4 hours'", "else true",
+    ),
+    Bug(
+        "a game that left before it began has begun", "here", "dbt/models/gold/events/events.sql",
+        "when unlisted_at < start_at then 'withdrawn_before_start'", "when false then 'withdrawn_before_start'",
+        ("tests/transform/test_settled_starts.py", "tests/replay/test_starts.py", "tests/replay/test_odd_answers.py"),
+    ),
+    # how a bet is settled
+    Bug(
+        "a push is a loss", "public", "dbt/macros/grades.sql",
+        "    else sign({{ difference }})\n", "    else case when {{ difference }} > 0 then 1 else -1 end\n",
+        ("tests/transform/test_grades.py",),
+    ),
+    Bug(
+        "a quarter line is settled as a whole one", "public", "dbt/macros/grades.sql",
+        "when mod(abs({{ row }}.line_point), 0.5) = 0.25\n", "when mod(abs({{ row }}.line_point), 0.5) = 0.75\n",
+        ("tests/transform/test_grades.py",),
+    ),
+    Bug(
+        "the score of a game in play is final", "public", "dbt/macros/grades.sql",
+        "{{ score }}.completed and {{ score }}.home_score_text is not null", "{{ score }}.home_score_text is not null",
+        ("tests/transform/test_grades.py", "tests/replay/test_final_scores.py"),
+    ),
+    Bug(
+        "a score is home first, whatever the answer says", "here", "dbt/models/gold/games/game_lines.sql",
+        "case when turned.is_turned then r.away_score else r.home_score end as home_score", "r.home_score as home_score",
+        ("tests/replay/test_hindsight_model.py", "tests/transform/test_views.py"),
+    ),
+    # what the markets did
+    Bug(
+        "a lower home handicap is a move away from home", "first version", "dbt/models/gold/movement/moves.sql",
+        "coalesce(judged.delta_probability, - judged.delta_point) > 0 then 'home'",
+        "coalesce(judged.delta_probability, judged.delta_point) > 0 then 'home'",
+    ),
+    Bug(
+        "steam is counted however long it takes", "first version", "dbt/models/gold/movement/steam.sql",
+        "and moved.changed_at >= moments.at - {{ parameter_interval('steam_window_seconds') }}\n",
+        "and moved.changed_at >= moments.at - interval '10 years'\n",
+        ("tests/transform/test_steam.py",),
+    ),
+    Bug(
+        "one book is an arbitrage with itself", "public", "dbt/macros/opportunities.sql",
+        "where one.operator_group <> two.operator_group or one.operator_group <> three.operator_group", "where true",
+        ("tests/transform/test_arbitrages.py",),
+    ),
+    Bug(
+        "the best price is looked for among broken sets", "here", "dbt/models/gold/prices/best_price.sql",
+        "where heard.problem is null and not heard.is_of_namesakes", "where not heard.is_of_namesakes",
+        ("tests/transform/test_arbitrages.py", "tests/replay/test_odd_answers.py", "tests/replay/test_in_play_best_price.py"),
+    ),
+    Bug(
+        "a price of unknown age is fresh", "here", "dbt/models/gold/prices/current_odds.sql",
+        "when judged.quote_age_seconds is null then 'age_unknown'", "when false then 'age_unknown'",
+        ("tests/transform/test_views.py", "tests/transform/test_freshness.py"),
+    ),
+    Bug(
+        "a sharp book opens a market in play", "here", "dbt/models/gold/prices/market_openings.sql",
+        "                and q.captured_at < event.start_at\n", "",
+        ("tests/replay/test_hindsight_model.py", "tests/replay/test_hindsight.py"),
+    ),
+    Bug(
+        "prices at other points are compared", "public", "dbt/macros/clv.sql",
+        "when taken.line_point is distinct from taken.line_point_taken then 'point_moved'", "when false then 'point_moved'",
+    ),
+    Bug(
+        "a book's scorecard hears sets that are stale", "here", "dbt/models/gold/health/book_scorecard.sql",
+        "        and not {{ set_is_stale('m', ref('stale_quotes'), at=\"event.start_at - look.hours * interval '1 hour'\") }}\n", "",
+        ("tests/transform/test_dbt_tests.py",),
+    ),
+    Bug(
+        "results are missed of games that were not played", "here", "dbt/models/gold/health/batch_health.sql",
+        "where not event.has_outrights and event.status <> 'gone_early'", "where not event.has_outrights",
+        ("tests/transform/test_batch_health.py", "tests/transform/test_settled_starts.py"),
+    ),
+    # bets and predictions
+    Bug(
+        "the first capture of a bet counts", "first version", "dbt/macros/ledgers.sql",
+        "order by e.ledger, e.{{ id }}, e.captured_at desc, e.place", "order by e.ledger, e.{{ id }}, e.captured_at, e.place",
+        ("tests/transform/test_judged_ledgers.py",),
+    ),
+    Bug(
+        "what nobody looked at was not there", "here", "dbt/macros/ledgers.sql",
+        "when {{ unknown }} then 'unknown'\n", "when {{ unknown }} then 'no'\n",
+        ("tests/transform/test_judged_ledgers.py",),
+    ),
+    Bug(
+        "predictions of one time supersede each other", "here", "dbt/models/gold/bets/prediction_scores.sql",
+        "when status_alone = 'ok' and rank() over (", "when status_alone = 'ok' and row_number() over (",
+        ("tests/transform/test_judged_ledgers.py",),
+    ),
+    # what a run looks at, and writes
+    Bug(
+        "what is gone stays", "first version", "dbt/macros/ledgered.sql",
+        "where not exists (select 1 from fresh as f where {{ same_in('f', 's', row_key) }})\n",
+        "where false and not exists (select 1 from fresh as f where {{ same_in('f', 's', row_key) }})\n",
+    ),
+    Bug(
+        "a change from or to null is none", "first version", "dbt/macros/ledgered.sql",
+        "or f.{{ c }} is distinct from s.{{ c }}", "or f.{{ c }} <> s.{{ c }}",
+    ),
+    Bug(
+        "a late answer touches only what it shows", "here", "dbt/macros/prepare_run.sql",
+        "        select spanning.event_id from gold.price_history as spanning\n"
+        "        where spanning.sport_key = pending.sport_key and spanning.valid_to >= pending.tail_from\n",
+        "        select spanning.event_id from gold.price_history as spanning\n        where false\n",
+        ("tests/replay/test_order_freedom.py",),
+    ),
+    Bug(
+        "of a late event only what changed is looked at", "here", "dbt/macros/prepare_run.sql",
+        "and sightings.captured_at >= touched.tail_from and sightings.shows_odds\n        );",
+        "and sightings.captured_at >= touched.tail_from and sightings.shows_odds\n        ) and false;",
+        ("tests/replay/test_switching.py", "tests/replay/test_order_freedom.py"),
+    ),
+    Bug(
+        "a test is restricted on one side", "here", "dbt/tests/blocking/gold_margins.sql",
+        "where h.event_id = touched.event_id and h.valid_to is null and {{ is_looked_at('h', 'line') }}",
+        "where h.event_id = touched.event_id and h.valid_to is null",
+    ),
+    Bug(
+        "a fence against plans of old tables is removed", "here", "pipeline/transform/preparing.py",
+        'cursor.execute("discard plans" if is_due else "select 1")', 'cursor.execute("select 1")',
+        ("tests/transform/test_preparing.py",),
+    ),
+    # what is asked, kept and handed out
+    Bug(
+        "an error of the API costs as an answer", "first version", "pipeline/odds_api/credits.py",
+        "    if received.status != 200:\n", "    if received.status < 200:\n",
+        ("tests/odds_api/test_credits.py",),
+    ),
+    Bug(
+        "what cannot heal is asked again", "first version", "pipeline/odds_api/retry.py",
+        "if failure is None or not failure.can_heal or attempt >= self.attempts:", "if failure is None or attempt >= self.attempts:",
+        ("tests/odds_api/test_retry.py",),
+    ),
+    Bug(
+        "Retry-After is not heard", "first version", "pipeline/odds_api/retry.py",
+        "return max(delay, retry_after or 0.0)", "return delay",
+        ("tests/odds_api/test_retry.py",),
+    ),
+    Bug(
+        "a seal is not compared", "here", "pipeline/recording/seals.py",
+        "if len(found) != 1 or hashlib.sha256(_with(data, _BLANK)).hexdigest() != found[0].decode():", "if len(found) != 1:",
+        ("tests/recording/test_store.py",),
+    ),
+    Bug(
+        "of a key that stands twice the last counts", "public", "pipeline/contracts/strict_json.py",
+        "    if len(found) != len(pairs):\n", "    if len(found) > len(pairs):\n",
+        ("tests/contracts/test_judgement.py",),
+    ),
+    Bug(
+        "a batch id may have other content", "first version", "pipeline/bronze/batch_load.py",
+        "        if known[0] != content:\n", "        if known[0] == batch.batch_id:\n",
+        ("tests/bronze", "tests/runs/test_all_or_nothing.py", "tests/recording"),
+    ),
+    Bug(
+        "cookies are kept", "first version", "pipeline/odds_api/redaction.py",
+        '        "retry-after",\n', '        "retry-after",\n        "set-cookie",\n',
+        ("tests/odds_api", "tests/collect/test_live.py", "tests/runs/test_key_nowhere.py"),
+    ),
 )  # fmt: skip
