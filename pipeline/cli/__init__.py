@@ -15,6 +15,7 @@ from typing import Final
 
 import pipeline
 from pipeline.cli import (
+    attesting,
     collecting,
     comparing,
     deciding,
@@ -49,6 +50,7 @@ COMMANDS: Final = (
     recordings.add_bets,
     recordings.add_predictions,
     proving.add_replay,
+    attesting.add_attest,
     comparing.add_diff,
     explaining.add_explain,
     standing.add_load,

@@ -223,6 +223,7 @@ BUGS: Final = (
         "the start given last is the start", "first version", "dbt/models/gold/events/events.sql",
         "case start_basis when 'override' then override_start when 'settled_rival' then rival_start else start_as_known end as start_at",
         "commence_time_latest as start_at",
+        ("tests/transform/test_settled_starts.py", "tests/replay/test_starts.py", "tests/replay/test_slipping_start.py"),
     ),
     Bug(
         "any start is believed after the start", "here", "dbt/macros/starts.sql",
