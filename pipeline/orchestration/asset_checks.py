@@ -133,7 +133,7 @@ def whole_tables(context: dg.AssetCheckExecutionContext, workshop: Workshop) -> 
     for result in report.checks:
         key = WHOLE.get(result.name)
         if key is not None and key in context.selected_asset_check_keys:
-            yield _result(key, result.ok, {"failing_rows": result.failures}, result.message)
+            yield _result(key, result.ok, _rows(result), result.message)
 
 
 @dg.multi_asset_check(
@@ -160,9 +160,11 @@ def contract_suites(context: dg.AssetCheckExecutionContext, workshop: Workshop) 
         report = run(workshop.warehouse, [each for path, each in CONTRACTS.items() if "_".join(("suite", *path)) in wanted])
     for suite in report.suites:
         broken = [f"{each.rule}: {each.failing} rows, the first {each.example}" for each in suite.broken]
+        rows = [dg.TableRecord({"rule": each.rule, "rows": each.failing, "first": str(each.example)}) for each in suite.broken]
+        details = {"rules": suite.rules, "version": suite.version, **({"broken": dg.MetadataValue.table(rows)} if rows else {})}
         key = dg.AssetCheckKey(TABLE_CONTRACTS, f"suite_{suite.contract.replace('.', '_')}")
         text = " | ".join([*([suite.problem] if suite.problem else []), *broken]) or None
-        yield _result(key, suite.ok, {"rules": suite.rules, "version": suite.version}, text)
+        yield _result(key, suite.ok, details, text)
 
 
 NIGHTLY: Final = (whole_tables, contract_suites)
@@ -283,7 +285,18 @@ def _result(key: dg.AssetCheckKey, passed: bool, details: Mapping[str, Any], tex
 
 
 def _of_result(key: dg.AssetKey, name: str, batch_id: str, result: CheckResult) -> dg.AssetCheckEvaluation:
-    return _evaluation(key, name, batch_id, result.ok, {"failing_rows": result.failures}, result.message)
+    return _evaluation(key, name, batch_id, result.ok, _rows(result), result.message)
+
+
+def _rows(result: CheckResult) -> dict[str, Any]:
+    """How many rows a check found, and the first of them as a table."""
+    records = [
+        dg.TableRecord({"rule": row.rule, "rows": row.rows, "key": row.key, "holds": row.holds})
+        if row.rows is not None
+        else dg.TableRecord({"rule": row.rule, "key": row.key, "holds": row.holds})
+        for row in result.rows
+    ]
+    return {"failing_rows": result.failures, **({"rows": dg.MetadataValue.table(records)} if records else {})}
 
 
 def _evaluation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,8 @@ from pipeline.contracts.drift_store import CHECK as DRIFT_CHECK
 from pipeline.errors import WarehouseError
 from pipeline.transform.alerts import raise_alerts, raise_withheld
 from pipeline.transform.checks import CheckResult as CheckResult
+from pipeline.transform.checks import FailingRow, batch_checks, holding, is_aborted
 from pipeline.transform.checks import Session as Session
-from pipeline.transform.checks import batch_checks, is_aborted
 from pipeline.transform.computed import Computed
 from pipeline.transform.engine import Engine, NodeResult, Work
 from pipeline.transform.fingerprints import stored_fingerprints, write_fingerprints
@@ -52,6 +53,8 @@ _SAID_OF: Final[Mapping[Work, str]] = {
 }
 # Of what broke a check, so many rows are told.
 ROWS_SHOWN: Final = 3
+# … and so many are kept, for who has the room of a table.
+ROWS_KEPT: Final = 20
 # The partitions of silver that the batches need; what is archived is refused later, where it can be said in full.
 _MAKE_MONTHS: Final = """
 select ops.make_months(parted.partrelid::regclass, needed.months)
@@ -485,11 +488,7 @@ def _lock_out_readers(session: Session, warehouse: Warehouse) -> None:
 
 def _dbt_checks(results: Sequence[NodeResult], session: Session) -> tuple[CheckResult, ...]:
     """The checks among dbt's results. A model that failed is a failed check too; what failed only because of it is left out."""
-    checks = tuple(
-        CheckResult(result.name, result.ok, result.failures or (0 if result.ok else 1), _broken_rows(session, result))
-        for result in results
-        if result.resource_type == "test" or not result.ok
-    )
+    checks = tuple(_dbt_check(result, session) for result in results if result.resource_type == "test" or not result.ok)
     causes = tuple(
         check
         for check in checks
@@ -498,14 +497,27 @@ def _dbt_checks(results: Sequence[NodeResult], session: Session) -> tuple[CheckR
     return causes if any(not check.ok for check in causes) else checks
 
 
-def _broken_rows(session: Session, result: NodeResult) -> str | None:
-    """What a check that failed found: its first rows, which are still there to be looked at; else dbt's own message."""
+def _dbt_check(result: NodeResult, session: Session) -> CheckResult:
+    """A check that failed tells the first rows that it found, which are still there to be looked at; else dbt's own message."""
+    failures = result.failures or (0 if result.ok else 1)
     if result.status != "fail" or result.sql is None or is_aborted(session):
-        return result.message
+        return CheckResult(result.name, result.ok, failures, result.message)
     with session.cursor() as cursor:
-        cursor.execute(f"select to_jsonb(broken) - 'detail' from ({result.sql}) as broken limit {ROWS_SHOWN}")
-        rows = ["; ".join(str(value) for value in row.values()) for (row,) in cursor.fetchall()]
-    return f"{' | '.join(rows)} ({result.failures} rows)"
+        cursor.execute(f"select to_jsonb(broken) from ({result.sql}) as broken limit {ROWS_KEPT}")
+        found: list[dict[str, Any]] = [row for (row,) in cursor.fetchall()]
+    details = [row.pop("detail", None) for row in found]
+    shown = ["; ".join(str(value) for value in row.values()) for row in found[:ROWS_SHOWN]]
+    rows = (_failing_row(result.name, row, detail) for row, detail in zip(found, details, strict=True))
+    return CheckResult(result.name, result.ok, failures, f"{' | '.join(shown)} ({result.failures} rows)", tuple(rows))
+
+
+def _failing_row(name: str, row: Mapping[str, Any], detail: str | None) -> FailingRow:
+    """A row of a test of ours has a rule, a key, and the whole row as JSON; one of dbt's own tests has columns."""
+    if row.keys() != {"rule", "key"}:
+        return FailingRow(name, "", holding(row))
+    if detail is None or not detail.startswith("{"):
+        return FailingRow(row["rule"], row["key"], detail or "")
+    return FailingRow(row["rule"], row["key"], holding(json.loads(detail, parse_float=str)))
 
 
 def _checks(results: Sequence[NodeResult], session: Session, touched: Mapping[str, str]) -> tuple[CheckResult, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +22,23 @@ RULES_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
+class FailingRow:
+    """A row that a check found.
+
+    Attributes:
+        rule: that it breaks.
+        key: which row, as text.
+        holds: what it holds, ``column: value`` with commas between; empty where that is not known.
+        rows: that break the rule, this one included; None where they are not counted by rule.
+    """
+
+    rule: str
+    key: str
+    holds: str = ""
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """One blocking check of a run.
 
@@ -29,12 +47,14 @@ class CheckResult:
         ok: whether it passed.
         failures: failing rows.
         message: what failed, if anything.
+        rows: the first of those.
     """
 
     name: str
     ok: bool
     failures: int
     message: str | None
+    rows: tuple[FailingRow, ...] = ()
 
 
 def batch_checks(
@@ -130,7 +150,19 @@ def _judged(contract: TableContract, answered: Sequence[Answer]) -> CheckResult:
         ok=all(found.rule in warnings for found in broken),
         failures=sum(found.failing for found in broken),
         message=" | ".join([*told[:RULES_SHOWN], *([f"{len(told)} rules in all"] if len(told) > RULES_SHOWN else [])]) or None,
+        rows=tuple(FailingRow(found.rule, *_key_and_row(found.example), found.failing) for found in broken),
     )
+
+
+def _key_and_row(example: str | None) -> tuple[str, str]:
+    """The two parts of an example: of a rule on the key there is that alone."""
+    key, _, row = (example or "").partition(": {")
+    return key, holding(json.loads("{" + row, parse_float=str)) if row else ""
+
+
+def holding(row: Mapping[str, Any]) -> str:
+    """What a row holds, for people."""
+    return ", ".join(f"{name}: {'null' if value is None else value}" for name, value in row.items())
 
 
 @functools.cache

@@ -228,6 +228,7 @@ BUGS: Final = (
     Bug(
         "any start is believed after the start", "here", "dbt/macros/starts.sql",
         "else {{ given }} between {{ known }} - interval '15 minutes' and {{ known }} + interval '4 hours'", "else true",
+        ("tests/transform/test_settled_starts.py", "tests/replay/test_starts.py", "tests/replay/test_slipping_start.py"),
     ),
     Bug(
         "a game that left before it began has begun", "here", "dbt/models/gold/events/events.sql",

@@ -763,6 +763,9 @@ def test_a_failed_check_withholds_the_batch(game: Any) -> None:
     assert (failed.name, failed.failures) == ("contract.gold.price_history", 1)
     assert failed.message is not None and failed.message.startswith(f"prev_seen_before_valid_from: {key[0]}: {{")
     assert '"prev_seen_at": "2025-10-09T12:00:00+00:00"' in failed.message and failed.message.endswith("(1 rows)")
+    [row] = failed.rows
+    assert (row.rule, row.key, row.rows) == ("prev_seen_before_valid_from", key[0], 1)
+    assert "prev_seen_at: 2025-10-09T12:00:00+00:00" in row.holds
     assert game.rows("select t::text from gold.price_history as t order by 1") == before
     assert game.rows(f"select state, detail from ops.batch_states where batch_id = '{batch}'") == [
         ("withheld", "failed: contract.gold.price_history")
