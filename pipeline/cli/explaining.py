@@ -13,6 +13,8 @@ from pipeline.cli.arguments import Commands, at_least, command, database_option,
 from pipeline.cli.opening import check_database, loaded, server_of
 from pipeline.cli.screen import Screen
 from pipeline.errors import UsageError
+from pipeline.report.out import check_out
+from pipeline.whole_files import written_whole
 
 if TYPE_CHECKING:
     from pipeline.replay.cell_explain import Explainer, Explanation
@@ -46,6 +48,7 @@ def add_explain(commands: Commands) -> None:
     one.add_argument(
         "--recording", metavar="DIR", type=Path, help="load this recording into a database of its own, and look there"
     )
+    one.add_argument("--out", metavar="FILE.html", type=Path, help="write it as a page too; of one row")
     one.add_argument("--all-answers", action="store_true", help="name every answer that the row can depend on, with its bytes")
     database_option(one)
     json_option(one)
@@ -105,6 +108,7 @@ def _run(options: argparse.Namespace, screen: Screen) -> int:
         raise UsageError(
             "USAGE", "Nothing says which row is meant.", "Name it with --key COLUMN=VALUE, or let --random choose."
         )
+    _check_out(options)
     check_database(options)
     from pipeline.replay.cell_explain import Explainer
     from pipeline.replay.cell_scope import named_answers
@@ -119,7 +123,21 @@ def _run(options: argparse.Namespace, screen: Screen) -> int:
         else:
             found = tuple(_at_random(explainer, name, options))
         answers = tuple(named_answers(connection, each) if options.all_answers else None for each in found)
+    if options.out is not None:
+        from pipeline.report.explanation_page import render_explanation
+
+        with written_whole(options.out) as file:
+            file.write_text(render_explanation(found[0]), encoding="utf-8")
     return screen.end(_Told(found, answers, options.random is None))
+
+
+def _check_out(options: argparse.Namespace) -> None:
+    """See, before any work, that a page can be written."""
+    if options.out is None:
+        return
+    if options.random not in (None, 1):
+        raise UsageError("EXPLAIN_OUT", "A page is of one row.", "Use --random 1, or leave --out out.")
+    check_out(options.out)
 
 
 def _at_random(explainer: Explainer, name: str, options: argparse.Namespace) -> Iterator[Explanation]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.cli.arguments import Commands, at_least, command, database_option
 from pipeline.cli.opening import (
@@ -16,6 +17,7 @@ from pipeline.cli.opening import (
     server_of,
 )
 from pipeline.cli.screen import Screen
+from pipeline.errors import UsageError
 
 
 def add_report(commands: Commands) -> None:
@@ -37,6 +39,9 @@ def add_report(commands: Commands) -> None:
         default=3,
         help="without --event: draw the N that changed most (default: 3)",
     )
+    one.add_argument(
+        "--explain-at", metavar="URL", help="where `up` explains rows: prices lead to where they come from (see its front page)"
+    )
     database_option(one)
 
 
@@ -45,13 +50,14 @@ def _run(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.report.out import check_out
 
     check_out(options.out)
+    _explain_at(options)
     found = None if options.recording is None else recording_at(options.recording, options, screen)
     check_database(options)
     from pipeline.replay.run import replay
     from pipeline.report.facts import Wanted
     from pipeline.report.write import write_report
 
-    wanted = Wanted(tuple(options.event), options.sport, options.events)
+    wanted = Wanted(tuple(options.event), options.sport, options.events, _explain_at(options))
     if found is None:
         with server_of(options, screen) as server:
             written = write_report(server.warehouse(), wanted, options.out)
@@ -69,3 +75,15 @@ def _run(options: argparse.Namespace, screen: Screen) -> int:
         written = write_report(warehouse, wanted, options.out, summary)
     screen.tell(f"{options.out}: {written}")
     return summary.exit_code
+
+
+def _explain_at(options: argparse.Namespace) -> str | None:
+    """Where rows are explained, without a slash at the end."""
+    if options.explain_at is None:
+        return None
+    address = urlsplit(options.explain_at)
+    if address.scheme not in ("http", "https") or not address.netloc:
+        raise UsageError(
+            "REPORT_EXPLAIN", f"{options.explain_at!r} is no address of a page.", "Write it as `sports-market up` tells it."
+        )
+    return str(options.explain_at).rstrip("/")

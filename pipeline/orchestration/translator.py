@@ -7,6 +7,7 @@ sources are the assets which the load of a batch makes, and the lineage has no g
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,7 +18,8 @@ from dagster_dbt import DagsterDbtTranslator, build_dbt_asset_specs
 from pipeline.contracts.tables import TableContract, read_contracts
 from pipeline.orchestration.dagster_resources import project_of, settings
 from pipeline.orchestration.partitions import batches
-from pipeline.orchestration.up import docs_folder
+from pipeline.orchestration.up import EXPLAIN_URL, docs_folder
+from pipeline.report.explanation_page import address_of
 from pipeline.resources import resource
 from pipeline.transform.docs import FILE as DBT_DOCS
 from pipeline.transform.lineage import read_lineage
@@ -101,9 +103,13 @@ class Translator(DagsterDbtTranslator):
         )
 
 
-def _explained(name: str) -> dict[str, str]:
-    """How to ask where a cell of a table of gold comes from."""
-    return {"explain": f"sports-market explain {name} --key COLUMN=VALUE"} if name.startswith("gold.") else {}
+def _explained(name: str) -> dict[str, Any]:
+    """Where it is told where a row of a table of gold comes from: a page while ``up`` runs, else a command."""
+    if not name.startswith("gold."):
+        return {}
+    pages = os.environ.get(EXPLAIN_URL)
+    told = f"sports-market explain {name} --key COLUMN=VALUE"
+    return {"explain": told if pages is None else dg.MetadataValue.url(address_of(pages, name, {}))}
 
 
 def _lineage(columns: Mapping[str, tuple[Column, ...]]) -> dg.TableColumnLineage:

@@ -21,6 +21,7 @@ from pipeline.clock import SystemClock, Timer
 from pipeline.errors import SetupError, UsageError, WarehouseError
 from pipeline.orchestration import front_page
 from pipeline.orchestration.at_hand import BUNDLED_SAYS, offers_bundled
+from pipeline.orchestration.explain_pages import explanations
 from pipeline.orchestration.home import make_home
 from pipeline.settings import Settings
 from pipeline.transform.apply import prepare
@@ -35,6 +36,8 @@ Say = Callable[[str], None]
 LOOPBACK: Final = "127.0.0.1"
 MODULE: Final = "pipeline.orchestration.definitions"
 LOG_FILE: Final = "dagster.log"
+# Where rows are explained, for who makes links.
+EXPLAIN_URL: Final = "SPORTS_MARKET_EXPLAIN_URL"
 _MARK: Final = "SPORTS_MARKET_UP"
 _PATIENCE_SECONDS: Final = 6
 _POLL_SECONDS: Final = 0.25
@@ -59,14 +62,16 @@ def up(settings: Settings, project: DbtProject, port: int, wait_seconds: int, ti
             cannot be had.
     """
     port = _free_port(port)
-    with resolve_server(settings, say) as server:
+    with resolve_server(settings, say) as server, contextlib.ExitStack() as served:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         say("Looking at the models; their tables are made if there are none …")
         prepare(warehouse, project)
+        explain_at = served.enter_context(explanations(warehouse, LOOPBACK))
         front = _Front(warehouse, docs_folder(settings) / "index.html")
         say(f"Start here:  {front.open().as_uri()}")
-        home = make_home(settings.state_dir, server)
+        say(f"Explain:     {front.found('Explain', explain_at)}")
+        home = {**make_home(settings.state_dir, server), EXPLAIN_URL: explain_at}
         log = Path(home["DAGSTER_HOME"]) / LOG_FILE
         with _dagster(home, settings, port, timer) as process:
             url = f"http://{LOOPBACK}:{port}"
@@ -99,6 +104,7 @@ class _Front:
             front_page.Link("Dagster", None, "batches as partitions, every proof as a check, backfills, schedules"),
             front_page.Link("dbt docs", None, "tables and columns, what they mean, and what they come from"),
             front_page.Link("Contracts", None, "what each table promises"),
+            front_page.Link("Explain", None, "where a row of gold comes from, down to the bytes of the answers"),
             front_page.Link("Warehouse", reader_url(warehouse), "for BI tools and notebooks, as the reader"),
         ]
 

@@ -44,6 +44,8 @@ READ_ROWS: Final = 200
 BRIEF: Final = 12
 # Answers whose bodies are opened.
 ANSWERS: Final = 40
+# Rows that are offered where a key fits several.
+CANDIDATES: Final = 50
 # Of an aggregate all rows that it counts are named.
 INPUTS: Final = 20_000
 # Columns that say by which rule a row is what it is.
@@ -180,7 +182,7 @@ class Explanation:
             lines.append("  there is no such row")
         else:
             chosen = self.columns or tuple(self.models[self.relation].lineage)
-            lines += [f"  {name} = {_shown(self.row.get(name))}" for name in chosen]
+            lines += [f"  {name} = {worded(self.row.get(name))}" for name in chosen]
             lines += [f"  by rule: {_words(self.reasons.items())}"] if self.reasons else []
             lines += self._below(0, "", set())
         if self.remark:
@@ -222,10 +224,11 @@ def _brief(found: Found) -> Iterable[tuple[str, Any]]:
 
 
 def _words(named: Iterable[tuple[str, Any]]) -> str:
-    return " ".join(f"{name}={_shown(value)}" for name, value in named)
+    return " ".join(f"{name}={worded(value)}" for name, value in named)
 
 
-def _shown(value: Any) -> str:
+def worded(value: Any) -> str:
+    """A value as people are told it."""
     if value is None:
         return "null"
     if not isinstance(value, str):
@@ -272,6 +275,14 @@ class Explainer:
         silent = None if event_id is None else silences(self._connection, event_id, key, [] if at is None else [at])
         given = tuple(key.items())
         return Explanation(name, given, tuple(columns), None, {}, {}, (), silent)
+
+    def candidates(self, name: str, key: Mapping[str, str | None], at: dt.datetime | None = None) -> list[Row]:
+        """The first rows that a key fits.
+
+        Raises:
+            UsageError: as :meth:`explain`.
+        """
+        return self._rows(name, key, (), at, CANDIDATES)
 
     def found(self, name: str, key: Mapping[str, str | None]) -> Row | None:
         """The one row of a relation with a key; None where there is none."""
@@ -415,7 +426,9 @@ class Explainer:
         if unknown := [each for each in columns if each not in there]:
             raise UsageError("COLUMN_UNKNOWN", f"{name} has no column {unknown[0]!r}.", f"It has {', '.join(there)}.")
 
-    def _rows(self, name: str, key: Mapping[str, str | None], columns: Sequence[str], at: dt.datetime | None) -> list[Row]:
+    def _rows(
+        self, name: str, key: Mapping[str, str | None], columns: Sequence[str], at: dt.datetime | None, most: int = 6
+    ) -> list[Row]:
         self._check(name, [*key, *columns])
         types = self.types(name)
         conditions = [
@@ -427,15 +440,16 @@ class Explainer:
                     "EXPLAIN_AT", f"Rows of {name} do not hold over time.", "Leave --at out, and name the row by its key."
                 )
             conditions.append("t.valid_from <= %(at_)s and (t.valid_to is null or t.valid_to > %(at_)s)")
-        event = self._event_of(name, key)
-        if event is not None:
-            conditions.append("t.event_id = %(event_)s")
-        values = {**key, "at_": at, "event_": event}
         import psycopg
 
         try:
+            event = self._event_of(name, key)
+            if event is not None:
+                conditions.append("t.event_id = %(event_)s")
+            values = {**key, "at_": at, "event_": event}
             rows = self._connection.execute(
-                f"select to_jsonb(t)::text from {name} as t where {' and '.join(conditions) or 'true'} limit 6".encode(), values
+                f"select to_jsonb(t)::text from {name} as t where {' and '.join(conditions) or 'true'} limit {most}".encode(),
+                values,
             ).fetchall()
         except psycopg.DataError as error:
             raise UsageError(

@@ -27,11 +27,13 @@ class Wanted:
         events: ids of those whose lines are drawn; empty for those with the most movement.
         sport: only this sport.
         most: so many events, where none is named.
+        explain_at: where ``up`` explains rows, for links; None for none.
     """
 
     events: tuple[str, ...] = ()
     sport: str | None = None
     most: int = 3
+    explain_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Cell:
         at: a moment, instead of a text: ISO, UTC.
         tone: good, bad, soft or empty.
         lines: instead of a text: several, each with a softer note.
+        link: where the text leads to, or empty.
     """
 
     text: str
@@ -36,6 +37,7 @@ class Cell:
     at: str = ""
     tone: str = ""
     lines: tuple[tuple[str, str], ...] = ()
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

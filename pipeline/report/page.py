@@ -47,13 +47,14 @@ ZONES: Final = (
 TABLES: Final = ("itables", "html", "dt_bundle.js")
 
 
-def render(facts: Facts, source: str, replayed: ReplaySummary | None = None) -> str:
+def render(facts: Facts, source: str, replayed: ReplaySummary | None = None, explain_at: str | None = None) -> str:
     """The page.
 
     Args:
         facts: what a warehouse holds.
         source: what was read, in words without an address or a name.
         replayed: what a replay found, where the facts are of one.
+        explain_at: where ``up`` explains rows, for links.
 
     Raises:
         SetupError: ``REPORT_TABLES``: the tables' script is not in its package.
@@ -77,7 +78,7 @@ def render(facts: Facts, source: str, replayed: ReplaySummary | None = None) -> 
         zones=ZONES,
         cards=_cards(facts),
         screen=screen_table(facts),
-        best=best_part(facts),
+        best=best_part(facts, explain_at),
         sections=(
             moved_section(facts),
             value_section(facts),

@@ -32,7 +32,9 @@ def write_report(warehouse: Warehouse, wanted: Wanted, out: Path, replayed: Repl
     check_out(out)
     with warehouse.connect(Role.READER) as connection:
         facts = gather(connection, wanted)
-    page = render(facts, "A standing warehouse" if replayed is None else "A replayed recording", replayed).encode()
+    page = render(
+        facts, "A standing warehouse" if replayed is None else "A replayed recording", replayed, wanted.explain_at
+    ).encode()
     with written_whole(out) as file:
         file.write_bytes(page)
     games = len(facts.screen.games)

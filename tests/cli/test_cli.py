@@ -96,6 +96,7 @@ def test_the_commands() -> None:
         "bets import",
         "predictions import",
         "replay",
+        "attest",
         "diff",
         "explain",
         "report",

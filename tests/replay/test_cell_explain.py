@@ -235,6 +235,7 @@ def test_a_row_of_a_view_is_found_by_a_key_that_names_no_event(explained: dict[s
         ("gold.best_price", {"events": "x"}, (), None, "COLUMN_UNKNOWN"),
         ("gold.best_price", {"event_id": "x"}, ("book",), None, "COLUMN_UNKNOWN"),
         ("gold.best_price", {"valid_from": "yesterday noon"}, (), None, "EXPLAIN_KEY"),
+        ("gold.best_price", {"line_id": "x"}, (), None, "EXPLAIN_KEY"),
         ("gold.best_price", {"market_key": "h2h"}, (), None, "EXPLAIN_MANY"),
         ("gold.events", {"event_id": "x"}, (), "2024-10-26T00:00:00Z", "EXPLAIN_AT"),
     ],
