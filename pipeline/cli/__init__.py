@@ -17,6 +17,7 @@ import pipeline
 from pipeline.cli import (
     collecting,
     comparing,
+    computing_lake,
     deciding,
     explaining,
     exporting,
@@ -57,6 +58,7 @@ COMMANDS: Final = (
     standing.add_archive,
     reporting.add_report,
     exporting.add_export,
+    computing_lake.add_compute,
     orchestrating.add_up,
     recordings.add_recording,
     simulating.add_simulate,
