@@ -1,7 +1,7 @@
 """What a task does: its events' answers into a database of its own, the same program that a batch runs, rows and digests out.
 
-Files are named by their bytes, and what a task gives back names its files. So attempts of a task, also two at a time, do not
-disturb each other: those of an attempt whose result nobody took are named by nothing, and go with the folder they wait in.
+Files are named by their place and bytes, and what a task gives back names its files. So attempts of a task, also two at a time,
+do not disturb each other: those of an attempt whose result nobody took are named by nothing, and go with the folder they wait in.
 """
 
 from __future__ import annotations
@@ -206,10 +206,13 @@ def exported(warehouse: Warehouse, names: Iterable[str], stage: Path, scratch: P
 
 
 def _staged(part: Part, written: Path, file: ExportedFile, stage: Path) -> StagedPart:
-    name = f"{file.sha256[:32]}.{part.path.rpartition('.')[2]}"
-    _put(written, stage / name)
+    folder, _, name = part.path.rpartition("/")
+    path = f"{folder}/{file.sha256[:32]}.{name.rpartition('.')[2]}"
+    # with its folder: of two tables of one form that have no rows the files are the same
+    staged = path.replace("/", "~")
+    _put(written, stage / staged)
     # what the task's own server made of the rows is nothing to another one
-    return StagedPart(replace(part, path=f"{part.path.rpartition('/')[0]}/{name}", state=None), name, file)
+    return StagedPart(replace(part, path=path, state=None), staged, file)
 
 
 def _put(source: Path, target: Path) -> None:

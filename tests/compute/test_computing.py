@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.compute import computing
 from pipeline.compute.computing import ThisProcess, batches_in, compute, shared_out
-from pipeline.errors import RecordingError, UsageError
+from pipeline.compute.shard_task import TaskResult
+from pipeline.errors import CheckFailed, RecordingError, UsageError
 from pipeline.export.verify_export import verify_export
 from pipeline.recording.model import batch_time
 from pipeline.replay.snapshots import SnapshotStore
@@ -34,6 +36,29 @@ def test_the_bundled_recording(tmp_path: Path, shards: int) -> None:
     assert check.faults == ()
     assert check.digests == proven()
     assert len(summary.tasks) == shards
+
+
+def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the next one does not trip over what it left."""
+    first, *_ = batches_in([RECORDING], None, None)
+    lake = tmp_path / "lake"
+    with ThisProcess() as workers:
+        before = compute((first,), lake, workers)
+    manifest = (lake / "manifest.json").read_bytes()
+
+    def breaks(*arguments: object) -> TaskResult:
+        raise CheckFailed("COMPUTE_MERGE", "It failed.", "")
+
+    with ThisProcess() as workers, monkeypatch.context() as patch:
+        patch.setattr(computing, "run_merge", breaks)
+        with pytest.raises(CheckFailed, match="COMPUTE_MERGE"):
+            compute(batches_in([RECORDING], None, None)[:3], lake, workers)
+    assert (lake / "manifest.json").read_bytes() == manifest
+    with ThisProcess() as workers:
+        again = compute((first,), lake, workers, shards=2)
+    assert again.digests == before.digests
+    check = verify_export(lake)
+    assert check.faults == () and check.digests == before.digests
 
 
 def test_events_are_shared_out_by_weight() -> None:
