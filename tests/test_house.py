@@ -19,6 +19,7 @@ HOUSE = (
     ("cli",),
     ("orchestration",),
     ("report",),
+    ("compute",),
     ("replay",),
     ("export",),
     ("runs",),

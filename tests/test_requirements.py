@@ -45,7 +45,10 @@ def test_what_is_needed_is_pinned_once() -> None:
 
     assert names(project["dependencies"]) <= pins(RUNTIME).keys()
     extras = project["optional-dependencies"]
+    # Spark is half a gigabyte, for those alone who have a cluster: it is pinned where it is named
+    spark = extras.pop("spark")
     assert names([each for extra in extras.values() for each in extra]) <= pins(RUNTIME).keys() | pins(DEVELOPMENT).keys()
+    assert [each for each in spark if not each.startswith("sports-market[")] == ["pyspark==4.0.1"]
     assert pins(RUNTIME).keys() & pins(DEVELOPMENT).keys() == set()
 
 

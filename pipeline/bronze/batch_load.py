@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -49,6 +50,27 @@ class LoadedBatch:
     held: int
 
 
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """A batch, and all that is known of it once its answers were judged.
+
+    Attributes:
+        batch: it.
+        content: the hash of its content.
+        hashes: of each exchange the sha256 of the body that came, or None.
+        judgements: of each exchange that on its answer, without the parsed document; None where it is no answer.
+        charges: what calls of our own cost.
+        shape: what its answers look like; None where nobody is to compare it.
+    """
+
+    batch: Batch
+    content: str
+    hashes: tuple[str | None, ...]
+    judgements: tuple[Judgement | None, ...]
+    charges: tuple[tuple[Exchange, Charge], ...]
+    shape: Shape | None
+
+
 def load_batch(connection: Connection, batch: Batch, clock: Clock, *, mix_sources: bool = False) -> LoadedBatch:
     """Load one batch as the ingester; commits before it returns.
 
@@ -79,39 +101,12 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock, *, mix_source
     sources = sources_of(connection, batch)
     is_first = not mix_sources and refuse_mixed(connection, sources, f"Batch {batch.batch_id}")
     connection.commit()
-    judged, shape, charges = _look_at(batch)
+    looked = look_at(batch, content)
     with connection.transaction():
         if is_first:
             wait_for_others(connection)
             refuse_mixed(connection, sources, f"Batch {batch.batch_id}")
-        connection.execute(
-            "insert into bronze.batches (batch_id, scheduled_at, plan_id, plan, source, exchange_count, content_sha256)"
-            " values (%s, %s, %s, %s, %s, %s, %s)",
-            [
-                batch.batch_id,
-                batch.scheduled_at,
-                batch.plan.plan_id,
-                Jsonb(dict(batch.plan.document)),
-                batch.source,
-                len(batch.exchanges),
-                content,
-            ],
-        )
-        months = sorted({month_of(exchange.captured_at) for exchange in batch.exchanges if exchange.body is not None})
-        connection.execute("select bronze.make_months(%s::date[])", [months])
-        hashes = [exchange.sha256 for exchange in batch.exchanges]
-        judged = [
-            (exchange, insert_body(connection, exchange, sha256, judgement))
-            for (exchange, judgement), sha256 in zip(judged, hashes, strict=True)
-        ]
-        _insert_exchanges(connection, batch, hashes)
-        _insert_verdicts(connection, batch, judged, clock)
-        record_charges(connection, batch, charges)
-        record_shape(connection, batch, shape, clock)
-        connection.execute(
-            "insert into ops.batch_states (batch_id, state, changed_at) values (%s, 'sealed', %s)",
-            [batch.batch_id, clock.now()],
-        )
+        judged = insert_batch(connection, looked, clock)
     return LoadedBatch(
         batch_id=batch.batch_id,
         is_new=True,
@@ -125,19 +120,54 @@ def load_batch(connection: Connection, batch: Batch, clock: Clock, *, mix_source
     )
 
 
+def insert_batch(connection: Connection, looked: LookedAt, clock: Clock) -> list[tuple[Exchange, Judgement | None]]:
+    """Write a batch that is not there yet, within the caller's transaction.
+
+    Exchanges may lack a body that came: its hash is in the index all the same, and silver finds nothing in it.
+
+    Returns:
+        Each exchange with its judgement, which PostgreSQL may have made a quarantine.
+    """
+    batch = looked.batch
+    connection.execute(
+        "insert into bronze.batches (batch_id, scheduled_at, plan_id, plan, source, exchange_count, content_sha256)"
+        " values (%s, %s, %s, %s, %s, %s, %s)",
+        [
+            batch.batch_id,
+            batch.scheduled_at,
+            batch.plan.plan_id,
+            Jsonb(dict(batch.plan.document)),
+            batch.source,
+            len(batch.exchanges),
+            looked.content,
+        ],
+    )
+    months = sorted({month_of(exchange.captured_at) for exchange in batch.exchanges if exchange.body is not None})
+    connection.execute("select bronze.make_months(%s::date[])", [months])
+    judged = [
+        (exchange, insert_body(connection, exchange, sha256, judgement))
+        for exchange, sha256, judgement in zip(batch.exchanges, looked.hashes, looked.judgements, strict=True)
+    ]
+    _insert_exchanges(connection, batch, looked.hashes)
+    _insert_verdicts(connection, batch, judged, clock)
+    record_charges(connection, batch, looked.charges)
+    if looked.shape is not None:
+        record_shape(connection, batch, looked.shape, clock)
+    connection.execute(
+        "insert into ops.batch_states (batch_id, state, changed_at) values (%s, 'sealed', %s)",
+        [batch.batch_id, clock.now()],
+    )
+    return judged
+
+
 def is_answer(exchange: Exchange) -> bool:
     """Whether an exchange holds an answer to be judged, and not a failure."""
     return exchange.failure is None and exchange.status == 200 and exchange.body is not None
 
 
-def _look_at(
-    batch: Batch,
-) -> tuple[list[tuple[Exchange, Judgement | None]], Shape, list[tuple[Exchange, Charge]]]:
-    """Each exchange with the judgement on its answer, the shape of them all, and what each cost.
-
-    No parsed document outlives its turn.
-    """
-    judged: list[tuple[Exchange, Judgement | None]] = []
+def look_at(batch: Batch, content: str) -> LookedAt:
+    """Judge a batch's answers, and tell their shape and what each call cost. No parsed document outlives its turn."""
+    judgements: list[Judgement | None] = []
     charges: list[tuple[Exchange, Charge]] = []
     shapes = []
     for exchange in batch.exchanges:
@@ -150,10 +180,11 @@ def _look_at(
                 judgement = replace(judgement, document=None)
         else:
             shapes.append(shape_of_failure(batch.batch_id, exchange))
-        judged.append((exchange, judgement))
+        judgements.append(judgement)
         if batch.source in OWN:
             charges.append((exchange, Charge.of(exchange, document)))
-    return judged, union(shapes), charges
+    hashes = tuple(exchange.sha256 for exchange in batch.exchanges)
+    return LookedAt(batch, content, hashes, tuple(judgements), tuple(charges), union(shapes))
 
 
 def _known_batch(connection: Connection, batch: Batch) -> LoadedBatch:
@@ -216,7 +247,7 @@ def _is_strict_json(body: bytes) -> bool:
     return True
 
 
-def _insert_exchanges(connection: Connection, batch: Batch, hashes: list[str | None]) -> None:
+def _insert_exchanges(connection: Connection, batch: Batch, hashes: Sequence[str | None]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             "insert into bronze.exchanges (exchange_id, batch_id, place, attempt, endpoint, sport_key, event_id, request,"

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -52,6 +54,8 @@ _POLL_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 60
 _LAUNCH_TRIES: Final = 100
 _NOBODYS_PID: Final = 2**31 - 2
+# Of Linux's prctl.
+_PR_SET_PDEATHSIG: Final = 1
 
 # Messages in English, since their texts are looked at; no network; nothing that depends on the machine's zone.
 _SERVER_SETTINGS: Final[Mapping[str, str]] = {
@@ -98,6 +102,7 @@ class EmbeddedServer:
         say: Say | None = None,
         postgres_version: int = POSTGRES_MAJOR,
         options: Mapping[str, str] | None = None,
+        tied: bool = False,
     ) -> EmbeddedServer:
         """Use the server of a state folder; make and start it as far as that is needed.
 
@@ -106,6 +111,8 @@ class EmbeddedServer:
             say: takes a line for the user when something takes long or changes.
             postgres_version: the major version; the wheel has 16 and 18.
             options: server settings such as ``fsync``, used if this call is the one that starts the server.
+            tied: on Linux, whether a server that this call starts ends with the thread that called, however that ends: for one
+                that nobody else may come to use.
 
         Raises:
             SetupError: ``EMBEDDED_UNAVAILABLE`` (no binaries for this machine), ``STATE_DIR_UNWRITABLE``,
@@ -135,7 +142,7 @@ class EmbeddedServer:
                     _check_version(data_dir, postgres_version)
                     socket_dir, process = _running(data_dir), None
                     if socket_dir is None:
-                        socket_dir, process = _launch(binaries, data_dir, user, options or {})
+                        socket_dir, process = _launch(binaries, data_dir, user, options or {}, tied=tied)
                 except BaseException:
                     share.close()
                     raise
@@ -363,7 +370,7 @@ def _answers(socket_dir: Path) -> bool | None:
 
 
 def _launch(
-    binaries: Path, data_dir: Path, user: _SystemUser | None, options: Mapping[str, str]
+    binaries: Path, data_dir: Path, user: _SystemUser | None, options: Mapping[str, str], *, tied: bool
 ) -> tuple[Path, subprocess.Popen[bytes]]:
     """Start the server in a session of its own, so that Ctrl-C in a terminal does not reach it.
 
@@ -386,6 +393,7 @@ def _launch(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_dying_with_parent() if tied else None,
                 **_manner(user),
             )
             found = _wait(process, data_dir)
@@ -399,6 +407,18 @@ def _launch(
                 break
             time.sleep(_POLL_SECONDS)
     raise _failed(data_dir, "postgres", text)
+
+
+def _dying_with_parent() -> Callable[[], None] | None:
+    """What a child does before it becomes the server, so that the kernel ends it when its parent is gone; None where none can.
+
+    It is set once the child has changed its user, which would undo it.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    # to SIGQUIT the server answers at once, with all its processes
+    return lambda: prctl(_PR_SET_PDEATHSIG, int(signal.SIGQUIT))
 
 
 def _wait(process: subprocess.Popen[bytes], data_dir: Path) -> Path | None:

@@ -101,6 +101,7 @@ def test_the_commands() -> None:
         "explain",
         "report",
         "export",
+        "compute",
         "load",
         "verify",
         "rebuild",
