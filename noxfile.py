@@ -111,6 +111,19 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def crashes(session: nox.Session) -> None:
+    """Kill each command at its steps and at any moment; ``-- --points 1000`` at every step, ``-- -k load`` one command."""
+    _install(session, "requirements-dev.txt")
+    words = list(session.posargs)
+    env = {}
+    if "--points" in words:
+        place = words.index("--points")
+        env["SPORTS_MARKET_POINTS"] = words[place + 1]
+        del words[place : place + 2]
+    session.run("python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", "tests/runs/test_crashes.py", *words, env=env)
+
+
+@nox.session
 def sabotage(session: nox.Session) -> None:
     """Put known bugs back in, one at a time in a copy, and say what finds each; ``-- --most 6 --seed 3`` draws some."""
     _install(session, "requirements-dev.txt")

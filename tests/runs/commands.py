@@ -200,10 +200,6 @@ class Stage:
         self._closing = ExitStack()
 
     def __enter__(self) -> Stage:
-        self._url = ""
-        if self.command.asks:
-            sandbox = Sandbox(SimulatedMarket(7), SandboxClock(ManualClock(AT)), ManualClock(AT))
-            self._url = self._closing.enter_context(serving(sandbox))
         self._begun = self._closing.enter_context(self._place(None))
         with self.command.contract():
             self.command.start(self._begun)
@@ -251,7 +247,8 @@ class Stage:
             made = self._server.clone_database(begun.warehouse if begun is not None else self._prepared, name)
         warehouse = replace(made, role_prefix=f"{name}_") if self.command.is_bare else made
         try:
-            yield Place(warehouse, folder, self._url, self._project)
+            with self._sandbox() as url:
+                yield Place(warehouse, folder, url, self._project)
         finally:
             self._server.drop_database(made)
             if self.command.is_bare:
@@ -259,6 +256,15 @@ class Stage:
                     for role in PIPELINE_ROLES:
                         owner.execute(f'drop role if exists "{warehouse.user(role)}"'.encode())
             shutil.rmtree(work)
+
+    @contextmanager
+    def _sandbox(self) -> Iterator[str]:
+        """One of the place's own, as each has so many credits."""
+        if not self.command.asks:
+            yield ""
+            return
+        with serving(Sandbox(SimulatedMarket(7), SandboxClock(ManualClock(AT)), ManualClock(AT))) as url:
+            yield url
 
     def state(self, place: Place) -> State:
         """What stands now."""
@@ -273,12 +279,12 @@ class Stage:
         if self.command.asks:
             self._compare_with_spool(place)
         else:
-            assert found.digests == self.wanted.digests
-            assert found.files == self.wanted.files
+            _same("digests", found.digests, self.wanted.digests)
+            _same("files", found.files, self.wanted.files)
         wanted, relations = dict(self.wanted.relations), dict(found.relations)
         for name in _OF_RUNS:
             wanted.pop(name), relations.pop(name)
-        assert relations == wanted
+        _same("relations", relations, wanted)
         if self.command.is_bare:
             loaded = place.run(("load", "recording"))
             assert loaded.code == 0, loaded.said
@@ -290,9 +296,15 @@ class Stage:
         try:
             loaded = replace(place, warehouse=fresh).run(("load", "spool"))
             assert loaded.code == 0, loaded.said
-            assert digests(place.warehouse) == digests(fresh)
+            _same("digests", digests(place.warehouse), digests(fresh))
         finally:
             self._server.drop_database(fresh)
+
+
+def _same(what: str, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
+    """Fail with what differs, and nothing else."""
+    names = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+    assert not names, f"{what} differ: {[(name, found.get(name), wanted.get(name)) for name in names]}"
 
 
 def _made(folder: Path) -> Path:
