@@ -281,6 +281,8 @@ def _keeping(connection: Connection, before: dt.date) -> dict[dt.date, list[str]
         "   when events.start_at > %(newest)s then 'has not started'"
         "   when exists (select 1 from silver.event_sightings as shown"
         "    where shown.event_id = events.event_id and shown.captured_at > %(quiet)s) then 'was shown in the last week'"
+        "   when exists (select 1 from gold.outcome_grades as graded where graded.event_id = events.event_id"
+        "    and graded.grade_reason = 'not_completed') then 'may still get its score'"
         "  end as why"
         "  from gold.events as events where events.first_seen_at < %(before)s"
         " ) as open_events where open_events.why is not null order by open_events.first_seen_at, open_events.event_id",
