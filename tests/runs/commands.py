@@ -166,7 +166,9 @@ _COMMANDS: Final[Mapping[str, Command]] = {
     "snapshots": Command(_always("replay", "recording", "--update"), _recorded_few, proves=True),
     "export": Command(_always("export", "--out", "export"), _filled),
 }
-NAMES: Final = tuple(_COMMANDS)
+# Those that CI kills come first; the others go the same ways.
+_FIRST: Final = ("load", "ingest", "restore", "rebuild", "waive", "export")
+NAMES: Final = (*_FIRST, *(name for name in _COMMANDS if name not in _FIRST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +271,7 @@ class Stage:
     def state(self, place: Place) -> State:
         """What stands now."""
         found = {} if self.command.is_bare else digests(place.warehouse)
-        return State(found, _relations(place.warehouse), _files(place.folder, self.command))
+        return State(found, _relations(place.warehouse), _files(place.folder))
 
     def end(self, place: Place) -> None:
         """Run it again, to its end: nothing is wrong, nothing is left over, and all is as an undisturbed run leaves it."""
@@ -325,7 +327,7 @@ def _relations(warehouse: Warehouse) -> dict[str, int]:
     return counts
 
 
-def _files(folder: Path, command: Command) -> dict[str, str]:
+def _files(folder: Path) -> dict[str, str]:
     """By path, what each file holds."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "a folder"
