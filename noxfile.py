@@ -111,6 +111,33 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def crashes(session: nox.Session) -> None:
+    """Kill each command at its steps and at any moment; ``-- --points 1000`` at every step, ``-- -k load`` one command."""
+    _install(session, "requirements-dev.txt")
+    words, env = _settings(session.posargs, "points")
+    session.run("python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", "tests/runs/test_crashes.py", *words, env=env)
+
+
+@nox.session
+def machine(session: nox.Session) -> None:
+    """Do anything to a warehouse, and see that its gold is that of the admitted answers; ``-- --steps 10000 --seed 7``."""
+    _install(session, "requirements-dev.txt")
+    words, env = _settings(session.posargs, "steps", "seed")
+    session.run("python", "-m", "pytest", "-s", "tests/machine", *words, env=env)
+
+
+def _settings(words: list[str], *names: str) -> tuple[list[str], dict[str, str]]:
+    """The words without options of these names, and these as the settings that tests read."""
+    left, env = list(words), {}
+    for name in names:
+        if f"--{name}" in left:
+            place = left.index(f"--{name}")
+            env[f"SPORTS_MARKET_{name.upper()}"] = left[place + 1]
+            del left[place : place + 2]
+    return left, env
+
+
+@nox.session
 def sabotage(session: nox.Session) -> None:
     """Put known bugs back in, one at a time in a copy, and say what finds each; ``-- --most 6 --seed 3`` draws some."""
     _install(session, "requirements-dev.txt")

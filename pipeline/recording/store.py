@@ -226,6 +226,10 @@ class RecordingWriter:
             return None
         return _batch(folder, _read_index(folder, batch_id, self._lists.seal_of(batch_id), must_seal=False))
 
+    def heal(self) -> None:
+        """End what a crash cut short of sealing a batch that is there already; the first new batch would do it too."""
+        self._lists.heal()
+
     def begin(self, batch_id: str, scheduled_at: dt.datetime, plan: PlanIdentity, source: str) -> BatchWriter:
         """Begin a batch, or go on with one that a crash left or that is sealed already.
 
@@ -360,8 +364,9 @@ class BatchWriter:
             target.parent.mkdir(exist_ok=True)
             self._folder.rename(target)
             _flush_folder(target.parent, self._durable)
-            self._lists.add(batch.batch_id, seal)
+            # before it is listed: what a crash leaves in no list is tidied too
             _tidy(target)
+            self._lists.add(batch.batch_id, seal)
             with contextlib.suppress(OSError):  # another unsealed batch is in it
                 self._folder.parent.rmdir()
         self._sealed, self._batch = batch, batch
@@ -422,10 +427,14 @@ class _Lists:
             listed = _read_seals(self._path, head)
             found = {}
             for batch_id in sorted(set(_batch_ids(self._path)) - listed.keys()):
+                folder = self._path / "batches" / batch_id
                 with contextlib.suppress(RecordingError):
-                    index = _read_index(self._path / "batches" / batch_id, batch_id, None, must_seal=True)
+                    index = _read_index(folder, batch_id, None, must_seal=True)
+                    _tidy(folder)
                     found[batch_id] = str(index.document["seal"])
             self._put(found)
+        with contextlib.suppress(OSError):  # there is none, or an unsealed batch is in it
+            (self._path / "unsealed").rmdir()
         self._healed = True
 
     def _put(self, found: Mapping[str, str]) -> None:

@@ -248,7 +248,11 @@ def _plan(connection: Connection, before: dt.date) -> tuple[Month, ...]:
 def _keeping(connection: Connection, before: dt.date) -> dict[dt.date, list[str]]:
     """Month → what in it may still be needed, in words."""
     found: dict[dt.date, list[str]] = {}
-    newest = connection.execute("select max(captured_at) from bronze.exchanges").fetchone()
+    # what is not applied tells gold of no time: hindsight may still wait for one
+    newest = connection.execute(
+        "select coalesce(max(exchanges.captured_at) filter (where ledger.applied), max(exchanges.captured_at))"
+        " from bronze.exchanges as exchanges left join ops.ledger as ledger on ledger.exchange_id = exchanges.exchange_id"
+    ).fetchone()
     assert newest is not None
     if newest[0] is None:
         return found
@@ -277,6 +281,8 @@ def _keeping(connection: Connection, before: dt.date) -> dict[dt.date, list[str]
         "   when events.start_at > %(newest)s then 'has not started'"
         "   when exists (select 1 from silver.event_sightings as shown"
         "    where shown.event_id = events.event_id and shown.captured_at > %(quiet)s) then 'was shown in the last week'"
+        "   when exists (select 1 from gold.outcome_grades as graded where graded.event_id = events.event_id"
+        "    and graded.grade_reason = 'not_completed') then 'may still get its score'"
         "  end as why"
         "  from gold.events as events where events.first_seen_at < %(before)s"
         " ) as open_events where open_events.why is not null order by open_events.first_seen_at, open_events.event_id",
@@ -305,6 +311,7 @@ def _beginning(month: dt.date) -> dt.datetime:
 def _write(connection: Connection, batch_ids: Sequence[str], folder: Path, progress: Progress) -> None:
     """Write the batches that the recording does not hold yet."""
     writer = RecordingWriter(folder, name=folder.name, created_from="a month of a warehouse")
+    writer.heal()
     written = set(writer.batch_ids)
     for done, batch_id in enumerate(batch_ids, start=1):
         if batch_id not in written:

@@ -225,6 +225,28 @@ def test_a_crash_before_the_seal_resumes_with_what_was_kept(tmp_path: Path) -> N
     assert files(tmp_path / "r" / "batches") == files(tmp_path / "undisturbed" / "batches")
 
 
+@pytest.mark.parametrize(("of", "at"), [(store, "_tidy"), (store._Lists, "add")])
+def test_what_a_crash_leaves_of_a_sealed_batch_goes_although_nobody_begins_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: Any, at: str
+) -> None:
+    """Killed right after the batch came to be there: its journal, and the folder of unsealed batches."""
+    for name in ("r", "undisturbed"):
+        batch = begin(tmp_path / name)
+        for one in EXCHANGES:
+            batch.add(one)
+        with monkeypatch.context() as patch:
+            if name == "r":
+                patch.setattr(of, at, lambda *_: 1 // 0)
+                with pytest.raises(ZeroDivisionError):
+                    batch.seal()
+            else:
+                batch.seal()
+    RecordingWriter(tmp_path / "r").heal()
+    assert files(tmp_path / "r" / "batches") == files(tmp_path / "undisturbed" / "batches")
+    assert not (tmp_path / "r" / "unsealed").exists()
+    assert Recording.open(tmp_path / "r").remarks == ()
+
+
 @pytest.mark.parametrize("cut", range(1, 40, 3))
 def test_half_a_journal_line_is_forgotten(tmp_path: Path, cut: int) -> None:
     first = begin(tmp_path / "r")

@@ -36,6 +36,7 @@ from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from pipeline.warehouse.digest import view_digests
 from tests.conftest import Project
+from tests.replay.admission import quarantining
 from tests.replay.support import CLOCK, Databases, digests, take
 
 NFL = "americanfootball_nfl"
@@ -322,6 +323,37 @@ def test_a_month_stays_while_something_in_it_may_be_needed(filled: Warehouse, pr
     assert told[OCTOBER] == (f"batch {PLAN.batch_id(day(10, 20))}: it is sealed",)
     assert told[NOVEMBER] == ("2025-10 stays, and with it all later months",)
     assert rows(filled, "select month from ops.archived_months") == [(SEPTEMBER,)]
+
+
+def test_an_answer_that_is_not_admitted_is_not_the_newest(prepared: Warehouse, project: Project, tmp_path: Path) -> None:
+    """Gold does not know of its time: a grade that waits for later answers would be archived before it is settled."""
+    newest = BATCHES[-1]
+    with quarantining([(newest, newest.exchanges[0])]):
+        take(prepared, project, (*BATCHES[:7], newest))
+    told = {month.month: month.reasons for month in archive(prepared, DECEMBER, tmp_path, CLOCK).months}
+    assert told[SEPTEMBER] == (f"event {STRADDLING} was shown in the last week",)
+    assert told[OCTOBER][0] == "it is the newest month, and more may come"
+
+
+def test_an_event_whose_grade_waits_keeps_its_month(
+    prepared: Warehouse, project: Project, databases: Databases, tmp_path: Path
+) -> None:
+    """Other sports go on, and its own has no answer after the three days in which a score may come."""
+    other = poll(day(12, 1), {OPEN: (day(12, 20), 1.4)})
+    [exchange] = other.exchanges
+    body = (exchange.body or b"").replace(NFL.encode(), b"basketball_nba")
+    request = ApiRequest.of("odds", sport="basketball_nba", params=dict(exchange.request.params))
+    coverage = replace(exchange.coverage, sport="basketball_nba")
+    elsewhere = replace(other, exchanges=(replace(exchange, request=request, coverage=coverage, body=body),))
+    take(prepared, project, (*BATCHES[:7], elsewhere))
+    months = {month.month: month.reasons for month in archive(prepared, DECEMBER, tmp_path, CLOCK).months}
+    assert months[SEPTEMBER] == (f"event {STRADDLING} may still get its score",)
+    # and once it is known that none comes, it goes
+    take(prepared, project, BATCHES[7:9])
+    assert archive(prepared, NOVEMBER, tmp_path, CLOCK).exit_code == 0
+    with databases() as fresh:
+        take(fresh, project, (*BATCHES[:9], elsewhere), step=0)
+        assert digests(prepared) == digests(fresh)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,14 @@
 """Whatever ends a command, and wherever: run again, nothing is wrong and the digests are those of an undisturbed run.
 
-Killed at statements from the first to the last, and at moments that are drawn; the server dies, its disk fills, a folder cannot
-be written, the clock goes back. ``SPORTS_MARKET_KILLS`` says how many moments are drawn for each command; all
-cases: ``nox -s proofs``.
+Each command is killed at steps from its first to its last, and at moments that are drawn; the server dies, its disk fills, a
+folder cannot be written, the clock goes back. ``SPORTS_MARKET_POINTS`` says at how many steps each command is killed (1000: at
+every one); all cases: ``nox -s crashes``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import multiprocessing
+import functools
 import os
 import random
 import signal
@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,8 +25,6 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 
-from init_db import bootstrap as bootstrap_database
-from pipeline.bronze.lookup import Selection
 from pipeline.clock import UTC, ManualClock
 from pipeline.collect.live import Conduct
 from pipeline.collect.plan import MarketPlan
@@ -41,26 +39,25 @@ from pipeline.odds_api.credits import Budget
 from pipeline.recording.adapters import LiveAdapter
 from pipeline.recording.store import Recording
 from pipeline.replay.verify import verify
-from pipeline.runs.archive import archive, restore
-from pipeline.runs.backfill import backfill
 from pipeline.runs.context import RunContext
 from pipeline.runs.ingest import ingest_once
 from pipeline.runs.load import load_recording
-from pipeline.runs.quarantine import retry_answers
 from pipeline.secret import Secret
-from pipeline.transform.apply import prepare, rebuild
+from pipeline.transform.apply import prepare
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.embedded import EmbeddedServer
 from tests.conftest import CARELESS, Project
 from tests.recordings import written
-from tests.replay import wild
 from tests.replay.support import CLOCK, Databases, digests, take
-from tests.runs import test_archive
+from tests.runs.commands import AT, BATCHES, NAMES, Stage
+from tests.runs.killing import KILLED
 
-KILLS: Final = int(os.environ.get("SPORTS_MARKET_KILLS") or 20)
-BATCHES = wild.market_of(96)[:4]
-AT = dt.datetime(2026, 1, 4, 17, 7, 31, tzinfo=UTC)
+STRETCHES: Final = int(os.environ.get("SPORTS_MARKET_POINTS") or 40)
+# 100 and more in all
+MOMENTS_EACH: Final = 3
+POINTS: Final = [(name, number) for number in range(STRETCHES) for name in NAMES]
+MOMENTS: Final = [(name, number) for number in range(MOMENTS_EACH) for name in NAMES]
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 
@@ -80,193 +77,62 @@ def load(recording: Path, warehouse: Warehouse, project: Project) -> None:
     load_recording(recording, RunContext(warehouse, project, CLOCK))
 
 
-def in_a_process(work: Callable[[], object], delay: float | None = None) -> int:
-    """Do it in a process of its own, killed after so many seconds unless it has ended; its exit code."""
-    process = multiprocessing.get_context("fork").Process(target=work)
-    process.start()
-    process.join(timeout=delay if delay is not None else 300)
-    if process.is_alive():
-        process.kill()
-    process.join(timeout=60)
-    assert process.exitcode is not None
-    return process.exitcode
-
-
-def duration(work: Callable[[], object]) -> float:
-    began = time.monotonic()
-    assert in_a_process(work) == 0
-    return time.monotonic() - began
-
-
 def check(warehouse: Warehouse, project: Project, golden: dict[str, str]) -> None:
     assert digests(warehouse) == golden
     report = verify(warehouse, project)
     assert not report.failed, [(each.name, each.message) for each in report.failed]
 
 
-# --- at a statement, from the first to the last -------------------------------------------------------------------------
-
-
-def counted(limit: int, counter: Any) -> None:
-    """Let this process count what it sends to a server, and be killed as it sends the n-th."""
-
-    def sent() -> None:
-        counter.value += 1
-        if counter.value == limit:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    class Counting(psycopg2.extensions.cursor):
-        def execute(self, query: Any, values: Any = None) -> None:
-            sent()
-            super().execute(query, values)
-
-    connect, execute, executemany = psycopg2.connect, psycopg.Cursor.execute, psycopg.Cursor.executemany
-    psycopg2.connect = lambda *a, **k: connect(*a, cursor_factory=Counting, **k)
-
-    def executed(self: Any, *a: Any, **k: Any) -> Any:
-        sent()
-        return execute(self, *a, **k)
-
-    def many(self: Any, *a: Any, **k: Any) -> Any:
-        sent()
-        return executemany(self, *a, **k)
-
-    psycopg.Cursor.execute = executed  # type: ignore[assignment,method-assign]
-    psycopg.Cursor.executemany = many  # type: ignore[method-assign]
+# --- each command, killed ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def statements(recording: Path, databases: Databases, project: Project) -> int:
-    """How many a load sends."""
-    counter = multiprocessing.Value("i", 0)
-    with databases() as warehouse:
+def stages(
+    server: Server, clone_names: Iterator[str], prepared_template: Warehouse, project: Project, tmp_path_factory: Any
+) -> Iterator[Callable[[str], Stage]]:
+    """What each command starts from, made on first use."""
+    with ExitStack() as stack:
 
-        def work() -> None:
-            counted(0, counter)
-            load(recording, warehouse, project)
+        @functools.cache
+        def stage(name: str) -> Stage:
+            work = tmp_path_factory.mktemp(name)
+            return stack.enter_context(Stage(name, server, clone_names, prepared_template, project, work))
 
-        assert in_a_process(work) == 0
-    return int(counter.value)
+        yield stage
 
 
-PERCENTS: Final = 100
+def step_of(name: str, number: int, steps: int) -> int:
+    """One step of a stretch of a command's: the stretches in an order, and the steps in them, that chance chose once."""
+    draw = random.Random(name)
+    stretch = draw.sample(range(STRETCHES), STRETCHES)[number]
+    first, end = (steps * place // STRETCHES for place in (stretch, stretch + 1))
+    if first == end:
+        pytest.skip(f"{name} has {steps} steps, and each is another case")
+    return 1 + random.Random(f"{name} {number}").randrange(first, end)
 
 
 @pytest.mark.proof(cases=6)
-@pytest.mark.parametrize("percent", random.Random(3).sample(range(PERCENTS), PERCENTS))
-def test_a_load_killed_at_a_statement_ends_alike(
-    percent: int, statements: int, recording: Path, golden: dict[str, str], databases: Databases, project: Project
-) -> None:
-    counter = multiprocessing.Value("i", 0)
-    with databases() as warehouse:
-
-        def work() -> None:
-            counted(1 + statements * percent // PERCENTS, counter)
-            load(recording, warehouse, project)
-
-        code = in_a_process(work)
-        assert code == -signal.SIGKILL
-        digests(warehouse)  # what is kept fits the rows
-        load(recording, warehouse, project)
-        check(warehouse, project, golden)
+@pytest.mark.parametrize(("name", "number"), POINTS)
+def test_a_command_killed_at_any_step_is_run_again(name: str, number: int, stages: Callable[[str], Stage]) -> None:
+    """At a statement, a commit or a file, one of each stretch of its steps."""
+    stage = stages(name)
+    at = step_of(name, number, stage.steps)
+    with stage.place() as place:
+        ended = stage.run(place, at=at)
+        assert ended.code == KILLED, f"step {at} of {stage.steps}: {ended.said}"
+        stage.end(place)
 
 
-# --- at moments that are drawn --------------------------------------------------------------------------------------------
-
-
-def killed_often(
-    name: str, work: Callable[[], object], undisturbed: float, after: Callable[[], None], times: int = KILLS
-) -> None:
-    """Kill it again and again, each time anew or from where it stood, then let it end."""
-    draw = random.Random(name)
-    killed = 0
-    for _ in range(times):
-        # the first time, which was measured, takes longer than the next ones
-        killed += in_a_process(work, draw.uniform(0.0, 0.7 * undisturbed)) != 0
-        after()
-    assert killed, "it was never killed"
-
-
-@pytest.mark.proof(cases=0)
-def test_rebuild(databases: Databases, project: Project, golden: dict[str, str]) -> None:
-    with databases() as warehouse:
-        take(warehouse, project, BATCHES, step=0)
-
-        def work() -> None:
-            rebuild(warehouse, project)
-
-        killed_often("rebuild", work, duration(work), lambda: check(warehouse, project, golden))
-        work()
-        check(warehouse, project, golden)
-
-
-@pytest.mark.proof(cases=0)
-def test_archive_and_restore(databases: Databases, project: Project, tmp_path: Path) -> None:
-    with databases() as warehouse, databases() as other:
-        for made in (warehouse, other):
-            take(made, project, test_archive.BATCHES, step=0)
-        before = digests(warehouse)
-
-        def away(where: Warehouse = warehouse, folder: str = "archive") -> None:
-            archive(where, test_archive.DECEMBER, tmp_path / folder, CLOCK, drop=True)
-
-        def back(where: Warehouse = warehouse) -> None:
-            restore(where, project, None, None)
-
-        spent = duration(lambda: away(other, "other")), duration(lambda: back(other))
-        draw = random.Random("archive")
-        killed = 0
-        for _ in range(KILLS):
-            killed += in_a_process(away, draw.uniform(0.0, spent[0])) != 0
-            check(warehouse, project, before)
-            killed += in_a_process(back, draw.uniform(0.0, spent[1])) != 0
-            check(warehouse, project, before)
-        assert killed > KILLS // 2
-        away()
-        check(warehouse, project, before)
-        back()
-        check(warehouse, project, before)
-
-
-@pytest.mark.proof(cases=0)
-def test_quarantine_retry(databases: Databases, project: Project, golden: dict[str, str]) -> None:
-    from tests.runs.test_quarantine import a_rule, stricter
-
-    with databases() as warehouse, databases() as other:
-        for made in (warehouse, other):
-            with stricter(a_rule):
-                take(made, project, BATCHES, step=0)
-        assert digests(warehouse) != golden
-
-        def work(where: Warehouse = warehouse) -> None:
-            retry_answers(RunContext(where, project, CLOCK), Selection())
-
-        spent = duration(lambda: work(other))
-        killed_often("retry", work, spent, lambda: None)
-        work()
-        check(warehouse, project, golden)
-
-
-@pytest.mark.proof(cases=0)
-def test_bootstrap(server: Server, clone_names: Iterator[str], project: Project, golden: dict[str, str]) -> None:
-    def made() -> Warehouse:
-        return server.create_database(next(clone_names))
-
-    other = made()
-    spent = duration(lambda: bootstrap_database(other))
-    server.drop_database(other)
-    draw = random.Random("bootstrap")
-    warehouse = made()
-    try:
-        for _ in range(KILLS):
-            in_a_process(lambda: bootstrap_database(warehouse), draw.uniform(0.0, spent))
-        bootstrap(warehouse)
-        assert not bootstrap_database(warehouse).changed
-        prepare(warehouse, project)
-        take(warehouse, project, BATCHES)
-        check(warehouse, project, golden)
-    finally:
-        server.drop_database(warehouse)
+@pytest.mark.proof(cases=1)
+@pytest.mark.parametrize(("name", "number"), MOMENTS)
+def test_a_command_killed_at_any_moment_is_run_again(name: str, number: int, stages: Callable[[str], Stage]) -> None:
+    """While the server works too; killed more than once, from where it stood."""
+    stage = stages(name)
+    draw = random.Random(f"{name} {number}")
+    with stage.place() as place:
+        for _ in range(3):
+            stage.run(place, after_seconds=draw.uniform(0.0, stage.seconds))
+        stage.end(place)
 
 
 class Live:
@@ -289,16 +155,6 @@ class Live:
         with self.client() as client:
             ingest_once(file, client, self.spool, RunContext(warehouse, self.project, ManualClock(at)), conduct)
 
-    def fill(self, warehouse: Warehouse) -> None:
-        from pipeline.collect.history_walk import Span
-
-        plan = MarketPlan(endpoints=("events", "odds"), sports=("basketball_nba",), regions=("us",), historical=True)
-        file = PlanFile("test", plan, dt.timedelta(minutes=10), Budget())
-        conduct = Conduct(timer=ManualClock(AT), workers=2)
-        span = Span(file, AT - dt.timedelta(days=3), AT - dt.timedelta(days=3) + dt.timedelta(minutes=40), 500)
-        with self.client() as client:
-            backfill(span, client, self.spool, RunContext(warehouse, self.project, self.clock), conduct, lambda line: None)
-
 
 @contextmanager
 def live(spool: Path, project: Project) -> Iterator[Live]:
@@ -306,36 +162,6 @@ def live(spool: Path, project: Project) -> Iterator[Live]:
     sandbox = Sandbox(SimulatedMarket(7), SandboxClock(clock), ManualClock(AT))
     with serving(sandbox) as url:
         yield Live(url, clock, spool, project)
-
-
-@pytest.mark.proof(cases=1)
-@pytest.mark.parametrize("kills", [2, KILLS])
-def test_ingest(kills: int, databases: Databases, project: Project, tmp_path: Path) -> None:
-    """Killed while it asks, records, loads or publishes: what its spool holds is what a replay of it gives."""
-    with live(tmp_path / "spool", project) as run, databases() as warehouse:
-        with databases() as other:
-            run.spool = tmp_path / "undisturbed"
-            spent = duration(lambda: run.ingest(other, 0))
-            run.spool = tmp_path / "spool"
-        draw = random.Random("ingest")
-        for number in range(kills):
-            in_a_process(lambda number=number: run.ingest(warehouse, number), draw.uniform(0.0, spent))  # type: ignore[misc]
-        run.ingest(warehouse, kills)
-        _same_as_its_spool(run.spool, warehouse, databases, project)
-
-
-@pytest.mark.proof(cases=0)
-def test_backfill(databases: Databases, project: Project, tmp_path: Path) -> None:
-    with live(tmp_path / "spool", project) as run, databases() as warehouse:
-        with databases() as other:
-            run.spool = tmp_path / "undisturbed"
-            spent = duration(lambda: run.fill(other))
-            wanted = digests(other)
-            run.spool = tmp_path / "spool"
-        killed_often("backfill", lambda: run.fill(warehouse), spent, lambda: None)
-        run.fill(warehouse)
-        check(warehouse, project, wanted)
-        _same_as_its_spool(run.spool, warehouse, databases, project)
 
 
 def _same_as_its_spool(spool: Path, warehouse: Warehouse, databases: Databases, project: Project) -> None:
