@@ -1,7 +1,7 @@
 """What a task does: its events' answers into a database of its own, the same program that a batch runs, rows and digests out.
 
 Files are named by their place and bytes, and what a task gives back names its files. So attempts of a task, also two at a time,
-do not disturb each other: those of an attempt whose result nobody took are named by nothing, and go with the folder they wait in.
+do not disturb each other: what an attempt wrote whose result nobody took is named by nothing, and goes with its folder.
 """
 
 from __future__ import annotations
