@@ -145,6 +145,14 @@ def sabotage(session: nox.Session) -> None:
 
 
 @nox.session
+def spark(session: nox.Session) -> None:
+    """Gold on a cluster of Spark on this machine, which needs a Java; Spark is large, and not in the requirements."""
+    _install(session, "requirements-dev.txt")
+    session.install("-e", ".[spark]")
+    session.run("python", "-m", "pytest", "tests/compute", *session.posargs)
+
+
+@nox.session
 def lineage(session: nox.Session) -> None:
     """Write dbt/lineage.json anew: what each column of a model comes from. A test says when it is due."""
     _install(session, "requirements.txt")
