@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -83,12 +84,17 @@ def test_a_local_cluster(tmp_path: Path, temporary: Path, is_killed: bool) -> No
 
     def kill_one() -> None:
         while not ended.wait(0.2):
-            for server in servers_below(temporary):
-                above = [parent for parent in psutil.Process(server.pid).parents() if parent.name() == "java"]
-                if above and "CoarseGrainedExecutorBackend" in " ".join(above[0].cmdline()):
-                    os.kill(above[0].pid, signal.SIGKILL)
-                    killed.append(above[0].pid)
-                    return
+            # once a task's server is there, and what clears up after it
+            for process in psutil.process_iter(["cmdline"]):
+                words = process.info["cmdline"] or []
+                if words[:2] != ["/bin/sh", "-c"] or not any(str(temporary) in word for word in words[4:]):
+                    continue
+                with contextlib.suppress(psutil.Error):
+                    above = [parent for parent in process.parents() if parent.name() == "java"]
+                    if above and "CoarseGrainedExecutorBackend" in " ".join(above[0].cmdline()):
+                        os.kill(above[0].pid, signal.SIGKILL)
+                        killed.append(above[0].pid)
+                        return
 
     thread = threading.Thread(target=kill_one)
     if is_killed:
