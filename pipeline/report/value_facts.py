@@ -177,7 +177,7 @@ def _opportunities(table: str, told: str, points: str, best: str) -> str:
     """Arbitrages or middles: what is told of each, its legs as they were at its best, and what puts the best first.
 
     Args:
-        table: of gold.
+        table: with its schema.
         told: its value, width and winning numbers.
         points: the line point of each leg.
         best: the end of the order.
@@ -197,7 +197,7 @@ def _opportunities(table: str, told: str, points: str, best: str) -> str:
             left join gold.bookmakers as books on books.bookmaker_key = leg.bookmaker_key
         ),
         found.prices_at_best, found.stake_shares_at_best, found.ages_at_best, found.outliers_at_best, found.books_at_best
-    from gold.{table} as found
+    from {table} as found
     join gold.events as event on event.event_id = found.event_id
     left join gold.sports as sports on sports.sport_key = event.sport_key
     left join seen on seen.event_id = found.event_id
@@ -212,22 +212,22 @@ def _opportunities(table: str, told: str, points: str, best: str) -> str:
 def _ever(table: str) -> str:
     """How many there were of each quality."""
     return f"""
-    select quality, count(*) from gold.{table} where sport_key = coalesce(%(sport)s, sport_key)
+    select quality, count(*) from {table} where sport_key = coalesce(%(sport)s, sport_key)
     group by quality order by quality
 """
 
 
 _ARBITRAGES: Final = _opportunities(
-    "arbitrages",
+    "gold.arbitrages",
     "found.margin_best, null, array[]::integer []",
     "array_fill(found.line_point, array[cardinality(found.outcome_names)])",
     "found.margin_best desc, found.arbitrage_id",
 )
 _MIDDLES: Final = _opportunities(
-    "middles",
+    "gold.middles",
     "found.cost_best, found.width, found.winning_numbers",
     "array[found.line_point, found.other_line_point]",
     "found.cost_best, found.middle_id",
 )
-_ARBITRAGES_EVER: Final = _ever("arbitrages")
-_MIDDLES_EVER: Final = _ever("middles")
+_ARBITRAGES_EVER: Final = _ever("gold.arbitrages")
+_MIDDLES_EVER: Final = _ever("gold.middles")
