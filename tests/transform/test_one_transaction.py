@@ -269,6 +269,25 @@ def test_the_transformer_is_told_of_the_owners_lock_and_waits_no_longer_than_it_
         release.join()
 
 
+def test_a_batch_takes_the_lock_again_after_what_commits(
+    prepared: Warehouse, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between making months, which is committed, and the batch somebody else may have begun."""
+    with prepared.connect(Role.INGESTER) as ingester:
+        loaded = load_batch(ingester, BATCHES[0], CLOCK)
+    emptied = apply.empty_scratch
+    with prepared.connect(Role.OWNER) as owner:
+
+        def then_another_begins(session: apply.Session) -> None:
+            emptied(session)
+            take_transform_lock(owner, prepared)
+
+        monkeypatch.setattr(apply, "empty_scratch", then_another_begins)
+        with pytest.raises(WarehouseError) as caught:
+            apply_batches(replace(prepared, lock_seconds=1), project.program, [loaded.batch_id], CLOCK)
+        assert caught.value.code == "TRANSFORM_LOCK_TIMEOUT"
+
+
 @pytest.mark.parametrize("role", [Role.INGESTER, Role.READER])
 @pytest.mark.parametrize(
     "statement",
