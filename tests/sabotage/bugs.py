@@ -316,7 +316,7 @@ BUGS: Final = (
     Bug(
         "predictions of one time supersede each other", "here", "dbt/models/gold/bets/prediction_scores.sql",
         "when status_alone = 'ok' and rank() over (", "when status_alone = 'ok' and row_number() over (",
-        ("tests/transform/test_judged_ledgers.py",),
+        ("tests/replay/test_hindsight_model.py",),
     ),
     # what a run looks at, and writes
     Bug(
