@@ -291,9 +291,9 @@ def _of_result(key: dg.AssetKey, name: str, batch_id: str, result: CheckResult) 
 def _rows(result: CheckResult) -> dict[str, Any]:
     """How many rows a check found, and the first of them as a table."""
     records = [
-        dg.TableRecord({"rule": row.rule, "rows": row.rows, "key": row.key, "holds": row.holds})
-        if row.rows is not None
-        else dg.TableRecord({"rule": row.rule, "key": row.key, "holds": row.holds})
+        dg.TableRecord(
+            {"rule": row.rule, **({} if row.rows is None else {"rows": row.rows}), "key": row.key, "holds": row.holds}
+        )
         for row in result.rows
     ]
     return {"failing_rows": result.failures, **({"rows": dg.MetadataValue.table(records)} if records else {})}

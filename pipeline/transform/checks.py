@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -155,9 +157,12 @@ def _judged(contract: TableContract, answered: Sequence[Answer]) -> CheckResult:
 
 
 def _key_and_row(example: str | None) -> tuple[str, str]:
-    """The two parts of an example: of a rule on the key there is that alone."""
-    key, _, row = (example or "").partition(": {")
-    return key, holding(json.loads("{" + row, parse_float=str)) if row else ""
+    """The two parts of an example, a key and a row as JSON. Of a rule on the key there is that alone; it may hold anything."""
+    text = example or ""
+    for found in re.finditer(r": (?=\{)", text):
+        with contextlib.suppress(ValueError):
+            return text[: found.start()], holding(json.loads(text[found.end() :], parse_float=str))
+    return text, ""
 
 
 def holding(row: Mapping[str, Any]) -> str:

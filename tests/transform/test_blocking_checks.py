@@ -855,3 +855,18 @@ def test_a_batch_needs_no_great_expectations() -> None:
     # importing it costs seconds
     code = "import sys, pipeline.transform.apply as a; a.batch_checks; sys.exit('great_expectations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=resource("dbt").parent, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("example", "key", "holds"),
+    [
+        ('a b: {"price": 1.50, "point": null}', "a b", "price: 1.50, point: null"),
+        ('Over: {half: {"price": 2}', "Over: {half", "price: 2"),
+        ('a: {"b": {"c": 1}}', "a", "b: {'c': 1}"),
+        ("a b", "a b", ""),
+        (None, "", ""),
+    ],
+)
+def test_an_example_is_a_key_and_a_row(example: str | None, key: str, holds: str) -> None:
+    """A name may hold what a row begins with."""
+    assert checks._key_and_row(example) == (key, holds)
