@@ -1,20 +1,18 @@
 """Compute gold from recordings on many workers: read and cut, tasks by event, a second stage, one lake.
 
-Where the work is done is a :class:`Workers`: Spark, or this process alone.
+Where the work is done is a :class:`Workers`: Spark, or in tests one process alone.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from pipeline.clock import SystemClock
 from pipeline.compute.cutting import NO_EVENT, Head, Piece, cut_batch
-from pipeline.compute.shard_server import end_own_server, own_server
-from pipeline.compute.shard_task import StagedPart, StagedTable, TaskResult, run_merge, run_shard
+from pipeline.compute.shard_task import StagedPart, StagedTable, TaskResult
 from pipeline.errors import RecordingError, UsageError
 from pipeline.export.manifest import ExportedTable, Manifest, Part, read_manifest
 from pipeline.export.work_folder import WorkFolder, check_folder
@@ -69,6 +67,17 @@ class Cut:
 
     heads: tuple[Head, ...]
     weights: Mapping[str, int]
+
+    @classmethod
+    def of(cls, found: Iterable[tuple[Head, Iterable[tuple[str, int]]]]) -> Cut:
+        """Heads, and of each what it adds to the weights."""
+        heads = []
+        weights: dict[str, int] = {}
+        for head, own in found:
+            heads.append(head)
+            for event, weight in own:
+                weights[event] = weights.get(event, 0) + weight
+        return cls(tuple(heads), weights)
 
 
 class Workers(Protocol):
@@ -271,49 +280,6 @@ def read_and_cut(place: BatchPlace, sport: str | None) -> tuple[Head, tuple[Piec
     if sport is not None:
         batch = replace(batch, exchanges=tuple(each for each in batch.exchanges if each.request.sport == sport))
     return cut_batch(batch) if batch.exchanges else None
-
-
-@dataclass
-class ThisProcess:
-    """All work in this process, a task at a time. A context manager: leaving it ends the server."""
-
-    _pieces: list[Piece] = field(default_factory=list)
-
-    def __enter__(self) -> ThisProcess:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        end_own_server()
-
-    def cut(self, job: Job) -> Cut:
-        """Read, judge and cut all batches."""
-        heads = []
-        weights: dict[str, int] = {}
-        for place in job.batches:
-            found = read_and_cut(place, job.sport)
-            if found is not None:
-                heads.append(found[0])
-                self._pieces += found[1]
-                for event, weight in weights_of(*found):
-                    weights[event] = weights.get(event, 0) + weight
-        return Cut(tuple(heads), weights)
-
-    def width(self) -> int:
-        """One."""
-        return 1
-
-    def shards(self, job: Job, heads: Sequence[Head], owners: Mapping[str, int], count: int) -> list[TaskResult]:
-        """Run the tasks, one after the other."""
-        results = []
-        for number in range(count):
-            events = [event for event, owner in owners.items() if owner == number]
-            pieces = [piece for piece in self._pieces if owners[piece.event_id] == number]
-            results.append(run_shard(own_server(), Path(job.stage), heads, events, pieces, SystemClock()))
-        return results
-
-    def merge(self, job: Job, heads: Sequence[Head], inputs: Sequence[tuple[str, str]]) -> TaskResult:
-        """Run the second stage."""
-        return run_merge(own_server(), Path(job.stage), heads, inputs, SystemClock())
 
 
 def weights_of(head: Head, pieces: Iterable[Piece]) -> list[tuple[str, int]]:

@@ -89,11 +89,7 @@ class SparkWorkers:
         self._cut = places.mapPartitions(lambda own: _read(own, sport)).persist(StorageLevel.DISK_ONLY)
         # in one pass, so that what is read is read once
         found = _done(lambda: self._cut.map(lambda each: (each[0], weights_of(*each))).collect())
-        weights: dict[str, int] = {}
-        for _, own in found:
-            for event, weight in own:
-                weights[event] = weights.get(event, 0) + weight
-        return Cut(tuple(head for head, _ in found), weights)
+        return Cut.of(found)
 
     def width(self) -> int:
         """Cores that tasks have."""

@@ -27,6 +27,7 @@ from pipeline.export.manifest import ExportedFile, ExportedTable, Part, read_man
 from pipeline.export.readable import named
 from pipeline.export.write_export import write_export
 from pipeline.export.writers import file_of, to_disk
+from pipeline.replay.cell_reads import SILVER_KEYS
 from pipeline.runs.load import failure_text
 from pipeline.transform.apply import apply_batches, transformer_session
 from pipeline.transform.program import Program
@@ -281,7 +282,7 @@ def _take_in(connection: Connection, name: str, files: Sequence[Path]) -> None:
     for file in files:
         _copied_in(connection, into, file)
     if least is not None:
-        keys = sql.SQL(", ").join(map(sql.Identifier, _key_of(connection, name)))
+        keys = sql.SQL(", ").join(map(sql.Identifier, SILVER_KEYS[name]))
         order = sql.SQL(", ").join([keys, *map(sql.Identifier, least)])
         connection.execute(
             sql.SQL("insert into {} select distinct on ({}) seen.* from pg_temp.seen as seen order by {}").format(
@@ -303,17 +304,6 @@ def _copied_in(connection: Connection, into: sql.Composable, file: Path) -> None
 def _blocks(stream: Any) -> Iterator[bytes]:
     while block := stream.read(1 << 20):
         yield block
-
-
-def _key_of(connection: Connection, name: str) -> list[str]:
-    rows = connection.execute(
-        "select held.attname from pg_index as indexes"
-        " cross join unnest(indexes.indkey) with ordinality as keys (number, place)"
-        " join pg_attribute as held on held.attrelid = indexes.indrelid and held.attnum = keys.number"
-        " where indexes.indrelid = %s::regclass and indexes.indisprimary order by keys.place",
-        [name],
-    ).fetchall()
-    return [column for (column,) in rows]
 
 
 def _run_only(program: Program, warehouse: Warehouse, models: Sequence[str]) -> None:

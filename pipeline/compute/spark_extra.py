@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from pipeline.errors import SetupError
+from pipeline.export.extra import require
 
 EXTRA: Final = "spark"
 PACKAGE: Final = "pyspark"
@@ -20,12 +20,7 @@ def require_spark() -> None:
     Raises:
         SetupError: ``EXTRA_MISSING``, ``JAVA_MISSING``.
     """
-    if find_spec(PACKAGE) is None:
-        raise SetupError(
-            "EXTRA_MISSING",
-            f"What is asked for needs {PACKAGE}, which is not installed.",
-            f"In the checkout: python3 -m pip install '.[{EXTRA}]'. Elsewhere: python3 -m pip install {PACKAGE}.",
-        )
+    require(PACKAGE, extra=EXTRA)
     if not has_java():
         raise SetupError(
             "JAVA_MISSING",

@@ -1,4 +1,4 @@
-"""The packages that only files and dataframes need: an extra of the project, imported late."""
+"""The packages that only some commands need, those of files and dataframes first: extras of the project, imported late."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PACKAGES: Final = ("pyarrow", "duckdb")
 FORMATS: Final = ("parquet", "csv", "duckdb")
 
 
-def require(*packages: str) -> None:
-    """See that the packages are installed.
+def require(*packages: str, extra: str = EXTRA) -> None:
+    """See that the packages of an extra are installed.
 
     Raises:
         SetupError: ``EXTRA_MISSING``.
@@ -24,5 +24,5 @@ def require(*packages: str) -> None:
         raise SetupError(
             "EXTRA_MISSING",
             f"What is asked for needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed.",
-            f"In the checkout: python3 -m pip install '.[{EXTRA}]'. Elsewhere: python3 -m pip install {' '.join(missing)}.",
+            f"In the checkout: python3 -m pip install '.[{extra}]'. Elsewhere: python3 -m pip install {' '.join(missing)}.",
         )

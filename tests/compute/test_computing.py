@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.compute import computing
-from pipeline.compute.computing import ThisProcess, batches_in, compute, shared_out
+from pipeline.compute.computing import batches_in, compute, shared_out
 from pipeline.compute.shard_task import TaskResult
 from pipeline.errors import CheckFailed, RecordingError, UsageError
 from pipeline.export.verify_export import verify_export
 from pipeline.recording.model import batch_time
 from pipeline.replay.snapshots import SnapshotStore
 from pipeline.resources import resource
+from tests.compute import this_process
+from tests.compute.this_process import ThisProcess
 from tests.recordings import BUNDLED
 
 RECORDING = resource(BUNDLED)
@@ -50,7 +51,7 @@ def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pyt
         raise CheckFailed("COMPUTE_MERGE", "It failed.", "")
 
     with ThisProcess() as workers, monkeypatch.context() as patch:
-        patch.setattr(computing, "run_merge", breaks)
+        patch.setattr(this_process, "run_merge", breaks)
         with pytest.raises(CheckFailed, match="COMPUTE_MERGE"):
             compute(batches_in([RECORDING], None, None)[:3], lake, workers)
     assert (lake / "manifest.json").read_bytes() == manifest

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import SystemClock
-from pipeline.compute.computing import ThisProcess, batches_in, compute, shared_out, weights_of
+from pipeline.compute.computing import batches_in, compute, shared_out, weights_of
 from pipeline.compute.cutting import cut_batch
 from pipeline.compute.shard_server import own_server
 from pipeline.recording.model import Batch, Exchange
@@ -23,6 +23,7 @@ from pipeline.resources import resource
 from pipeline.transform.apply import apply_batches
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.digest import recomputed_digests, view_digests
+from tests.compute.this_process import ThisProcess
 from tests.ledgers import BET, PREDICTION, answer, ledger_batch
 from tests.recordings import BUNDLED, written
 from tests.replay import wild

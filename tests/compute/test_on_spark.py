@@ -21,6 +21,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.compute import spark_extra
 from pipeline.compute.spark_extra import has_java
+from pipeline.export import extra
 from pipeline.export.verify_export import verify_export
 from pipeline.resources import resource
 from tests.compute.test_computing import proven
@@ -141,7 +142,7 @@ def test_an_error_in_a_task_is_told_as_what_it_is(tmp_path: Path, capsys: pytest
 def test_without_spark_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(spark_extra, "find_spec", lambda name: None)
+    monkeypatch.setattr(extra, "find_spec", lambda name: None if name == "pyspark" else find_spec(name))
     out = str(tmp_path / "lake")
     assert main(["compute", "--master", "local[1]", "--recordings", str(RECORDING), "--out", out]) == 3
     error = capsys.readouterr().err
