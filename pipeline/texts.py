@@ -7,6 +7,8 @@ from typing import Final
 
 REPLACED: Final = "\N{REPLACEMENT CHARACTER}"
 CUT: Final = "…"
+# What stands for no value in a key that is written as text.
+NULL: Final = "null"
 # Of a name or a message, nobody reads more.
 LIMIT: Final = 400
 # Line breaks, controls and lone surrogates, and what turns the direction of the text around it.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from pipeline.cli.arguments import Commands, command, database_option, digests_option, json_option
 from pipeline.cli.opening import context_of, database_of_its_own, engine_of, recording_at, scratch_folder, server_of
 from pipeline.cli.screen import Screen
 from pipeline.errors import UsageError
+from pipeline.report.out import check_out
 
 
 def add_attest(commands: Commands) -> None:
@@ -71,7 +71,4 @@ def _check(options: argparse.Namespace) -> None:
         if file is not None and not file.is_file():
             raise UsageError("ATTEST_OPTIONS", f"{file} does not exist.", "Name a file.")
     if options.out is not None:
-        if options.out.is_dir():
-            raise UsageError("ATTEST_OPTIONS", f"{options.out} is a folder.", "Name a file.")
-        if not options.out.parent.is_dir() or not os.access(options.out.parent, os.W_OK | os.X_OK):
-            raise UsageError("ATTEST_OPTIONS", f"Nothing can be written into {options.out.parent}.", "Name another file.")
+        check_out(options.out, "ATTEST_OUT")

@@ -7,21 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.arguments import Commands, at_least, command, database_option, engine_option, json_option
 from pipeline.cli.opening import check_database, loaded, server_of
 from pipeline.cli.screen import Screen
 from pipeline.errors import UsageError
 from pipeline.report.out import check_out
+from pipeline.texts import NULL
 from pipeline.whole_files import written_whole
 
 if TYPE_CHECKING:
     from pipeline.replay.cell_explain import Explainer, Explanation
     from pipeline.replay.cell_scope import NamedAnswer
     from pipeline.warehouse.connect import Connection, Warehouse
-
-NULL: Final = "null"
 
 
 def add_explain(commands: Commands) -> None:
@@ -137,7 +136,7 @@ def _check_out(options: argparse.Namespace) -> None:
         return
     if options.random not in (None, 1):
         raise UsageError("EXPLAIN_OUT", "A page is of one row.", "Use --random 1, or leave --out out.")
-    check_out(options.out)
+    check_out(options.out, "EXPLAIN_OUT")
 
 
 def _at_random(explainer: Explainer, name: str, options: argparse.Namespace) -> Iterator[Explanation]:

@@ -50,14 +50,14 @@ def _run(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.report.out import check_out
 
     check_out(options.out)
-    _explain_at(options)
+    explain_at = _explain_at(options)
     found = None if options.recording is None else recording_at(options.recording, options, screen)
     check_database(options)
     from pipeline.replay.run import replay
     from pipeline.report.facts import Wanted
     from pipeline.report.write import write_report
 
-    wanted = Wanted(tuple(options.event), options.sport, options.events, _explain_at(options))
+    wanted = Wanted(tuple(options.event), options.sport, options.events, explain_at)
     if found is None:
         with server_of(options, screen) as server:
             written = write_report(server.warehouse(), wanted, options.out)

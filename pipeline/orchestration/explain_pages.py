@@ -20,13 +20,13 @@ from pipeline.errors import SportsMarketError, UsageError
 from pipeline.export.readable import moment
 from pipeline.replay.cell_explain import Explainer, relation_named
 from pipeline.report.explanation_page import address_of, render_choice, render_explanation, render_tables, render_told
+from pipeline.texts import NULL
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import relations
 
 ROOT: Final = "/explain"
 # A column of that name is in no relation.
 AT: Final = "at"
-NULL: Final = "null"
 
 
 class ExplainServer(ThreadingHTTPServer):
@@ -136,6 +136,6 @@ def page_of(warehouse: Warehouse, name: str, asked: dict[str, str]) -> str:
         if len(rows) == 1:
             return render_explanation(explainer.explain_row(relation, rows[0]), link)
         if not rows and key:
-            return render_explanation(explainer.explain(relation, key, (), at), link)
+            return render_explanation(explainer.absent(relation, key, at=at), link)
         names = [column for column, _ in explainer.key_of(relation, rows[0])] if rows else []
         return render_choice(relation, key, rows, names, link)

@@ -148,7 +148,9 @@ def write_attestation(attestation: Attestation, out: Path, key: Path | None) -> 
         file.write_bytes(sealed(attestation.to_json())[0])
     signature_of(out).unlink(missing_ok=True)
     if key is not None:
-        _ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, str(out))
+        done = _ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, str(out))
+        if done.returncode:
+            raise SetupError("ATTEST_KEY", f"{key} does not sign: {_last_words(done)}.", "Name a private key of OpenSSH.")
 
 
 def read_attestation(file: Path) -> Attestation:
@@ -194,29 +196,33 @@ def signer_of(file: Path, signers: Path | None) -> str | None:
         if signers is not None:
             raise CheckFailed("ATTEST_SIGNATURE", f"{signature} is not there.", step)
         return None
-    named = ["-n", NAMESPACE, "-s", str(signature)]
-    try:
-        if signers is None:
-            told = _ssh_keygen("check-novalidate", *named, stdin=file.read_bytes())
-            return told.rpartition(" ")[2].strip()
-        found = _ssh_keygen("find-principals", "-s", str(signature), "-f", str(signers)).splitlines()[0]
-        _ssh_keygen("verify", "-f", str(signers), "-I", found, *named, stdin=file.read_bytes())
-        return found
-    except SetupError as error:
-        if error.code != "ATTEST_KEY":
-            raise
-        raise CheckFailed("ATTEST_SIGNATURE", f"{signature}: {error.message}", step) from None
+    named, data = ("-n", NAMESPACE, "-s", str(signature)), file.read_bytes()
+    if signers is None:
+        done = _ssh_keygen("check-novalidate", *named, stdin=data)
+        found = done.stdout.rpartition(" ")[2].strip()
+    else:
+        done = _ssh_keygen("find-principals", "-s", str(signature), "-f", str(signers))
+        found = done.stdout.partition("\n")[0]
+        if not done.returncode:
+            done = _ssh_keygen("verify", "-f", str(signers), "-I", found, *named, stdin=data)
+    if done.returncode:
+        raise CheckFailed("ATTEST_SIGNATURE", f"{signature} is not good: {_last_words(done)}.", step)
+    return found
 
 
-def _ssh_keygen(work: str, *words: str, stdin: bytes | None = None) -> str:
+def _ssh_keygen(work: str, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
     program = shutil.which("ssh-keygen")
     if program is None:
         raise SetupError("ATTEST_NO_SSH", "Signatures are made by ssh-keygen, which is not here.", "Install OpenSSH's client.")
-    done = subprocess.run([program, "-Y", work, *words], input=stdin, capture_output=True, check=False)
-    if done.returncode:
-        told = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        raise SetupError("ATTEST_KEY", f"ssh-keygen -Y {work}: {told[-1] if told else done.returncode}.", "Name a private key.")
-    return done.stdout.decode(errors="replace")
+    text = stdin.decode(errors="surrogateescape")
+    return subprocess.run(
+        [program, "-Y", work, *words], input=text, capture_output=True, check=False, encoding="utf-8", errors="surrogateescape"
+    )
+
+
+def _last_words(done: subprocess.CompletedProcess[str]) -> str:
+    told = (done.stderr or done.stdout).strip().splitlines()
+    return told[-1] if told else f"it ended with {done.returncode}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,10 +271,15 @@ class Explainer:
             raise self._many(name, rows)
         if rows:
             return self.explain_row(name, rows[0], columns)
+        return self.absent(name, key, columns, at)
+
+    def absent(
+        self, name: str, key: Mapping[str, str | None], columns: Sequence[str] = (), at: dt.datetime | None = None
+    ) -> Explanation:
+        """Explain that there is no row of a key: by the answers about its event that said nothing of it."""
         event_id = key.get("event_id")
         silent = None if event_id is None else silences(self._connection, event_id, key, [] if at is None else [at])
-        given = tuple(key.items())
-        return Explanation(name, given, tuple(columns), None, {}, {}, (), silent)
+        return Explanation(name, tuple(key.items()), tuple(columns), None, {}, {}, (), silent)
 
     def candidates(self, name: str, key: Mapping[str, str | None], at: dt.datetime | None = None) -> list[Row]:
         """The first rows that a key fits.

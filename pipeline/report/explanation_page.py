@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from pipeline.replay.cell_answers import Piece, Row
 from pipeline.replay.cell_explain import Explanation, Found, worded
 from pipeline.replay.cell_reads import OF_ANSWERS
-from pipeline.texts import shown
+from pipeline.texts import NULL, shown
 
 _TEMPLATE: Final = "explanation.html.j2"
 # Levels that are open at first sight; the rest unfolds.
@@ -31,7 +31,7 @@ def nowhere(relation: str, key: dict[str, Any]) -> str | None:
 
 def address_of(root: str, relation: str, key: Mapping[str, Any]) -> str:
     """Where a row is explained below a root, such as ``/explain``; without a key, where some rows are listed."""
-    named = {name: "null" if value is None else worded(value) for name, value in key.items()}
+    named = {name: NULL if value is None else worded(value) for name, value in key.items()}
     return f"{root}/{quote(relation)}" + (f"?{urlencode(named)}" if named else "")
 
 

@@ -12,42 +12,20 @@ import pytest
 
 from pipeline import cli
 from pipeline.recording.seals import sealed
-from pipeline.recording.store import Recording, reseal
+from pipeline.recording.store import Recording
 from pipeline.replay.snapshots import FOLDER
 from pipeline.resources import resource
-from pipeline.warehouse.connect import Warehouse
-from pipeline.warehouse.database import Server
-from tests.conftest import address
-from tests.recordings import BUNDLED
+from tests.recordings import BUNDLED, bundled_part
 
 needs_ssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH is not here")
 
 
-@pytest.fixture(autouse=True)
-def place(server: Server, template: Warehouse, own_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPORTS_MARKET_ROLE_PREFIX", server.home.role_prefix)
-    monkeypatch.setenv("SPORTS_MARKET_DATABASE_URL", address(server.home))
-    monkeypatch.setenv("SPORTS_MARKET_STATE_DIR", str(own_state))
-    monkeypatch.chdir(tmp_path)
-
-
-def batches(folder: Path, first: int, last: int, *, with_snapshots: bool = False) -> Path:
-    """Some batches of the bundled recording."""
-    source = resource(BUNDLED)
-    (folder / "batches").mkdir(parents=True)
-    shutil.copy(source / "recording.json", folder)
-    for batch_id in Recording.open(source).batch_ids[first:last]:
-        shutil.copytree(source / "batches" / batch_id, folder / "batches" / batch_id)
-        if with_snapshots:
-            (folder / FOLDER).mkdir(exist_ok=True)
-            shutil.copy(source / FOLDER / f"{batch_id}.json", folder / FOLDER)
-    reseal(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("command_place")
 
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    return batches(tmp_path / "two", 0, 2)
+    return bundled_part(tmp_path / "two", 2, with_snapshots=False)
 
 
 @pytest.fixture
@@ -101,7 +79,7 @@ def test_another_digest_is_named(recording: Path, proof: Path, capsys: pytest.Ca
 
 
 def test_another_batch_is_named(proof: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = batches(tmp_path / "other", 1, 3)
+    other = bundled_part(tmp_path / "other", 2, first=1, with_snapshots=False)
     code, found, _ = checked(other, capsys)
     first, _, third = Recording.open(resource(BUNDLED)).batch_ids[:3]
     assert (code, found["other_batches"]) == (1, [first, third])
@@ -125,7 +103,7 @@ def test_a_newer_one_and_none_are_told(recording: Path, proof: Path, capsys: pyt
 
 def test_what_is_not_sound_is_not_attested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A state that differs from its snapshot."""
-    recording = batches(tmp_path / "one", 0, 1, with_snapshots=True)
+    recording = bundled_part(tmp_path / "one", 1)
     [snapshot] = (recording / FOLDER).iterdir()
     document = json.loads(snapshot.read_text())
     document["digests"]["gold.events"] = f"sum128:1:{'0' * 32}"
@@ -172,8 +150,8 @@ def test_what_is_no_key_is_refused(recording: Path, capsys: pytest.CaptureFixtur
         (["--check", "x", "--key", "y"], "ATTEST_OPTIONS"),
         (["--out", "x", "--signers", "y"], "ATTEST_OPTIONS"),
         (["--out", "x", "--key", "y"], "ATTEST_OPTIONS"),
-        (["--out", "."], "ATTEST_OPTIONS"),
-        (["--out", "nowhere/x"], "ATTEST_OPTIONS"),
+        (["--out", "."], "ATTEST_OUT"),
+        (["--out", "nowhere/x"], "ATTEST_OUT"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_at_once(words: list[str], code: str, capsys: pytest.CaptureFixture[str]) -> None:
