@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Final
 from pipeline.bronze.batch_load import load_batch
 from pipeline.clock import Clock
 from pipeline.recording.model import Batch
-from pipeline.recording.store import Recording, RecordingWriter
+from pipeline.recording.store import Recording, RecordingWriter, reseal
+from pipeline.replay.snapshots import FOLDER
 from pipeline.resources import resource
 from pipeline.transform.apply import apply_batches, prepare
 from pipeline.transform.engine import Engine
@@ -45,3 +47,18 @@ def unpack(archive: tarfile.TarFile, folder: Path, members: Iterable[tarfile.Tar
     """Unpack files below a folder, as data: the same in Python before 3.11.4, which takes no filter."""
     archive.extraction_filter = getattr(tarfile, "data_filter", None)
     archive.extractall(folder, members=members)
+
+
+def bundled_part(folder: Path, count: int, *, first: int = 0, with_snapshots: bool = True) -> Path:
+    """A copy of some batches of the bundled recording, sealed, in a folder that is made."""
+    source = resource(BUNDLED)
+    (folder / "batches").mkdir(parents=True)
+    shutil.copy(source / "recording.json", folder)
+    if with_snapshots:
+        (folder / FOLDER).mkdir()
+    for batch_id in Recording.open(source).batch_ids[first : first + count]:
+        shutil.copytree(source / "batches" / batch_id, folder / "batches" / batch_id)
+        if with_snapshots:
+            shutil.copy(source / FOLDER / f"{batch_id}.json", folder / FOLDER)
+    reseal(folder)
+    return folder

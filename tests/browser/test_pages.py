@@ -28,7 +28,7 @@ from pipeline.orchestration.home import DATABASE
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from tests.conftest import Project, with_parse
-from tests.orchestration.conftest import first_batches
+from tests.recordings import bundled_part
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -74,7 +74,7 @@ class Site:
 def site(project: Project) -> Iterator[Site]:
     """Everything, brought up by the command."""
     folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
-    recording = first_batches(folder / "recordings" / "first", len(BATCH_IDS))
+    recording = bundled_part(folder / "recordings" / "first", len(BATCH_IDS))
     with_parse(folder / "state", project)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPORTS_MARKET_", "DAGSTER_"))}
     process = subprocess.Popen(

@@ -34,13 +34,14 @@ from pipeline.market.sandbox.server import serving
 from pipeline.market.sandbox.service import Sandbox
 from pipeline.market.simulator import SimulatedMarket
 from pipeline.recording.model import exchange_id
-from pipeline.recording.store import Recording, RecordingWriter, content_sha256, reseal
+from pipeline.recording.store import Recording, RecordingWriter, content_sha256
 from pipeline.resources import resource
 from pipeline.runs.progress import BatchLine
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from tests.conftest import address
 from tests.ledgers import BET, PREDICTION, row_of, write
+from tests.recordings import bundled_part
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 README: Final = REPOSITORY / "README.md"
@@ -655,13 +656,7 @@ def place(server: Server, template: Warehouse, own_state: Path) -> Place:
 @pytest.fixture
 def two_batches(tmp_path: Path) -> Path:
     """The first two batches of the bundled recording, without snapshots."""
-    source, target = resource(BUNDLED), tmp_path / "two"
-    (target / "batches").mkdir(parents=True)
-    shutil.copy(source / "recording.json", target)
-    for batch_id in Recording.open(source).batch_ids[:2]:
-        shutil.copytree(source / "batches" / batch_id, target / "batches" / batch_id)
-    reseal(target)
-    return target
+    return bundled_part(tmp_path / "two", 2, with_snapshots=False)
 
 
 def test_json_is_one_document_and_nothing_else(place: Place, two_batches: Path, tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from pipeline.recording.store import Recording, reseal
+from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.digest import recomputed_digests
 from tests.conftest import Project, address, with_parse
+from tests.recordings import bundled_part
 
 BUNDLED = resource("fixtures/recordings/simulated")
 BATCH_IDS = Recording.open(BUNDLED).batch_ids
@@ -108,20 +109,8 @@ def recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int
     """``recordings(3)`` puts a recording of the first three batches at hand, with their snapshots, and nothing else."""
 
     def make(count: int) -> Path:
-        folder = first_batches(tmp_path / "recordings" / "first", count)
+        folder = bundled_part(tmp_path / "recordings" / "first", count)
         monkeypatch.setenv("SPORTS_MARKET_RECORDINGS_DIR", str(folder.parent))
         return folder
 
     return make
-
-
-def first_batches(folder: Path, count: int) -> Path:
-    """A copy of the bundled recording's first batches and their snapshots."""
-    folder.mkdir(parents=True)
-    shutil.copy(BUNDLED / "recording.json", folder)
-    (folder / "snapshots").mkdir()
-    for batch_id in BATCH_IDS[:count]:
-        shutil.copytree(BUNDLED / "batches" / batch_id, folder / "batches" / batch_id)
-        shutil.copy(BUNDLED / "snapshots" / f"{batch_id}.json", folder / "snapshots")
-    reseal(folder)
-    return folder

@@ -15,15 +15,14 @@ import duckdb
 import pytest
 
 from pipeline import cli
-from pipeline.recording.store import Recording, reseal
+from pipeline.recording.store import Recording
 from pipeline.replay import against
 from pipeline.replay.snapshots import FOLDER, SnapshotStore, TableChanges
-from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from tests.conftest import REPOSITORY, address
 from tests.export.gold_of_batches import export
-from tests.recordings import BUNDLED
+from tests.recordings import bundled_part
 
 GIT: Final = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
 needs_git = pytest.mark.skipif(
@@ -31,25 +30,7 @@ needs_git = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(autouse=True)
-def place(server: Server, template: Warehouse, own_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPORTS_MARKET_ROLE_PREFIX", server.home.role_prefix)
-    monkeypatch.setenv("SPORTS_MARKET_DATABASE_URL", address(server.home))
-    monkeypatch.setenv("SPORTS_MARKET_STATE_DIR", str(own_state))
-    monkeypatch.chdir(tmp_path)
-
-
-def batches(folder: Path, count: int) -> Path:
-    """The first batches of the bundled recording, with their snapshots."""
-    source = resource(BUNDLED)
-    (folder / "batches").mkdir(parents=True)
-    (folder / FOLDER).mkdir()
-    shutil.copy(source / "recording.json", folder)
-    for batch_id in Recording.open(source).batch_ids[:count]:
-        shutil.copytree(source / "batches" / batch_id, folder / "batches" / batch_id)
-        shutil.copy(source / FOLDER / f"{batch_id}.json", folder / FOLDER)
-    reseal(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("command_place")
 
 
 @pytest.fixture
@@ -96,7 +77,7 @@ def test_one_document_and_a_file_of_cells(
 def test_recordings_are_replayed_in_databases_of_their_own(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    two, one = batches(tmp_path / "two", 2), batches(tmp_path / "one", 1)
+    two, one = bundled_part(tmp_path / "two", 2), bundled_part(tmp_path / "one", 1)
     assert cli.main(["diff", str(one), str(two), "--tables", "price_history", "sports", "--json"]) == 1
     [(name, table)] = json.loads(capsys.readouterr().out)["tables"].items()
     assert name == "gold.price_history" and table["added"] and not table["removed"]
@@ -151,7 +132,7 @@ def test_exports_that_were_asked_for_other_rows_are_not_compared(
 
 def test_what_differs_over_all_states_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A snapshot in between expects another row, which a later one takes back: the last state alone would tell nothing."""
-    recording = batches(tmp_path / "three", 3)
+    recording = bundled_part(tmp_path / "three", 3)
     store = SnapshotStore(recording)
     first, second, third = (store.read(batch_id) for batch_id in Recording.open(recording).batch_ids)
     assert first and second and third
@@ -177,7 +158,7 @@ def test_what_differs_over_all_states_is_told(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_states_without_a_snapshot_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recording = batches(tmp_path / "two", 2)
+    recording = bundled_part(tmp_path / "two", 2)
     last = Recording.open(recording).batch_ids[-1]
     (recording / FOLDER / f"{last}.json").unlink()
     assert cli.main(["replay", str(recording), "--diff", "--json"]) == 0
@@ -231,7 +212,7 @@ def run(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @needs_git
 def test_what_a_change_of_code_changes_in_gold_is_told(clone: Path, tmp_path: Path, server: Server) -> None:
-    recording = batches(tmp_path / "one", 1)
+    recording = bundled_part(tmp_path / "one", 1)
     done = run(clone, "replay", str(recording), "--against", "HEAD~1", "--json", "--out", str(tmp_path / "page.html"))
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
@@ -248,7 +229,7 @@ def test_what_a_change_of_code_changes_in_gold_is_told(clone: Path, tmp_path: Pa
 
 @needs_git
 def test_all_states_of_another_revision_are_compared(clone: Path, tmp_path: Path) -> None:
-    recording = batches(tmp_path / "two", 2)
+    recording = bundled_part(tmp_path / "two", 2)
     done = run(clone, "replay", str(recording), "--against", "HEAD", "--diff", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["diff"]

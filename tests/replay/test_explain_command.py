@@ -11,7 +11,7 @@ from pipeline import cli
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from tests.conftest import address
-from tests.replay.test_diff_command import batches
+from tests.recordings import bundled_part
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_what_is_not_there_ends_in_1_and_says_who_was_silent(bundled: Warehouse,
 
 
 def test_rows_that_chance_chooses_of_a_recording(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recording = batches(tmp_path / "one", 1)
+    recording = bundled_part(tmp_path / "one", 1)
     arguments = ["explain", "gold.price_history", "--random", "3", "--recording", str(recording), "--json"]
     assert cli.main(arguments) == 0
     first = json.loads(capsys.readouterr().out)
