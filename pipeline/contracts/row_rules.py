@@ -16,6 +16,7 @@ from pipeline.contracts.tables import KEY_IS_UNIQUE, Rule, TableContract
 
 # Of a view that opens a body per answer, so many answers are looked at where not all are.
 NEWEST_ANSWERS: Final = 50
+_WORD: Final = re.compile(r"\w+")
 # A row of a query's answer: the rule, failing rows, an example.
 Answer: TypeAlias = tuple[str, int, str | None]
 
@@ -230,7 +231,8 @@ def _is_broken(rules: Sequence[Rule]) -> str:
 
 def _example(contract: TableContract, rule: Rule) -> str:
     """The key of a row, and what the rule reads of it."""
-    read = [column.name for column in contract.columns if re.search(rf"\b{column.name}\b", rule.condition)]
+    words = set(_WORD.findall(rule.condition))
+    read = [column.name for column in contract.columns if column.name in words]
     values = ", ".join(f"'{name}', {name}" for name in read)
     return f"{_key(contract)} || ': ' || jsonb_build_object({values})::text"
 
