@@ -482,6 +482,14 @@ class Hindsight:
     # game_lines
 
     def game_lines(self) -> Table:
+        """Of all games; what is told of the lines is that of those that began."""
+        return self._games({event_id: self.is_reached(event_id) for event_id in self.events})
+
+    def game_lines_now(self) -> Table:
+        """Of games that have not begun, with what is told of their lines so far."""
+        return self._games({event_id: True for event_id in self.events if not self.is_reached(event_id)})
+
+    def _games(self, are_told: Mapping[str, bool]) -> Table:
         agreed = Closings(self.gold).consensus_rows()
         best = self.gold.best_price(self.history)
         consensus = self.gold.consensus(self.margins)
@@ -491,7 +499,8 @@ class Hindsight:
             "lines": _by_market(lines),
         }  # fmt: skip
         rows: Table = {}
-        for event_id, event in self.events.items():
+        for event_id, is_told in are_told.items():
+            event = self.events[event_id]
             if event["home_team"] is None or event["away_team"] is None or event["has_outrights"]:
                 continue
             row: Row = {
@@ -502,10 +511,9 @@ class Hindsight:
             }  # fmt: skip
             # the seed of overrides is empty where this is compared
             row["same_event_as"] = None
-            is_reached = self.is_reached(event_id)
             for market, sides in GAME_MARKETS.items():
                 own = {name: tables.get((event_id, market, None), {}) for name, tables in stretches.items()}
-                told = self._market_lines(event, event_id, market, sides, own) if is_reached else {}
+                told = self._market_lines(event, event_id, market, sides, own) if is_told else {}
                 row |= _named(market, sides, told)
             row |= self._final_score(event_id, event)
             rows[(event_id,)] = row
@@ -545,7 +553,7 @@ class Hindsight:
         ]
         row |= {"line_point_min": min(hung, default=None), "line_point_max": max(hung, default=None)}
         main = {key: close for key, close in own["agreed"].items() if close["is_main_line"]}
-        row["close_status"] = "provisional" if event["start_is_suspect"] else "none"
+        row["close_status"] = "provisional" if event["start_is_suspect"] or not self.is_reached(event_id) else "none"
         if not main:
             return row
         _, _, _, point, kind, _ = next(iter(main))
@@ -554,7 +562,8 @@ class Hindsight:
             "closing_outcome_set": kind,
             "closing_line_point": point,
             "group_count": min(close["group_count"] for close in main.values()),
-            "close_status": next(iter(statuses - {"ok"}), "ok"),
+            # who is too few comes before all else
+            "close_status": min(statuses, key=lambda status: (status != "too_few_groups", status == "ok")),
             **{f"probability_{close['outcome_side']}": close["fair_median"] for close in main.values()},
         }
         for key, offer in own["best"].items():

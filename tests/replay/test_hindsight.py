@@ -277,6 +277,21 @@ def test_a_sharp_book_that_comes_in_play_opens_no_market(
     assert markets == [("groups", at(-30))]
 
 
+def test_what_is_known_of_a_game_before_it_begins_is_in_game_lines_now(
+    databases: Databases, project: Project, transcript: Transcript
+) -> None:
+    query = b"select h2h_opened_at, h2h_closing_probability_home is not null, h2h_close_status from gold."
+    with transcript.on_small_markets(), databases() as warehouse, warehouse.connect(Role.READER) as reader:
+        take(warehouse, project, [answer("odds", -40), shown(-30, keys=BOOKS[:3])])
+        assert reader.execute(query + b"game_lines").fetchall() == [(None, False, "provisional")]
+        assert reader.execute(query + b"game_lines_now").fetchall() == [(at(-30), True, "provisional")]
+        reader.rollback()
+        take(warehouse, project, [shown(2, keys=BOOKS[:3])])
+        [(opened_at, _, close_status)] = reader.execute(query + b"game_lines").fetchall()
+        assert (opened_at, close_status) == (at(-30), "aged")
+        assert reader.execute(query + b"game_lines_now").fetchall() == []
+
+
 def test_the_score_is_that_of_the_game_s_own_sides(databases: Databases, project: Project, transcript: Transcript) -> None:
     turned = game(
         completed=True, scores=[{"name": "Hawks", "score": "100"}, {"name": "Bulls", "score": "98"}], last_update=None

@@ -35,6 +35,7 @@ SLICES: Final[dict[str, tuple[Sequence[int], dict[str, Any]]]] = {
 KEYS: Final = {
     "quotes_sampled": ("event_id", "bookmaker_key", "market_key", "outcome_set", "outcome_side", "minutes_to_start"),
     "game_lines": ("event_id",),
+    "game_lines_now": ("event_id",),
     "outcome_grades": ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name"),
     "best_price_now": ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name"),
     "bet_ledger": BET_KEY,
@@ -71,6 +72,7 @@ def model_of(batches: Sequence[Batch]) -> tuple[list[Batch], dict[str, Table]]:
     return entries, {
         "quotes_sampled": hindsight.quotes_sampled(),
         "game_lines": hindsight.game_lines(),
+        "game_lines_now": hindsight.game_lines_now(),
         "outcome_grades": hindsight.outcome_grades(),
         "best_price_now": hindsight.best_price_now(),
         "bet_ledger": ledgers.bet_ledger(),
