@@ -1,7 +1,12 @@
-"""A run that failed is told in one line, in the log and to a webhook, whose address stays out of the log."""
+"""A run that failed is told in one line, in the log and to a webhook, whose address stays out of the log; and what the command
+line published shows as materialized."""
 
 from __future__ import annotations
 
+import datetime as dt
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +15,11 @@ import dagster as dg
 import pytest
 
 from pipeline.collect.plan_file import load_plan_file
+from pipeline.orchestration import published_elsewhere
 from pipeline.orchestration.sensors import failure_text
 from pipeline.warehouse.connect import Role
 from tests.hooks import Hook, listening
-from tests.orchestration.conftest import BATCH_IDS, Place
+from tests.orchestration.conftest import BATCH_IDS, BUNDLED, Place
 
 
 @pytest.fixture
@@ -108,3 +114,46 @@ def test_alerts_of_the_live_plan_are_told_and_posted(
     assert tick() == "1 alerts were told."
     assert [body["text"] for _, body in hook.taken] == ["withheld: why"]
     assert tick() == "0 alerts were told."
+
+
+def tick_of(place: Place, name: str) -> Any:
+    """What one tick of a sensor gives."""
+    [sensor] = [each for each in place.defs.get_repository_def().sensor_defs if each.name == name]
+    resources = {name: each for name, each in (place.defs.resources or {}).items() if name == "workshop"}
+    with dg.build_sensor_context(instance=place.instance, resources=resources) as context:
+        return sensor.evaluate_tick(context)
+
+
+def test_what_the_command_line_published_shows_as_materialized(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tick_of(place, "published_elsewhere").skip_message == "Every published batch shows as materialized."
+    first, second, third = BATCH_IDS[:3]
+    place.add([first])
+    run = place.run("ingest", first)
+    assert run.success
+    assert not [line for line in place.instance.all_logs(run.run_id) if "did not yield" in line.user_message]
+    of_a_run = {event.asset_key for event in run.get_asset_materialization_events()} - {dg.AssetKey("recording")}
+    subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "load", str(BUNDLED), "--batches", "3"],
+        env=os.environ | place.environment,
+        check=True,
+        capture_output=True,
+    )
+    # a run of Dagster's own may still be telling of what was published a moment ago
+    assert not tick_of(place, "published_elsewhere").asset_events
+    monkeypatch.setattr(published_elsewhere, "GRACE", dt.timedelta(0))
+    monkeypatch.setattr(published_elsewhere, "MOST_BATCHES", 1)
+    told = tick_of(place, "published_elsewhere")
+    assert {event.partition for event in told.asset_events} == {third}
+    assert [each.partition_keys for each in told.dynamic_partitions_requests] == [[third]]
+    assert {event.asset_key for event in told.asset_events} == of_a_run
+    [ledger] = [event for event in told.asset_events if event.asset_key.to_user_string() == "ops/ledger"]
+    assert ledger.metadata["outcomes"].value > 0
+
+    for event in told.asset_events:
+        place.instance.report_runless_asset_event(event)
+    assert {event.partition for event in tick_of(place, "published_elsewhere").asset_events} == {second}
+
+
+def test_a_warehouse_that_is_not_there_is_told_and_is_no_failure(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPORTS_MARKET_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
+    assert tick_of(place, "published_elsewhere").skip_message.startswith("DATABASE_UNREACHABLE: ")
