@@ -15,6 +15,7 @@ from pipeline.cli.arguments import (
     group,
     json_option,
     mix_sources_option,
+    prove_option,
 )
 from pipeline.cli.opening import check_database, context_of, engine_of, recording_at, server_of
 from pipeline.cli.screen import Screen
@@ -44,6 +45,7 @@ def add_load(commands: Commands) -> None:
     one = command(commands, "load", _run_load, "load a recording into a standing warehouse")
     one.add_argument("recording", metavar="DIR", type=Path, help="the recording's folder")
     one.add_argument("--batches", metavar="N", type=at_least(1), help="only the first N batches")
+    prove_option(one)
     mix_sources_option(one)
     database_option(one)
     json_option(one)
@@ -61,7 +63,7 @@ def _run_load(options: argparse.Namespace, screen: Screen) -> int:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         screen.progress("batch")(0, min(len(found), options.batches or len(found)))
-        context = context_of(warehouse, engine_of(options, screen), screen)
+        context = context_of(warehouse, engine_of(options, screen), screen, prove=options.prove)
         summary = load_recording(found, context, batches=options.batches, mix_sources=options.mix_sources)
     return screen.end(summary)
 

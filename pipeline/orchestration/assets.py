@@ -123,7 +123,7 @@ def recording(context: dg.AssetExecutionContext, workshop: Workshop, api: Api) -
     can_subset=True,
     allow_arbitrary_check_specs=True,
 )
-def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any]:
+def batch(context: dg.AssetExecutionContext, workshop: Workshop, api: Api) -> Iterator[Any]:
     """Load, publish and prove the batches of the run, one after the other in order of time, or withhold them.
 
     One that cannot be loaded, or is withheld, does not keep the others from it; the step fails at its end and names it.
@@ -154,7 +154,7 @@ def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any
                     )
                     asset_checks.tell(context, *found)
                 if publishes:
-                    run = RunContext(opened.warehouse, workshop.engine, workshop.clock)
+                    run = RunContext(opened.warehouse, workshop.engine, workshop.clock, prove=api.proves(batch_id))
                     one = publish(run, batch_id, shelf.recording_of(batch_id))
                     done[batch_id] = one
                     for key in sorted(context.selected_asset_keys) if one.published else ():
