@@ -106,6 +106,12 @@ def mix_sources_option(one: argparse.ArgumentParser) -> None:
     one.add_argument("--mix-sources", action="store_true", help="take simulated and real answers into one warehouse")
 
 
+def prove_option(one: argparse.ArgumentParser, otherwise: str = "") -> None:
+    """``--prove``."""
+    text = "before a batch is committed, compute its events anew from bronze and compare; withhold it where they differ"
+    one.add_argument("--prove", action="store_true", help=f"{text}{otherwise}")
+
+
 def engine_option(one: argparse.ArgumentParser) -> None:
     """``--engine``."""
     text = "what runs the SQL: the program that dbt rendered once, or dbt itself, the judge of it (default: program)"

@@ -9,7 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli.arguments import Commands, at_least, command, database_option, group, json_option, mix_sources_option
+from pipeline.cli.arguments import (
+    Commands,
+    at_least,
+    command,
+    database_option,
+    group,
+    json_option,
+    mix_sources_option,
+    prove_option,
+)
 from pipeline.cli.opening import check_database, check_spool, context_of, engine_of, server_of, settings_of
 from pipeline.cli.screen import Screen
 from pipeline.errors import UsageError
@@ -73,6 +82,7 @@ def add_ingest(commands: Commands) -> None:
     one.add_argument("--api-url", metavar="URL", help="the API, or a sandbox (default: SPORTS_MARKET_API_BASE_URL)")
     one.add_argument("--sandbox-clock", action="store_true", help="take the time from the sandbox at that URL")
     one.add_argument("--workers", metavar="N", type=at_least(1), default=4, help="calls under way at a time (default: 4)")
+    prove_option(one, " (as the plan's `prove: true` does)")
     mix_sources_option(one)
     database_option(one)
     json_option(one)
@@ -107,7 +117,8 @@ def _run_ingest(options: argparse.Namespace, screen: Screen) -> int:
         bootstrap(warehouse)
         client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(system))
         conduct = Conduct(timer=system, workers=options.workers)
-        context = RunContext(warehouse, engine_of(options, screen), clock, screen.batch)
+        prove = file.prove or options.prove
+        context = RunContext(warehouse, engine_of(options, screen), clock, screen.batch, prove)
 
         def once(at: datetime | None = None) -> IngestSummary:
             try:
@@ -147,6 +158,7 @@ def add_backfill(commands: Commands) -> None:
     )
     one.add_argument("--api-url", metavar="URL", help="the API, or a sandbox (default: SPORTS_MARKET_API_BASE_URL)")
     one.add_argument("--workers", metavar="N", type=at_least(1), default=4, help="calls under way at a time (default: 4)")
+    prove_option(one, " (as the plan's `prove: true` does)")
     mix_sources_option(one)
     database_option(one)
     json_option(one)
@@ -163,10 +175,11 @@ def _run_backfill(options: argparse.Namespace, screen: Screen) -> int:
     if options.begin is None or options.end is None:
         raise UsageError("USAGE", "A stretch of time has two ends.", "Give --from and --to, or --missing.")
     begin, end = parse_moment(options.begin), parse_moment(options.end)
-    span, clock = Span(load_plan_file(options.plan), begin, end, options.credits), SystemClock()
+    file, clock = load_plan_file(options.plan), SystemClock()
+    span = Span(file, begin, end, options.credits)
     if options.dry_run:
         return screen.end(Forecast.of(span, spool_of(options.spool) if options.spool.is_dir() else None, options.events))
-    with _asking(options, screen, clock) as (context, client, conduct):
+    with _asking(options, screen, clock, file.prove) as (context, client, conduct):
         from pipeline.runs.backfill import backfill
 
         summary = backfill(span, client, options.spool, context, conduct, screen.note, mix_sources=options.mix_sources)
@@ -175,7 +188,7 @@ def _run_backfill(options: argparse.Namespace, screen: Screen) -> int:
 
 @contextmanager
 def _asking(
-    options: argparse.Namespace, screen: Screen, clock: SystemClock
+    options: argparse.Namespace, screen: Screen, clock: SystemClock, prove: bool
 ) -> Iterator[tuple[RunContext, OddsApiClient, Conduct]]:
     """A warehouse to fill, and a client of the API's history; what is wrong with either, or the spool, is said before."""
     from pipeline.collect.live import Conduct
@@ -191,7 +204,7 @@ def _asking(
         warehouse = server.warehouse()
         bootstrap(warehouse)
         client = OddsApiClient(session, clock=clock, base_url=api_url, api_key=api_key, pace=Pace(clock))
-        context = context_of(warehouse, engine_of(options, screen), screen)
+        context = context_of(warehouse, engine_of(options, screen), screen, prove=prove or options.prove)
         yield context, client, Conduct(timer=clock, workers=options.workers)
 
 
@@ -215,7 +228,7 @@ def _run_missing(options: argparse.Namespace, screen: Screen) -> int:
         check_database(options)
         with server_of(options, screen) as server:
             return screen.end(forecast(server.warehouse()))
-    with _asking(options, screen, clock) as (context, client, conduct):
+    with _asking(options, screen, clock, file.prove) as (context, client, conduct):
         from pipeline.runs.missing import fill
 
         wanted = forecast(context.warehouse)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.cli.arguments import Commands, Run, command, database_option, digests_option, group, json_option
+from pipeline.cli.arguments import Commands, Run, command, database_option, digests_option, group, json_option, prove_option
 from pipeline.cli.opening import check_database, context_of, engine_of, server_of
 from pipeline.cli.screen import Screen, Summary
 from pipeline.errors import UsageError
@@ -41,6 +41,7 @@ def add_quarantine(commands: Commands) -> None:
     answer(one)
     one.add_argument("--body", action="store_true", help="write its body to stdout as it came, and nothing else")
     one = one_command("retry", _run_retry, "judge answers again, and admit those that the contract takes now")
+    prove_option(one)
     digests_option(one)
     answer(one, "*")
     selection(one, "every answer in quarantine")
@@ -49,6 +50,7 @@ def add_quarantine(commands: Commands) -> None:
         ("withdraw", _run_withdraw, "take back an answer or element that was admitted by mistake"),
     ):
         one = one_command(name, run, text)
+        prove_option(one)
         digests_option(one)
         answer(one)
         one.add_argument("--reason", metavar="TEXT", required=True, help="why; kept with the verdict")
@@ -113,5 +115,6 @@ def _check_answers(options: argparse.Namespace) -> None:
 
 def _decide(options: argparse.Namespace, screen: Screen, decide: Callable[..., Summary], *wanted: Any) -> int:
     with server_of(options, screen) as server:
-        summary = decide(context_of(server.warehouse(), engine_of(options, screen), screen), *wanted)
+        context = context_of(server.warehouse(), engine_of(options, screen), screen, prove=options.prove)
+        summary = decide(context, *wanted)
     return screen.end(summary)

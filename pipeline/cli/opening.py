@@ -118,12 +118,12 @@ def project_of(options: argparse.Namespace, screen: Screen) -> DbtProject:
     return DbtProject(settings_of(options).state_dir.absolute() / "dbt", screen.note)
 
 
-def context_of(warehouse: Warehouse, engine: Engine, screen: Screen) -> RunContext:
+def context_of(warehouse: Warehouse, engine: Engine, screen: Screen, *, prove: bool = False) -> RunContext:
     """What a run works with: its batches are told on the screen, and its clock is the machine's."""
     from pipeline.clock import SystemClock
     from pipeline.runs.context import RunContext
 
-    return RunContext(warehouse, engine, SystemClock(), screen.batch)
+    return RunContext(warehouse, engine, SystemClock(), screen.batch, prove)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from pipeline.cli.arguments import (
     group,
     json_option,
     mix_sources_option,
+    prove_option,
 )
 from pipeline.cli.opening import check_database, context_of, engine_of, recording_at, server_of
 from pipeline.cli.screen import Screen
@@ -44,6 +45,7 @@ def add_load(commands: Commands) -> None:
     one = command(commands, "load", _run_load, "load a recording into a standing warehouse")
     one.add_argument("recording", metavar="DIR", type=Path, help="the recording's folder")
     one.add_argument("--batches", metavar="N", type=at_least(1), help="only the first N batches")
+    prove_option(one)
     mix_sources_option(one)
     database_option(one)
     json_option(one)
@@ -61,7 +63,7 @@ def _run_load(options: argparse.Namespace, screen: Screen) -> int:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         screen.progress("batch")(0, min(len(found), options.batches or len(found)))
-        context = context_of(warehouse, engine_of(options, screen), screen)
+        context = context_of(warehouse, engine_of(options, screen), screen, prove=options.prove)
         summary = load_recording(found, context, batches=options.batches, mix_sources=options.mix_sources)
     return screen.end(summary)
 
@@ -69,18 +71,45 @@ def _run_load(options: argparse.Namespace, screen: Screen) -> int:
 def add_verify(commands: Commands) -> None:
     """``verify``, and what it accepts."""
     one = command(commands, "verify", _run_verify, "recompute digests and reconciliation of a standing warehouse")
+    one.description = (
+        "Recompute every digest of a standing warehouse, reconcile bronze, silver and gold, and ask every contract's rules."
+        " --day proves one day instead: gold of its events is computed anew from bronze and compared, and with --spool every"
+        " answer of it is held against bronze."
+    )
+    one.add_argument("--day", metavar="DAY", help="only what the batches of a day bear on: 2026-01-15 (UTC), or yesterday")
+    one.add_argument("--spool", metavar="DIR", type=Path, help="with --day: the recording that the day was collected into")
     database_option(one)
     json_option(one)
     digests_option(one)
 
 
 def _run_verify(options: argparse.Namespace, screen: Screen) -> int:
+    if options.day is not None:
+        return _prove_day(options, screen)
+    if options.spool is not None:
+        raise UsageError("USAGE", "--spool goes with --day.", "See `sports-market verify --help`.")
     check_database(options)
     from pipeline.replay.verify import verify
 
     with server_of(options, screen) as server:
         report = verify(server.warehouse(), engine_of(options, screen))
     return screen.end(report)
+
+
+def _prove_day(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.clock import SystemClock
+    from pipeline.recording.store import Recording
+    from pipeline.replay.day import day_of, prove_day
+    from pipeline.warehouse.database import bootstrap
+
+    day = day_of(options.day, SystemClock().now())
+    # what is broken in it is a finding, and is told of the batch
+    spool = None if options.spool is None else Recording.open(options.spool)
+    check_database(options)
+    with server_of(options, screen) as server:
+        warehouse = server.warehouse()
+        bootstrap(warehouse)
+        return screen.end(prove_day(warehouse, engine_of(options, screen), spool, day))
 
 
 def add_rebuild(commands: Commands) -> None:

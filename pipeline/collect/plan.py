@@ -26,7 +26,7 @@ EVENT_STAGES: Final = ("event_odds", "event_markets")
 _LISTING: Final = ("events", "odds")
 _HISTORICAL: Final = ("events", "odds", "event_odds")
 # Keys of a plan file that say when and how much, not what; other parts read them.
-_SCHEDULING: Final = ("name", "description", "cadence", "budget", "alerts")
+_SCHEDULING: Final = ("name", "description", "cadence", "budget", "alerts", "prove")
 _KEY: Final = re.compile(r"[0-9a-zA-Z_]+")
 _EXAMPLES: Final = Path(__file__).resolve().parents[1] / "plans"
 _LATER: Final = ("groups", "all_active", "date_format")

@@ -40,6 +40,7 @@ class PlanFile:
         budget: what it may cost; no limit where the file has none.
         tiers: of the cadence, by the time to the start.
         alerts: kinds of what its live runs send to the webhook.
+        prove: whether what a batch of it bears on is computed anew from bronze before it is committed, and compared.
     """
 
     name: str
@@ -48,6 +49,7 @@ class PlanFile:
     budget: Budget
     tiers: Cadence | None = None
     alerts: tuple[str, ...] = ()
+    prove: bool = False
 
     @property
     def asking(self) -> Plan:
@@ -75,7 +77,10 @@ def load_plan_file(path: Path | str) -> PlanFile:
     ):
         raise _invalid("nothing of it is asked in the closing hour, for which it keeps credits", "Give cadence a tier `1h`.")
     alerts = _alerts(document.get("alerts", []))
-    return PlanFile(document.get("name", Path(path).stem), plan, every, budget, tiers, alerts)
+    prove = document.get("prove", False)
+    if not isinstance(prove, bool):
+        raise _invalid(f"prove is {prove!r}", "It is true or false: whether a batch is proven before it is committed.")
+    return PlanFile(document.get("name", Path(path).stem), plan, every, budget, tiers, alerts, prove)
 
 
 def _alerts(value: Any) -> tuple[str, ...]:

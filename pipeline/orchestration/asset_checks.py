@@ -133,7 +133,7 @@ def whole_tables(context: dg.AssetCheckExecutionContext, workshop: Workshop) -> 
     for result in report.checks:
         key = WHOLE.get(result.name)
         if key is not None and key in context.selected_asset_check_keys:
-            yield _result(key, result.ok, _rows(result), result.message)
+            yield _result(key, result.ok, rows_of(result), result.message)
 
 
 @dg.multi_asset_check(
@@ -285,10 +285,10 @@ def _result(key: dg.AssetCheckKey, passed: bool, details: Mapping[str, Any], tex
 
 
 def _of_result(key: dg.AssetKey, name: str, batch_id: str, result: CheckResult) -> dg.AssetCheckEvaluation:
-    return _evaluation(key, name, batch_id, result.ok, _rows(result), result.message)
+    return _evaluation(key, name, batch_id, result.ok, rows_of(result), result.message)
 
 
-def _rows(result: CheckResult) -> dict[str, Any]:
+def rows_of(result: CheckResult) -> dict[str, Any]:
     """How many rows a check found, and the first of them as a table."""
     records = [
         dg.TableRecord(

@@ -21,10 +21,12 @@ from pipeline.orchestration.at_hand import BUNDLED_SAYS, is_bundled, live_folder
 from pipeline.orchestration.dagster_resources import API_POOL, WAREHOUSE_POOL, Api, Workshop, said
 from pipeline.orchestration.partitions import batches
 from pipeline.orchestration.translator import SOURCES, STANDING, STORED_MODELS
+from pipeline.replay.day import SPOOLED, DayProof, day_of, prove_day
 from pipeline.replay.equivalence import compare_full_refresh
 from pipeline.replay.publish import Publication, publish, refuse
 from pipeline.report.movement import movement_markdown
 from pipeline.runs.context import RunContext
+from pipeline.transform.anew import REBUILT
 from pipeline.transform.apply import prepare
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.digest import stored_tables
@@ -124,7 +126,7 @@ def recording(context: dg.AssetExecutionContext, workshop: Workshop, api: Api) -
     can_subset=True,
     allow_arbitrary_check_specs=True,
 )
-def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any]:
+def batch(context: dg.AssetExecutionContext, workshop: Workshop, api: Api) -> Iterator[Any]:
     """Load, publish and prove the batches of the run, one after the other in order of time, or withhold them.
 
     One that cannot be loaded, or is withheld, does not keep the others from it; the step fails at its end and names it.
@@ -156,7 +158,7 @@ def batch(context: dg.AssetExecutionContext, workshop: Workshop) -> Iterator[Any
                     )
                     asset_checks.tell(context, *found)
                 if publishes:
-                    run = RunContext(opened.warehouse, workshop.engine, workshop.clock)
+                    run = RunContext(opened.warehouse, workshop.engine, workshop.clock, prove=api.proves(batch_id))
                     one = publish(run, batch_id, shelf.recording_of(batch_id))
                     done[batch_id] = one
                     for key in sorted(context.selected_asset_keys) if one.published else ():
@@ -206,7 +208,57 @@ def full_refresh(workshop: Workshop) -> Iterator[Any]:
     yield dg.MaterializeResult(metadata={name: anew for name, (_, anew) in compared.items()}, check_results=[check])
 
 
-ALL: Final[tuple[dg.AssetSpec | dg.AssetsDefinition, ...]] = (*EXTERNAL, *STANDING, recording, batch, full_refresh)
+class DayConfig(dg.Config):
+    """Which day.
+
+    Attributes:
+        day: such as ``2026-01-15``, of UTC; or ``yesterday``.
+    """
+
+    day: str = "yesterday"
+
+
+@dg.asset(
+    key=["proof", "day"],
+    group_name="proof",
+    deps=[RECORDING, *(table.name.split(".") for table in stored_tables())],
+    check_specs=[
+        dg.AssetCheckSpec(
+            SPOOLED, asset=["proof", "day"], description="Every answer of the day's recordings is in bronze, byte for byte."
+        ),
+        dg.AssetCheckSpec(
+            REBUILT, asset=["proof", "day"], description="Gold of what the day's batches bear on is what bronze gives anew."
+        ),
+    ],
+    pool=WAREHOUSE_POOL,
+    owners=[*OWNERS],
+    kinds={"postgres"},
+    description="The day before, from its bytes to gold: the recordings held against bronze, gold computed anew from it.",
+)
+def day(context: dg.AssetExecutionContext, config: DayConfig, workshop: Workshop) -> Iterator[Any]:
+    """Prove the day before; recordings that are broken, or not loaded, are a failure of it."""
+    with said():
+        wanted = day_of(config.day, workshop.clock.now())
+        proof = prove_day(workshop.warehouse, workshop.engine, workshop.shelf, wanted)
+    counts: dict[str, Any] = {
+        "day": str(proof.day),
+        "spooled": proof.spooled,
+        "published": proof.published,
+        "events": proof.events,
+    }
+    yield dg.MaterializeResult(metadata=counts, check_results=_day_checks(proof))
+
+
+ALL: Final[tuple[dg.AssetSpec | dg.AssetsDefinition, ...]] = (*EXTERNAL, *STANDING, recording, batch, full_refresh, day)
+
+
+def _day_checks(proof: DayProof) -> list[dg.AssetCheckResult]:
+    return [
+        dg.AssetCheckResult(
+            check_name=check.name, passed=check.ok, metadata=asset_checks.rows_of(check), description=check.message
+        )
+        for check in proof.checks
+    ]
 
 
 def _is_no_false_alarm(record: logging.LogRecord) -> bool:

@@ -191,6 +191,11 @@ class Api(dg.ConfigurableResource[Any]):
         file = load_plan_file(given) if (given := settings().plan_file) else SMALL_PLAN
         return file if file.every is not None else dataclasses.replace(file, every=SMALL_PLAN.every)
 
+    def proves(self, batch_id: str) -> bool:
+        """Whether the live plan asks for a proof of a batch before it is committed: of its own, and of no other plan's."""
+        file = self.file
+        return file.prove and batch_id.endswith(f"-{file.plan.identity.plan_id}")
+
     @property
     def source(self) -> str:
         """Who answers: ``live`` or ``simulated``."""

@@ -44,8 +44,9 @@ ingest = dg.define_asset_job(
 
 nightly = dg.define_asset_job(
     "nightly",
-    selection=dg.AssetSelection.assets(assets.full_refresh) | dg.AssetSelection.checks(*asset_checks.NIGHTLY),
-    description="Every test of whole tables, every contract on all rows, and the equivalence with a full refresh.",
+    selection=dg.AssetSelection.assets(assets.day, assets.full_refresh) | dg.AssetSelection.checks(*asset_checks.NIGHTLY),
+    description="The day before from its bytes to gold, every test of whole tables, every contract on all rows, and the"
+    " equivalence with a full refresh.",
 )
 
 

@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from pipeline.recording.store import Recording
 from pipeline.replay.explain import explain
 from pipeline.replay.snapshots import SnapshotStore
+from pipeline.transform.anew import Comparison, compare_anew, refuse_what_is_archived, shown_by
 from pipeline.transform.apply import Session, transformer_session
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Warehouse
-from pipeline.warehouse.digest import GoldTable, scope_digests, stored_digests, stored_tables
-from pipeline.warehouse.months import refuse_archived
+from pipeline.warehouse.digest import stored_digests
 
 SNAPSHOT: Final = "snapshot"
-REBUILT: Final = "rebuilt"
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """How one gold table compares with what it must be.
-
-    Attributes:
-        table: its name.
-        method: ``snapshot``: the whole table, with the recording's snapshot; ``rebuilt``: the rows of the batch's events,
-            with rows computed anew from bronze.
-        compared: digests compared: 1 of a whole table, else one per event or key.
-        differing: how many differ.
-        message: what differs first.
-    """
-
-    table: str
-    method: str
-    compared: int
-    differing: int = 0
-    message: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing differs."""
-        return not self.differing
 
 
 def compare_with_snapshot(session: Session, recording: Recording) -> tuple[Comparison, ...] | None:
@@ -86,10 +57,7 @@ def compare_with_snapshot(session: Session, recording: Recording) -> tuple[Compa
 
 
 def compare_with_rebuild(warehouse: Warehouse, engine: Engine, batch_id: str) -> tuple[Comparison, ...]:
-    """Compute the events of a published batch anew from bronze, in a transaction that is rolled back, and compare.
-
-    Gold's rows of those events are taken away first, and every answer that shows one of them is applied again; so nothing of
-    what stands is an input, and nobody else sees any of it. It costs what those events' answers cost.
+    """Compute the events that a published batch shows anew from bronze, in a transaction that is rolled back, and compare.
 
     Args:
         warehouse: holds the batch.
@@ -97,88 +65,12 @@ def compare_with_rebuild(warehouse: Warehouse, engine: Engine, batch_id: str) ->
         batch_id: the batch; one that shows no event compares nothing.
 
     Returns:
-        A comparison per stored table.
+        A comparison per stored table, as :func:`pipeline.transform.anew.compare_anew` makes it.
 
     Raises:
         WarehouseError: ``MONTHS_ARCHIVED``: not every answer of those events is here.
     """
     with transformer_session(warehouse) as session:
-        refuse_archived(session, _times(session, batch_id), f"To compute the events of {batch_id} anew")
-        scopes = {table.name: _scopes(session, table, batch_id) for table in stored_tables()}
-        refuse_archived(session, _first_seen(session, scopes["gold.events"]), f"To compute the events of {batch_id} anew")
-        before = _digests(session, scopes)
-        message = None
-        if scopes["gold.events"]:
-            _take_back(session, scopes)
-            results = engine.run(session, warehouse, "batch")
-            message = next((f"{result.name}: {result.message}" for result in results if not result.ok), None)
-        after = before if message else _digests(session, scopes)
-        # never committed: this was only a look
-    return tuple(_compared(table.name, before[table.name], after[table.name], message) for table in stored_tables())
-
-
-def _compared(name: str, before: Mapping[str, str], after: Mapping[str, str], message: str | None) -> Comparison:
-    differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    if message is None and differing:
-        first = differing[0]
-        message = f"{first}: {before.get(first, 'no rows')} stands, {after.get(first, 'no rows')} from bronze"
-    return Comparison(name, REBUILT, len(before.keys() | after.keys()), len(differing) or int(message is not None), message)
-
-
-def _scopes(session: Session, table: GoldTable, batch_id: str) -> list[str]:
-    """The keys by which a table's digests are kept that a batch is about."""
-    source = {"event_id": "event_sightings", "sport_key": "sport_sightings", "bookmaker_key": "bookmaker_sightings"}
-    with session.cursor() as cursor:
-        cursor.execute(
-            f"select distinct shown.{table.scope_key} from ops.ledger as ledger"
-            f" join silver.{source[table.scope_key]} as shown on shown.exchange_id = ledger.exchange_id"
-            " where ledger.batch_id = %s and ledger.applied",
-            [batch_id],
-        )
-        return [key for (key,) in cursor.fetchall()]
-
-
-def _times(session: Session, batch_id: str) -> list[dt.datetime]:
-    with session.cursor() as cursor:
-        cursor.execute("select captured_at from bronze.exchanges where batch_id = %s", [batch_id])
-        return [at for (at,) in cursor.fetchall()]
-
-
-def _first_seen(session: Session, events: Sequence[str]) -> list[dt.datetime]:
-    with session.cursor() as cursor:
-        cursor.execute("select first_seen_at from gold.events where event_id = any (%s)", [list(events)])
-        return [at for (at,) in cursor.fetchall()]
-
-
-def _digests(session: Session, scopes: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    return {table.name: scope_digests(session, table, scopes[table.name]) for table in stored_tables()}
-
-
-def _take_back(session: Session, scopes: Mapping[str, Sequence[str]]) -> None:
-    """Take gold's rows of some events away, and let every answer that shows one of them wait to be applied."""
-    events = list(scopes["gold.events"])
-    _execute(session, "delete from ops.run_batches")
-    with session.cursor() as cursor:
-        cursor.execute(
-            "select distinct sightings.exchange_id::text from silver.event_sightings as sightings"
-            " where sightings.event_id = any (%s)",
-            [events],
-        )
-        shown = [exchange_id for (exchange_id,) in cursor.fetchall()]
-    _execute(
-        session,
-        "insert into ops.run_batches select distinct ledger.batch_id from ops.ledger as ledger"
-        " where ledger.exchange_id = any (%s::uuid[])",
-        [shown],
-    )
-    # a verdict that waits to be followed is no part of this
-    _execute(session, "update ops.ledger set applied = admitted, applied_held = held where not is_settled")
-    _execute(session, "update ops.ledger set applied = false where exchange_id = any (%s::uuid[])", [shown])
-    for table in stored_tables():
-        if table.scope_key == "event_id":
-            _execute(session, f"delete from {table.name} where event_id = any (%s)", [events])
-
-
-def _execute(session: Session, statement: str, values: Sequence[Any] = ()) -> None:
-    with session.cursor() as cursor:
-        cursor.execute(statement, values or None)
+        scopes = shown_by(session, [batch_id])
+        refuse_what_is_archived(session, [batch_id], scopes, f"To compute the events of {batch_id} anew")
+        return compare_anew(session, warehouse, engine, scopes)

@@ -8,9 +8,10 @@ from typing import Any
 
 from pipeline.errors import CheckFailed, RecordingError
 from pipeline.recording.store import Recording
-from pipeline.replay.determinism import Comparison, compare_with_rebuild, compare_with_snapshot
+from pipeline.replay.determinism import compare_with_rebuild, compare_with_snapshot
 from pipeline.runs.context import RunContext
 from pipeline.runs.load import failure_text
+from pipeline.transform.anew import Comparison
 from pipeline.transform.apply import Applied, Session, apply_batches
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.digest import stored_tables
@@ -86,7 +87,7 @@ class Publication:
 
     Attributes:
         applied: its checks, and whether it is published or withheld.
-        comparisons: per gold table; empty where it is withheld.
+        comparisons: per gold table; empty where it is withheld for another reason than that they differ.
         tables: per table of silver and gold, with schema; empty where it is withheld.
         quotes: its quotes in numbers.
         movement: the prices that it moved most, if it moved any.
@@ -119,7 +120,7 @@ def publish(context: RunContext, batch_id: str, recording: Recording | None) -> 
     """Apply one loaded batch, and prove the state after it.
 
     A state of the batch's recording that has a snapshot is compared with it, before it is committed but without a say in it;
-    any other batch's events are computed anew from bronze afterwards.
+    any other batch's events are computed anew from bronze afterwards, unless the context had them proven before.
 
     Args:
         context: what it works with; the warehouse is prepared.
@@ -151,13 +152,13 @@ def publish(context: RunContext, batch_id: str, recording: Recording | None) -> 
     loaded_at, known = found
     if not known:
         raise RecordingError("BATCH_NOT_LOADED", f"Bronze has no batch {batch_id}.", "Load its recording first.")
-    applied = apply_batches(warehouse, engine, (batch_id,), clock, before_commit=look)
+    applied = apply_batches(warehouse, engine, (batch_id,), clock, before_commit=look, prove=context.prove)
     if not applied.published:
-        return Publication(applied, seconds=(clock.now() - started).total_seconds())
+        return Publication(applied, applied.comparisons, seconds=(clock.now() - started).total_seconds())
     latency = 0.0 if loaded_at is None else (clock.now() - loaded_at).total_seconds()
     comparisons = seen.pop("comparisons")
     if comparisons is None:
-        comparisons = compare_with_rebuild(warehouse, engine, batch_id)
+        comparisons = applied.comparisons or compare_with_rebuild(warehouse, engine, batch_id)
     seconds = (clock.now() - started).total_seconds()
     return Publication(applied, comparisons, **seen, latency_seconds=latency, seconds=seconds)
 

@@ -24,9 +24,11 @@ class RunContext:
         engine: what runs the project's SQL.
         clock: dates verdicts and states; nothing in silver or gold depends on it.
         report: told of each batch that is done.
+        prove: whether what a batch bears on is computed anew from bronze before it is committed, and compared.
     """
 
     warehouse: Warehouse
     engine: Engine
     clock: Clock
     report: Callable[[BatchLine], None] = _unheard
+    prove: bool = False

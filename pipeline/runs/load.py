@@ -190,7 +190,8 @@ class _Run:
     def _apply(self, window: tuple[LoadedBatch, ...]) -> None:
         """Publish some batches together; where that fails, each half by itself: the others are none the worse for it."""
         batch_ids = tuple(each.batch_id for each in window)
-        applied, changes = apply_and_count(self.transformer, self.context.engine, batch_ids, self.context.clock)
+        context = self.context
+        applied, changes = apply_and_count(self.transformer, context.engine, batch_ids, context.clock, prove=context.prove)
         if not applied.published and len(window) > 1:
             middle = len(window) // 2
             self._apply(window[:middle])
@@ -239,15 +240,17 @@ def apply_and_count(
     batch_ids: tuple[str, ...],
     clock: Clock,
     before_commit: Callable[[Session], None] = lambda session: None,
+    *,
+    prove: bool = False,
 ) -> tuple[Applied, int]:
-    """Apply batches and tell how many rows of gold they changed."""
+    """Apply batches, as :func:`pipeline.transform.apply.apply_batches` does, and tell how many rows of gold they changed."""
     changes: list[int] = []
 
     def count(session: Session) -> None:
         changes.append(count_changes(session))
         before_commit(session)
 
-    applied = apply_batches(at, engine, batch_ids, clock, before_commit=count)
+    applied = apply_batches(at, engine, batch_ids, clock, before_commit=count, prove=prove)
     return applied, sum(changes)
 
 

@@ -252,7 +252,8 @@ class _Run:
         self.told += [_told(part, batch_id, outcome, decisions.get(part)) for part, outcome in outcomes.items()]
 
     def _apply(self, batch_id: str) -> tuple[Applied, int]:
-        return apply_and_count(self.transformer, self.context.engine, (batch_id,), self.context.clock)
+        context = self.context
+        return apply_and_count(self.transformer, context.engine, (batch_id,), context.clock, prove=context.prove)
 
     def _report(self, batch_id: str, state: str, changes: int, seconds: float, detail: str | None) -> None:
         row = self.ingester.execute(

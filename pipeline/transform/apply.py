@@ -19,6 +19,7 @@ from pipeline.clock import Clock, to_iso
 from pipeline.contracts.drift_store import CHECK as DRIFT_CHECK
 from pipeline.errors import WarehouseError
 from pipeline.transform.alerts import raise_alerts, raise_withheld
+from pipeline.transform.anew import REBUILT, Comparison, borne_on, check_of, compare_anew
 from pipeline.transform.checks import CheckResult as CheckResult
 from pipeline.transform.checks import FailingRow, batch_checks, holding, is_aborted
 from pipeline.transform.checks import Session as Session
@@ -79,12 +80,15 @@ class Applied:
     Attributes:
         batch_ids: the batches.
         published: False where a check failed: nothing of them is in silver or gold, and they are withheld.
-        checks: every blocking check: dbt's in its order, the contracts' of the stored tables, the count of outcomes.
+        checks: every blocking check: dbt's in its order, the contracts' of the stored tables, the count of outcomes; where the
+            batches are proven, ``rebuilt``.
+        comparisons: of that last check, per gold table; empty where it was not made.
     """
 
     batch_ids: tuple[str, ...]
     published: bool
     checks: tuple[CheckResult, ...]
+    comparisons: tuple[Comparison, ...] = ()
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
@@ -295,6 +299,8 @@ def apply_batches(
     batch_ids: Sequence[str],
     clock: Clock,
     before_commit: Callable[[Session], None] = lambda session: None,
+    *,
+    prove: bool = False,
 ) -> Applied:
     """Apply sealed batches: silver, gold, checks and progress are committed together, or the batches are withheld.
 
@@ -304,6 +310,8 @@ def apply_batches(
         batch_ids: loaded batches; those already applied cost a look.
         clock: dates states and checks; nothing in silver or gold depends on it.
         before_commit: called within the transaction once everything passed, e.g. to read digests and row changes.
+        prove: before the commit, compute the events that they bear on anew from bronze and compare: the check ``rebuilt``.
+            What that check held back before is always proven.
     """
     warehouse = at if isinstance(at, Warehouse) else at.warehouse
     with _transaction(at) as session:
@@ -314,10 +322,16 @@ def apply_batches(
         _execute(session, "delete from ops.run_batches")
         _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
         checks = _checks(_run(session, warehouse, engine, "batch"), session, engine.scopes())
-        published = all(check.ok for check in checks)
-        if published:
+        comparisons: tuple[Comparison, ...] = ()
+        if all(check.ok for check in checks):
             raise_alerts(session, batch_ids)
             _settle(session)
+            if prove or _was_not_rebuilt(session, batch_ids):
+                _LOG.debug("In %s: computing the events of the batch anew.", warehouse.place)
+                comparisons = compare_anew(session, warehouse, engine, borne_on(session, batch_ids, by_run=True))
+                checks += (check_of(comparisons),)
+        published = all(check.ok for check in checks)
+        if published:
             _note_states(session, batch_ids, "published", None, clock)
             refresh_digests(session)
             before_commit(session)
@@ -330,7 +344,7 @@ def apply_batches(
         note_growth(session)
         session.commit()
         refresh_statistics(session)
-    return Applied(tuple(batch_ids), published, checks)
+    return Applied(tuple(batch_ids), published, checks, comparisons)
 
 
 def restore_silver(warehouse: Warehouse, engine: Engine, months: Sequence[dt.date]) -> None:
@@ -550,6 +564,16 @@ def _outcomes_reconcile(session: Session) -> CheckResult:
         rows = cursor.fetchall()
     message = None if not rows else f"exchange {rows[0][0]}: {rows[0][1]} outcomes in the body, {rows[0][2]} in silver"
     return CheckResult("outcomes_reconcile", not rows, len(rows), message)
+
+
+def _was_not_rebuilt(session: Session, batch_ids: Sequence[str]) -> bool:
+    """Whether a proof held one of them back: nobody publishes it without another one."""
+    with session.cursor() as cursor:
+        cursor.execute(
+            "select exists (select from ops.check_results where batch_id = any (%s) and check_name = %s and status = 'fail')",
+            [list(batch_ids), REBUILT],
+        )
+        return bool(cursor.fetchall()[0][0])
 
 
 def _settle(session: Session) -> None:

@@ -87,3 +87,18 @@ def test_a_plan_names_what_it_is_told_of(tmp_path: Path) -> None:
     ]
     for kind, text in ALERTS.items():
         assert [row for row in rows if row.startswith(f"| `{kind}` | {text}")], kind
+
+
+@pytest.mark.parametrize("value", ["maybe", "1", "[true]"])
+def test_a_plan_asks_for_proof_or_does_not(value: str, tmp_path: Path) -> None:
+    file = tmp_path / "plan.yml"
+    file.write_text("endpoints: [sports]\n")
+    plain = load_plan_file(file)
+    assert not plain.prove
+    file.write_text("endpoints: [sports]\nprove: true\n")
+    asked = load_plan_file(file)
+    # how a batch is taken in is no part of what is asked
+    assert asked.prove and asked.plan.identity == plain.plan.identity
+    file.write_text(f"endpoints: [sports]\nprove: {value}\n")
+    with pytest.raises(UsageError, match=r"prove is .*true or false"):
+        load_plan_file(file)

@@ -47,6 +47,30 @@ def test_the_night_looks_at_all_rows_and_finds_what_is_wrong(filled: Place) -> N
     assert ("gold/events", "digest") not in failed
 
 
+def test_the_night_proves_the_day_before_from_its_bytes_to_gold(filled: Place, tmp_path: Path) -> None:
+    config = {"ops": {"proof__day": {"config": {"day": f"{BATCH_IDS[0][:4]}-{BATCH_IDS[0][4:6]}-{BATCH_IDS[0][6:8]}"}}}}
+
+    def proven() -> dict[str, dg.AssetCheckEvaluation]:
+        result = filled.run("nightly", run_config=config, asset_selection=[dg.AssetKey(["proof", "day"])])
+        assert result.success
+        [told] = result.asset_materializations_for_node("proof__day")
+        assert [told.metadata[name].value for name in ("spooled", "published")] == [2, 2]
+        return {name: each for (_, name, _), each in filled.evaluations(result.run_id).items()}
+
+    assert {name: each.passed for name, each in proven().items()} == {"spool_in_bronze": True, "rebuilt": True}
+
+    filled.owner("update gold.price_history set price_decimal = price_decimal + 1")
+    folder = tmp_path / "recordings" / "first" / "batches" / BATCH_IDS[1]
+    body = next(path for path in sorted(folder.iterdir()) if path.name != "index.json")
+    body.write_bytes(body.read_bytes()[:-1])
+    found = proven()
+    assert not found["spool_in_bronze"].passed and not found["rebuilt"].passed
+    assert found["spool_in_bronze"].description is not None and found["rebuilt"].description is not None
+    assert found["spool_in_bronze"].description.startswith(f"batch {BATCH_IDS[1]}: RECORDING_HASH_MISMATCH")
+    assert found["rebuilt"].description.startswith("gold.price_history series_id=")
+    assert "price_decimal: " in found["rebuilt"].description
+
+
 def test_plain_dbt_may_be_the_judge_and_leaves_the_next_batch_in_one_transaction(filled: Place) -> None:
     config = {"resources": {"workshop": {"config": {"dbt": "cli"}}}}
     selection = [dg.AssetKey(["proof", "full_refresh"])]

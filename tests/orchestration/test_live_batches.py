@@ -23,6 +23,7 @@ from pipeline.odds_api.credits import Bill
 from pipeline.orchestration.dagster_resources import Api
 from pipeline.orchestration.sensors import failure_text
 from pipeline.recording.store import Recording
+from pipeline.warehouse.connect import Role
 from pipeline.warehouse.row_text import digest_text
 from tests.orchestration.conftest import BATCH_IDS, Place
 
@@ -143,6 +144,32 @@ def test_a_tick_collects_from_the_api_and_skips_what_must_not_be_spent(
     assert "INVALID_KEY" in str(tick(stored, TICK + dt.timedelta(minutes=30)))
     assert sandbox.account.used == 60
     assert list(stored.instance.get_dynamic_partitions("batches")) == [batch.batch_id]
+
+
+def test_a_plan_that_asks_for_proof_has_its_batches_withheld_where_gold_differs(
+    stored: Place, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.yml"
+    plan.write_text(plan.read_text().replace("reserve: 40", "reserve: 0") + "prove: true\n")
+    methods, passed = [], []
+    for number in range(2):
+        request = tick(stored, TICK + number * dt.timedelta(minutes=30))
+        assert isinstance(request, dg.RunRequest) and request.partition_key is not None
+        batch_id = request.partition_key
+        if number:
+            stored.owner("update gold.event_start_changes set new_start = new_start + interval '1 second'")
+        result = stored.run("ingest", batch_id)
+        found = stored.evaluations(result.run_id)
+        told = found["gold/event_start_changes", "determinism", batch_id]
+        methods.append(told.metadata["method"].value)
+        passed.append((result.success, told.passed, found["gold/event_listing_intervals", "determinism", batch_id].passed))
+    assert methods == ["rebuilt", "rebuilt"]
+    assert passed == [(True, True, True), (False, False, True)]
+    assert "new_start: " in str(told.description)
+    assert batch_id not in stored.materialized("gold/event_start_changes")
+    with stored.warehouse.connect(Role.TRANSFORMER) as session:
+        held = session.execute("select detail from ops.batch_states where batch_id = %s", [batch_id]).fetchall()
+    assert held == [("failed: rebuilt",)]
 
 
 def test_dagster_keeps_no_key(stored: Place, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity, ex
 from pipeline.recording.store import Recording, content_sha256
 from pipeline.replay.cell_explain import Explainer
 from pipeline.replay.cell_scope import named_answers
+from pipeline.replay.day import prove_day
 from pipeline.replay.determinism import compare_with_rebuild
 from pipeline.replay.equivalence import compare_full_refresh
 from pipeline.replay.verify import verify
@@ -36,6 +37,7 @@ from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
 from pipeline.warehouse.digest import view_digests
 from tests.conftest import Project
+from tests.recordings import written
 from tests.replay.admission import quarantining
 from tests.replay.support import CLOCK, Databases, digests, take
 
@@ -401,6 +403,21 @@ def test_what_needs_archived_months_names_them_and_changes_nothing(
         # what is known already is no late batch
         assert not load_batch(ingester, BATCHES[0], CLOCK).is_new
     assert (digests(filled), counts(filled)) == before
+
+
+def test_what_is_here_is_proven_beside_archived_months(filled: Warehouse, project: Project, tmp_path: Path) -> None:
+    archive(filled, NOVEMBER, tmp_path, CLOCK)
+    following = poll(day(12, 2), {OPEN: (day(12, 20), 1.3)})
+    with filled.connect(Role.INGESTER) as ingester:
+        load_batch(ingester, following, CLOCK)
+    applied = apply_batches(filled, project.program, [following.batch_id], CLOCK, prove=True)
+    assert applied.published and applied.checks[-1].name == "rebuilt"
+    spool = Recording.open(written(tmp_path / "spool", [*BATCHES, following]))
+    for at in (day(12, 1), day(12, 2), day(11, 5)):
+        proof = prove_day(filled, project.program, spool, at.date())
+        assert (proof.exit_code, proof.published, proof.events, len(proof.checks)) == (0, 1, 1, 2)
+    error = refused(lambda: prove_day(filled, project.program, spool, day(10, 1).date()))
+    assert error.code == "MONTHS_ARCHIVED"
 
 
 def test_a_batch_that_shows_an_archived_event_is_withheld_until_its_months_are_back(
