@@ -54,6 +54,9 @@ def add_load(commands: Commands) -> None:
     one.add_argument(
         "--recordings", metavar="PATH", type=Path, nargs="+", help="with --from-lake: the recordings that it was made from"
     )
+    one.add_argument(
+        "--views", action="store_true", help="with --from-lake: compute the views too, and hold them against the lake's"
+    )
     mix_sources_option(one)
     database_option(one)
     json_option(one)
@@ -64,8 +67,8 @@ def add_load(commands: Commands) -> None:
 def _run_load(options: argparse.Namespace, screen: Screen) -> int:
     if options.from_lake is not None:
         return _run_load_lake(options, screen)
-    if options.recordings is not None:
-        raise UsageError("USAGE", "--recordings goes with --from-lake.", "See `sports-market load --help`.")
+    if options.recordings is not None or options.views:
+        raise UsageError("USAGE", "--recordings and --views go with --from-lake.", "See `sports-market load --help`.")
     from pipeline.warehouse.database import bootstrap
 
     found = recording_at(options.recording, options, screen)
@@ -103,7 +106,15 @@ def _run_load_lake(options: argparse.Namespace, screen: Screen) -> int:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         show = screen.progress("batch")
-        summary = load_lake(lake, warehouse, engine, SystemClock(), mix_sources=options.mix_sources, progress=show)
+        summary = load_lake(
+            lake,
+            warehouse,
+            engine,
+            SystemClock(),
+            mix_sources=options.mix_sources,
+            with_views=options.views,
+            progress=show,
+        )
     return screen.end(summary)
 
 

@@ -1,8 +1,8 @@
 """Back home: fill an empty warehouse from a lake, without computing gold; from then on it is a warehouse like any other.
 
-Bronze comes from the recordings, as in any load: what comes next reads it. Silver is flattened from it, which costs about as
-much again, so no lake holds it. Gold is what is dear, and is copied. Then its digests are computed from the rows that stand,
-those of views from silver too, and held against the manifest's.
+Bronze comes from the recordings, as in any load: what comes next reads it. Silver is flattened from it, so no lake holds a row
+of each quote. Gold is what is dear, and is copied. Then its digests are computed from the rows that stand, and held against the
+manifest's; those of views, which read silver too, where that is asked for.
 
 The batches are sealed one by one, all is published in one transaction. Whoever is killed goes on by the same command.
 """
@@ -127,6 +127,7 @@ def load_lake(
     clock: Clock,
     *,
     mix_sources: bool = False,
+    with_views: bool = False,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> LoadSummary:
     """Fill an empty warehouse from a lake.
@@ -139,6 +140,7 @@ def load_lake(
         engine: what runs the project's SQL.
         clock: dates verdicts and states.
         mix_sources: take simulated answers together with others.
+        with_views: compute the lake's views too, and hold their digests against its own.
         progress: called with (batches loaded, of how many).
 
     Raises:
@@ -148,7 +150,7 @@ def load_lake(
         CheckFailed: ``LAKE_ROWS``, ``LAKE_DIFFERS``, ``GOLD_REFUSED``.
         SetupError: ``LAKE_UNREADABLE``.
     """
-    gold = _Gold(lake, warehouse, engine)
+    gold = _Gold(lake, warehouse, engine, with_views)
     with Transformer(warehouse) as transformer:
         prepare(transformer, engine)
         with transformer.transaction() as session:
@@ -180,8 +182,8 @@ def _sealed(
 class _Gold:
     """The lake's rows, as :class:`pipeline.transform.apply.ComputedGold`."""
 
-    def __init__(self, lake: Lake, warehouse: Warehouse, engine: Engine) -> None:
-        self._lake, self._warehouse, self._engine = lake, warehouse, engine
+    def __init__(self, lake: Lake, warehouse: Warehouse, engine: Engine, with_views: bool) -> None:
+        self._lake, self._warehouse, self._engine, self._with_views = lake, warehouse, engine, with_views
 
     def is_there(self, session: Session) -> bool:
         """Whether the warehouse holds these batches, all published, and gold is the lake's."""
@@ -233,10 +235,10 @@ class _Gold:
                 cursor.execute(f"analyze {name}")
 
     def prove(self, session: Session) -> None:
-        """Hold what stands against the manifest: the rows of tables, and those of views, which read silver too."""
+        """Hold what stands against the manifest: the rows of tables, and those of views where that is asked for."""
         wanted = self._lake.digests
         found = kept_digests(session)
-        if wanted.keys() - found.keys():
+        if self._with_views:
             found |= self._of_views(session)
         differing = _differing(wanted, found)
         if differing:

@@ -114,7 +114,7 @@ def ordinary(databases: Databases, project: Project) -> Iterator[Warehouse]:
 
 
 def from_lake(lake: Path, warehouse: Warehouse, project: Project, *recordings: Path) -> Any:
-    return load_lake(open_lake(lake, recordings or [RECORDING], project), warehouse, project, CLOCK)
+    return load_lake(open_lake(lake, recordings or [RECORDING], project), warehouse, project, CLOCK, with_views=True)
 
 
 def refused(code: str, lake: Path, warehouse: Warehouse, project: Project, *recordings: Path) -> str:
@@ -320,6 +320,7 @@ def test_the_command(
         ["--from-lake", "lake"],
         ["--from-lake", "lake", "--recordings", "r", "--batches", "1"],
         ["recording", "--recordings", "r"],
+        ["recording", "--views"],
     ],
 )
 def test_wrong_use(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
