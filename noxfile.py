@@ -149,7 +149,7 @@ def spark(session: nox.Session) -> None:
     """Gold on a cluster of Spark on this machine, which needs a Java; Spark is large, and not in the requirements."""
     _install(session, "requirements-dev.txt")
     session.install("-e", ".[spark]")
-    session.run("python", "-m", "pytest", "tests/compute", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/compute", "tests/orchestration/test_compute_job.py", *session.posargs)
 
 
 @nox.session

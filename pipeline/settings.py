@@ -146,6 +146,7 @@ class Settings:
         plan_file: what Dagster's live batches ask; ``None`` = a small plan of two leagues.
         simulated: whether the simulated market answers Dagster's live batches where there is no key.
         webhook_url: where failed runs are told, beside the log; may hold a token.
+        spark_master: of Spark, where Dagster's job ``compute`` submits; ``None`` = not given.
     """
 
     database_url: str | None = field(default=None, repr=False)
@@ -162,6 +163,7 @@ class Settings:
     plan_file: Path | None = None
     simulated: bool = False
     webhook_url: Secret | None = None
+    spark_master: str | None = None
 
     def __post_init__(self) -> None:
         check_role_prefix(self.role_prefix)
@@ -204,4 +206,5 @@ class Settings:
             simulated=text("SPORTS_MARKET_SIMULATED") == "1",
             recordings_dir=Path(recordings) if (recordings := text("SPORTS_MARKET_RECORDINGS_DIR")) else None,
             webhook_url=secret("SPORTS_MARKET_WEBHOOK_URL"),
+            spark_master=text("SPORTS_MARKET_SPARK_MASTER"),
         )

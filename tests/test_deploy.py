@@ -37,8 +37,12 @@ BECOME = ["python", "-m", "pipeline.orchestration.home"]
 PINNED = re.compile(r"[a-z]+:\d+\.\d+(\.\d+)?-[a-z-]+")
 
 
-def instructions(name: str) -> list[str]:
-    lines = re.sub(r"\\\n", " ", DOCKERFILE).splitlines()
+SPARK: dict[str, Any] = yaml.safe_load((FOLDER / "spark.yaml").read_text(encoding="utf-8"))
+SPARK_DOCKERFILE = (FOLDER / "Dockerfile.spark").read_text(encoding="utf-8")
+
+
+def instructions(name: str, dockerfile: str = DOCKERFILE) -> list[str]:
+    lines = re.sub(r"\\\n", " ", dockerfile).splitlines()
     return [line.removeprefix(name).strip() for line in lines if line.startswith(f"{name} ")]
 
 
@@ -173,12 +177,59 @@ def test_telemetry_is_off() -> None:
     )
 
 
-def test_compose_reads_the_file() -> None:
+def test_a_spark_of_a_master_and_two_workers() -> None:
+    """That its commands work is shown by processes: tests/compute/test_deployed_spark.py."""
+    services = SPARK["services"]
+    assert services.keys() == {"master", "worker", "compute"}
+    assert services["worker"]["deploy"] == {"replicas": 2}
+    host, port = (services["master"]["command"][services["master"]["command"].index(name) + 1] for name in ("--host", "--port"))
+    assert host == "master"
+    for name in ("worker", "compute"):
+        assert f"spark://{host}:{port}" in services[name]["command"]
+        assert services[name]["depends_on"] == {"master": {"condition": "service_healthy"}}
+    # no password is asked for, so nobody else reaches it
+    assert {name: each["ports"] for name, each in services.items() if "ports" in each} == {"master": ["127.0.0.1:8080:8080"]}
+    assert [volume for volume in services["compute"]["volumes"] if volume.endswith(":/data/recordings:ro")]
+    for each in services.values():
+        assert each["image"] == "sports-market-spark:local"
+        assert (each["cap_drop"], each["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+        assert each["volumes"] == services["compute"]["volumes"]
+        assert not [name for name in each["environment"] if re.search("PASSWORD|KEY|TOKEN|SECRET", name)]
+    from pipeline.cli import main as command
+
+    with pytest.raises(SystemExit) as ended:
+        command([*services["compute"]["command"][1:], "--help"])
+    assert ended.value.code == 0
+
+
+def test_the_image_of_spark_is_that_of_dagster_with_what_the_extra_needs() -> None:
+    assert instructions("FROM", SPARK_DOCKERFILE) == [SERVICES["bootstrap"]["image"]]
+    assert instructions("USER", SPARK_DOCKERFILE)[-1] == "market"
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert instructions("COPY", SPARK_DOCKERFILE) == []
+    assert (FOLDER / "Dockerfile.spark.dockerignore").read_text(encoding="utf-8").splitlines()[1:] == ["*"]
+    [run] = instructions("RUN", SPARK_DOCKERFILE)
+    packages = dict(each.split("==") for each in re.findall(r"\S+==\S+", run))
+    assert packages.keys() == {"pyspark", "duckdb", "pyarrow"}
+    assert f"pyspark=={packages['pyspark']}" in extras["spark"]
+    pinned = (REPOSITORY / "requirements-dev.txt").read_text(encoding="utf-8")
+    for name in ("duckdb", "pyarrow"):
+        assert f"\n{name}=={packages[name]} " in pinned
+    assert "openjdk-17-jre-headless" in run
+    made = re.search(r"install --directory --owner=market (\S+) (\S+)", run)
+    assert made is not None
+    volumes = SPARK["services"]["worker"]["volumes"]
+    assert made[1] == SPARK["services"]["worker"]["environment"]["SPARK_LOCAL_DIRS"] == volumes[0]
+    assert volumes[2] == f"lake:{made[2]}"
+
+
+@pytest.mark.parametrize("file", ["compose.yaml", "spark.yaml"])
+def test_compose_reads_the_file(file: str) -> None:
     if shutil.which("docker") is None:
         pytest.skip("there is no docker client")
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
         pytest.skip("the docker client has no compose")
-    command = ["docker", "compose", "--file", FOLDER / "compose.yaml", "config", "--quiet"]
+    command = ["docker", "compose", "--file", FOLDER / file, "config", "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from pipeline.cli.arguments import Commands, at_least, command, digests_option, json_option
 from pipeline.cli.screen import Screen
-from pipeline.errors import UsageError
-from pipeline.export.extra import PACKAGES, require
 
 
 def add_compute(commands: Commands) -> None:
@@ -41,26 +39,17 @@ def add_compute(commands: Commands) -> None:
 
 
 def _run(options: argparse.Namespace, screen: Screen) -> int:
-    from pipeline.compute.spark_extra import require_spark
-    from pipeline.export.readable import moment, span
+    from pipeline.compute.submitting import Asked, settings_of_spark, submit
 
-    since, until = moment(options.since, "--since"), moment(options.until, "--until")
-    span(since, until)
-    conf = {}
-    for given in options.conf:
-        name, is_set, value = given.partition("=")
-        if not name or not is_set:
-            raise UsageError("USAGE", f"--conf {given!r} is no NAME=VALUE.", "Write it as spark.executor.memory=2g.")
-        conf[name] = value
-    require(*PACKAGES)
-    require_spark()
-    from pipeline.compute.computing import batches_in, compute
-    from pipeline.compute.on_spark import SparkWorkers
-    from pipeline.export.work_folder import check_folder
-
-    check_folder(options.out)
-    batches = batches_in(options.recordings, since, until)
-    screen.note(f"Starting Spark at {options.master}, for {len(batches):,} batches …")
-    with SparkWorkers(options.master, conf) as workers:
-        summary = compute(batches, options.out, workers, sport=options.sport, shards=options.shards, say=screen.note)
-    return screen.end(summary)
+    conf = settings_of_spark(options.conf)
+    asked = Asked(
+        options.master,
+        tuple(options.recordings),
+        options.out,
+        options.since,
+        options.until,
+        options.sport,
+        options.shards,
+        conf,
+    )
+    return screen.end(submit(asked, screen.note))

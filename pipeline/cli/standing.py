@@ -43,8 +43,21 @@ def _run_bootstrap(options: argparse.Namespace, screen: Screen) -> int:
 def add_load(commands: Commands) -> None:
     """``load``, and what it accepts."""
     one = command(commands, "load", _run_load, "load a recording into a standing warehouse")
-    one.add_argument("recording", metavar="DIR", type=Path, help="the recording's folder")
+    which = one.add_mutually_exclusive_group(required=True)
+    which.add_argument("recording", metavar="DIR", type=Path, nargs="?", help="the recording's folder")
+    which.add_argument(
+        "--from-lake",
+        metavar="LAKE",
+        type=Path,
+        help="fill an empty warehouse with gold that `compute` or `export` wrote, instead of computing it",
+    )
     one.add_argument("--batches", metavar="N", type=at_least(1), help="only the first N batches")
+    one.add_argument(
+        "--recordings", metavar="PATH", type=Path, nargs="+", help="with --from-lake: the recordings that it was made from"
+    )
+    one.add_argument(
+        "--views", action="store_true", help="with --from-lake: compute the views too, and hold them against the lake's"
+    )
     prove_option(one)
     mix_sources_option(one)
     database_option(one)
@@ -54,6 +67,10 @@ def add_load(commands: Commands) -> None:
 
 
 def _run_load(options: argparse.Namespace, screen: Screen) -> int:
+    if options.from_lake is not None:
+        return _run_load_lake(options, screen)
+    if options.recordings is not None or options.views:
+        raise UsageError("USAGE", "--recordings and --views go with --from-lake.", "See `sports-market load --help`.")
     from pipeline.warehouse.database import bootstrap
 
     found = recording_at(options.recording, options, screen)
@@ -65,6 +82,41 @@ def _run_load(options: argparse.Namespace, screen: Screen) -> int:
         screen.progress("batch")(0, min(len(found), options.batches or len(found)))
         context = context_of(warehouse, engine_of(options, screen), screen, prove=options.prove)
         summary = load_recording(found, context, batches=options.batches, mix_sources=options.mix_sources)
+    return screen.end(summary)
+
+
+def _run_load_lake(options: argparse.Namespace, screen: Screen) -> int:
+    from pipeline.export.extra import PACKAGES, require
+
+    if options.recordings is None or options.batches is not None or options.prove:
+        raise UsageError(
+            "USAGE",
+            "--from-lake goes with --recordings, and with neither --batches nor --prove.",
+            "Write `sports-market load --from-lake LAKE --recordings PATH …`.",
+        )
+    check_database(options)
+    require(*PACKAGES)
+    from pipeline.clock import SystemClock
+    from pipeline.compute.from_lake import load_lake, open_lake
+    from pipeline.warehouse.database import bootstrap
+
+    engine = engine_of(options, screen)
+    lake = open_lake(options.from_lake, options.recordings, engine)
+    if lake.others:
+        screen.note(f"{lake.others:,} batches of the recordings are not in the lake: load them afterwards, the ordinary way.")
+    with server_of(options, screen) as server:
+        warehouse = server.warehouse()
+        bootstrap(warehouse)
+        show = screen.progress("batch")
+        summary = load_lake(
+            lake,
+            warehouse,
+            engine,
+            SystemClock(),
+            mix_sources=options.mix_sources,
+            with_views=options.views,
+            progress=show,
+        )
     return screen.end(summary)
 
 

@@ -13,11 +13,11 @@ from typing import Any, Final, Protocol
 
 from pipeline.compute.cutting import NO_EVENT, Head, Piece, cut_batch
 from pipeline.compute.shard_task import StagedPart, StagedTable, TaskResult
-from pipeline.errors import RecordingError, UsageError
+from pipeline.errors import ConflictError, RecordingError, UsageError
 from pipeline.export.manifest import ExportedTable, Manifest, Part, read_manifest
 from pipeline.export.work_folder import WorkFolder, check_folder
 from pipeline.recording.model import batch_time
-from pipeline.recording.store import Recording
+from pipeline.recording.store import Recording, content_sha256
 from pipeline.warehouse.digest import digest_of_parts, relations
 
 # So many outcomes make a task: what it costs to cut, start and merge is small beside them, and a worker's disk holds them.
@@ -121,6 +121,11 @@ class ComputeSummary:
         """0."""
         return 0
 
+    @property
+    def rows(self) -> int:
+        """Of all relations."""
+        return sum(int(digest.split(":")[1]) for digest in self.digests.values())
+
     def to_json(self) -> dict[str, Any]:
         """One JSON document."""
         return {
@@ -141,11 +146,11 @@ class ComputeSummary:
             f"task {number}: {events:,} events, {outcomes:,} outcomes in {seconds:,.1f} s"
             for number, (events, outcomes, seconds) in enumerate(self.tasks, start=1)
         ]
-        rows = sum(int(digest.split(":")[1]) for digest in self.digests.values())
         return [
             *lines,
             f"second stage: {self.merge_seconds:,.1f} s",
-            f"{self.out}: {len(self.digests)} relations of {self.batches:,} batches, {rows:,} rows, {self.bytes / 1e6:,.1f} MB",
+            f"{self.out}: {len(self.digests)} relations of {self.batches:,} batches, {self.rows:,} rows,"
+            f" {self.bytes / 1e6:,.1f} MB",
         ]
 
     def every_digest(self) -> dict[str, str]:
@@ -158,6 +163,7 @@ def batches_in(paths: Iterable[Path], since: dt.datetime | None, until: dt.datet
 
     Raises:
         RecordingError: a recording is broken, or none holds a batch of the span (``RECORDING_EMPTY``).
+        ConflictError: ``BATCH_CONFLICT``: two of them hold a batch with other content; names both hashes.
     """
     found: dict[str, BatchPlace] = {}
     for path in paths:
@@ -165,11 +171,24 @@ def batches_in(paths: Iterable[Path], since: dt.datetime | None, until: dt.datet
         wanted = [batch_id for batch_id in recording.batch_ids if _is_within(batch_id, since, until)]
         recording.check(wanted)
         for batch_id in wanted:
-            # one id has one content for ever
-            found.setdefault(batch_id, BatchPlace(str(path.absolute()), batch_id))
+            place = BatchPlace(str(path.absolute()), batch_id)
+            known = found.setdefault(batch_id, place)
+            if known != place:
+                _check_same(known, place)
     if not found:
         raise RecordingError("RECORDING_EMPTY", "No recording holds a batch of that time.", "Name another span, or recording.")
     return tuple(found[batch_id] for batch_id in sorted(found))
+
+
+def _check_same(known: BatchPlace, other: BatchPlace) -> None:
+    """See that one batch id has one content."""
+    contents = [content_sha256(Recording.open(place.recording).read(place.batch_id)) for place in (known, other)]
+    if contents[0] != contents[1]:
+        raise ConflictError(
+            "BATCH_CONFLICT",
+            f"{known.recording} holds batch {known.batch_id} with content {contents[0]}; {other.recording} has {contents[1]}.",
+            "One batch id has one content for ever: find which of them is wrong, and leave it out.",
+        )
 
 
 def _is_within(batch_id: str, since: dt.datetime | None, until: dt.datetime | None) -> bool:
@@ -226,7 +245,8 @@ def compute(
             work.note_part(table, form, part.part, work.folder / part.staged, part.file)
         files = {part.part.path: part.file for _, _, part in sorted(staged, key=lambda each: each[2].part.path)}
         asked = {"sport": None, "since": None, "until": None}
-        manifest = Manifest("parquet", merged.program, tuple(head.batch_id for head in heads), asked, tables, files)
+        batch_ids = tuple(head.batch_id for head in heads)
+        manifest = Manifest("parquet", merged.program, batch_ids, asked, tables, files, merged.answers)
         work.place(files, standing.files if standing else ())
         work.write_manifest(manifest.to_bytes())
         work.clear(files)

@@ -23,7 +23,7 @@ from pipeline.compute.cutting import Head, Piece, looked_at_by
 from pipeline.compute.lake_relations import LEAST, READ_BY, How, relations_that_are
 from pipeline.compute.shard_server import ShardServer
 from pipeline.errors import CheckFailed
-from pipeline.export.manifest import ExportedFile, ExportedTable, Part, read_manifest
+from pipeline.export.manifest import ExportedFile, ExportedTable, Manifest, Part, read_manifest
 from pipeline.export.readable import named
 from pipeline.export.write_export import write_export
 from pipeline.export.writers import file_of, to_disk
@@ -88,6 +88,7 @@ class TaskResult:
 
     Attributes:
         program: of the manifest: a hash of the code that computed the rows.
+        answers: of the manifest: what the rows are made of, as the task's database has it.
         tables: relations of gold, with their rows.
         inputs: for the second stage: relation, and the file that waits with the task's rows.
         events: how many were its own.
@@ -96,6 +97,7 @@ class TaskResult:
     """
 
     program: str
+    answers: str | None
     tables: tuple[StagedTable, ...]
     inputs: tuple[tuple[str, str], ...]
     events: int
@@ -138,9 +140,10 @@ def run_shard(
             _leave_to_others(owner, mine)
             inputs = inputs_of(owner)
             copied = tuple((name, _copied_out(owner, name, stage, scratch)) for name in inputs)
-        program, tables = exported(warehouse, relations_that_are(How.EVENT), stage, scratch)
+        manifest, tables = exported(warehouse, relations_that_are(How.EVENT), stage, scratch)
     outcomes = sum(piece.outcomes for piece in found)
-    return TaskResult(program, tables, copied, len(mine), outcomes, (clock.now() - begun).total_seconds())
+    seconds = (clock.now() - begun).total_seconds()
+    return TaskResult(manifest.program, manifest.answers, tables, copied, len(mine), outcomes, seconds)
 
 
 def run_merge(
@@ -174,8 +177,8 @@ def run_merge(
         with warehouse.connect(Role.OWNER, autocommit=True) as owner:
             owner.execute("analyze")
         _run_only(own.program, warehouse, [name.partition(".")[2] for name in READ_BY])
-        program, tables = exported(warehouse, relations_that_are(How.MERGED), stage, scratch)
-    return TaskResult(program, tables, (), 0, 0, (clock.now() - begun).total_seconds())
+        manifest, tables = exported(warehouse, relations_that_are(How.MERGED), stage, scratch)
+    return TaskResult(manifest.program, manifest.answers, tables, (), 0, 0, (clock.now() - begun).total_seconds())
 
 
 def load(warehouse: Warehouse, batches: Iterable[LookedAt], clock: Clock) -> None:
@@ -192,8 +195,10 @@ def inputs_of(connection: Connection) -> tuple[str, ...]:
     return tuple(name for name in relations_that_are(How.EVENT, How.SHARED) if name in wanted)
 
 
-def exported(warehouse: Warehouse, names: Iterable[str], stage: Path, scratch: Path) -> tuple[str, tuple[StagedTable, ...]]:
-    """Write relations of gold as files that wait; also the program of their manifest."""
+def exported(
+    warehouse: Warehouse, names: Iterable[str], stage: Path, scratch: Path
+) -> tuple[Manifest, tuple[StagedTable, ...]]:
+    """Write relations of gold as files that wait; also the manifest that they were written with."""
     out = scratch / "lake"
     gold = [name for name in names if name.startswith("gold.")]
     write_export(warehouse, out, named(gold))
@@ -203,7 +208,7 @@ def exported(warehouse: Warehouse, names: Iterable[str], stage: Path, scratch: P
     for table in manifest.tables:
         parts = tuple(_staged(part, out / part.path, manifest.files[part.path], stage) for part in table.parts)
         tables.append(StagedTable(replace(table, parts=()), parts))
-    return manifest.program, tuple(tables)
+    return manifest, tuple(tables)
 
 
 def _staged(part: Part, written: Path, file: ExportedFile, stage: Path) -> StagedPart:

@@ -95,6 +95,7 @@ class Manifest:
         asked: which rows: sport, since and until; null = all.
         tables: in order.
         files: by path.
+        answers: the digest of these batches' contents and of the answers that were let in; None of an older version.
     """
 
     format: str
@@ -103,6 +104,7 @@ class Manifest:
     asked: Mapping[str, str | None]
     tables: tuple[ExportedTable, ...]
     files: Mapping[str, ExportedFile]
+    answers: str | None = None
 
     def to_bytes(self) -> bytes:
         """The file's bytes."""
@@ -111,7 +113,7 @@ class Manifest:
                 "schema_version": SCHEMA_VERSION,
                 "format": self.format,
                 "program": self.program,
-                "made_of": {"batches": list(self.batches)},
+                "made_of": {"batches": list(self.batches), "answers": self.answers},
                 "asked": dict(self.asked),
                 "tables": {
                     table.name: {
@@ -189,6 +191,7 @@ def read_manifest(folder: Path) -> Manifest | None:
                 for name, table in found["tables"].items()
             ),
             {path: ExportedFile(file["bytes"], file["sha256"]) for path, file in found["files"].items()},
+            found["made_of"].get("answers"),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise broken from None

@@ -30,7 +30,7 @@ from pipeline.export.streams import Snapshot
 from pipeline.export.work_folder import WorkFolder, check_folder, is_there
 from pipeline.export.writers import CsvSink, DuckDbTable, ParquetSink, Sink, file_of, open_duckdb, quoted, to_disk
 from pipeline.warehouse.connect import Warehouse
-from pipeline.warehouse.digest import Columns, digest_of_parts, kept_digests
+from pipeline.warehouse.digest import Columns, digest_of_parts, kept_digests, made_of_digest
 from pipeline.warehouse.months import following, month_from
 
 DATABASE: Final = "gold.duckdb"
@@ -173,7 +173,8 @@ def write_export(
                 "since": None if wanted.since is None else to_iso(wanted.since),
                 "until": None if wanted.until is None else to_iso(wanted.until),
             }
-            manifest = Manifest(format, _program(snapshot), _batches(snapshot), asked, tuple(found), files)
+            answers = made_of_digest(snapshot.session)
+            manifest = Manifest(format, _program(snapshot), _batches(snapshot), asked, tuple(found), files, answers)
             work.place(files, standing.files if standing else ())
             work.write_manifest(manifest.to_bytes())
             removed = work.clear(files)
@@ -181,9 +182,13 @@ def write_export(
     return ExportSummary(out, format, manifest.program, len(manifest.batches), counts, size, removed)
 
 
+def program_of(fingerprints: Mapping[str, str]) -> str:
+    """A hash of the code that computes rows, as a manifest has it: of each model's and seed's fingerprint."""
+    return hashlib.sha256(json.dumps(sorted(fingerprints.items())).encode()).hexdigest()
+
+
 def _program(snapshot: Snapshot) -> str:
-    rows = snapshot.rows("select model, fingerprint from ops.fingerprints order by model")
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return program_of(dict(snapshot.rows("select model, fingerprint from ops.fingerprints")))
 
 
 def _batches(snapshot: Snapshot) -> tuple[str, ...]:

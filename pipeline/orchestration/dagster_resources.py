@@ -15,12 +15,12 @@ from typing import Any, Final, Literal
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.collect.plan import MarketPlan
 from pipeline.collect.plan_file import PlanFile, load_plan_file
-from pipeline.errors import SportsMarketError
+from pipeline.errors import SportsMarketError, UsageError
 from pipeline.market.simulator import SimulatedMarket, SimulatorAdapter
 from pipeline.odds_api.client import OddsApiClient, open_session
 from pipeline.odds_api.credits import Budget
@@ -40,6 +40,8 @@ from pipeline.warehouse.database import Server, bootstrap, resolve_server
 # One at a time where it costs credits, and where batches are published; the lock in the warehouse holds without them.
 API_POOL: Final = "api"
 WAREHOUSE_POOL: Final = "warehouse"
+# A lake is computed by all that a cluster has.
+CLUSTER_POOL: Final = "cluster"
 # As anybody runs dbt by hand: every model anew, and every test.
 PLAIN_BUILD: Final = ("build", "--full-refresh", "--exclude", "resource_type:unit_test", "--no-partial-parse")
 # What live batches ask where no plan is named.
@@ -222,6 +224,34 @@ class Api(dg.ConfigurableResource[Any]):
                 yield OddsApiClient(session, clock=clock, base_url=given.api_base_url, api_key=key, pace=pace)
 
 
+class Cluster(dg.ConfigurableResource[Any]):
+    """The Spark that lakes are computed on. Nothing of Spark is imported before a lake is.
+
+    Attributes:
+        master: of Spark; empty = what ``SPORTS_MARKET_SPARK_MASTER`` says.
+        conf: settings of Spark, by name.
+    """
+
+    master: str = ""
+    conf: dict[str, str] = Field(default={})
+
+    @property
+    def address(self) -> str:
+        """The master's.
+
+        Raises:
+            UsageError: ``SPARK_MASTER_MISSING``.
+        """
+        found = self.master or settings().spark_master
+        if not found:
+            raise UsageError(
+                "SPARK_MASTER_MISSING",
+                "No Spark is named to compute on.",
+                "Set SPORTS_MARKET_SPARK_MASTER, or `master` of the resource `cluster`, to spark://host:7077 or local[2].",
+            )
+        return found
+
+
 @contextlib.contextmanager
 def said() -> Iterator[None]:
     """An error of the house ends the step with its text; it is tried again only where that may help."""
@@ -235,4 +265,4 @@ def said() -> Iterator[None]:
         ) from error
 
 
-ALL: Final[Mapping[str, Any]] = {"workshop": Workshop(), "api": Api()}
+ALL: Final[Mapping[str, Any]] = {"workshop": Workshop(), "api": Api(), "cluster": Cluster()}

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
+from pydantic import Field
 
 from pipeline.bronze.batch_numbers import batch_numbers
 from pipeline.bronze.lookup import Selection
 from pipeline.clock import UTC, SystemClock, to_iso
 from pipeline.collect.scheduled import forbidden, nothing_due, slot
+from pipeline.compute.submitting import Asked, submit
 from pipeline.errors import CheckFailed, SportsMarketError
 from pipeline.orchestration import asset_checks, assets
 from pipeline.orchestration.at_hand import live_folder
-from pipeline.orchestration.dagster_resources import WAREHOUSE_POOL, Api, Workshop, said, settings
+from pipeline.orchestration.dagster_resources import CLUSTER_POOL, WAREHOUSE_POOL, Api, Cluster, Workshop, said, settings
 from pipeline.orchestration.partitions import batches, newest
 from pipeline.orchestration.up import docs_folder
 from pipeline.replay.publish import publish
@@ -26,7 +28,7 @@ from pipeline.transform.apply import prepare, rebuild, transformer_session
 from pipeline.transform.docs import write_dbt_docs
 from pipeline.warehouse.connect import Role
 from pipeline.warehouse.database import bootstrap
-from pipeline.warehouse.digest import recomputed_digests
+from pipeline.warehouse.digest import overall_digests, recomputed_digests
 
 # What is due, and whether it is there already, is found out at each tick; that costs no call.
 EVERY_MINUTE: Final = "* * * * *"
@@ -154,15 +156,69 @@ def tidy_up(context: dg.OpExecutionContext, workshop: Workshop) -> None:
         instance.delete_dynamic_partition(str(batches.name), key)
 
 
+class ComputeConfig(dg.Config):
+    """Which lake, as `sports-market compute` is asked for it.
+
+    Attributes:
+        recordings: folders; empty = the recordings at hand.
+        out: the lake's folder; empty = ``lake`` in the state folder. All workers see it, and the recordings, under these paths.
+        since, until: only batches scheduled then; empty = all.
+        sport: only answers to requests about this sport; empty = all.
+        shards: tasks; 0 = by cores and outcomes.
+    """
+
+    recordings: list[str] = Field(default=[])
+    out: str = ""
+    since: str = ""
+    until: str = ""
+    sport: str = ""
+    shards: int = 0
+
+
+@dg.op(pool=CLUSTER_POOL)
+def compute_lake(context: dg.OpExecutionContext, config: ComputeConfig, workshop: Workshop, cluster: Cluster) -> None:
+    """Compute gold of recordings on Spark, as a lake; its files are parted by sport and month.
+
+    A run makes a lake whole, and is not parted itself: what happened in a month hangs on answers before and after it, and which
+    sport an event has on all that show it, so that lakes of parts do not add up to the lake of all.
+    """
+    with said():
+        asked = Asked(
+            cluster.address,
+            tuple(map(Path, config.recordings)) or workshop.shelf.folders,
+            Path(config.out) if config.out else workshop.settings.state_dir.absolute() / "lake",
+            config.since or None,
+            config.until or None,
+            config.sport or None,
+            config.shards or None,
+            tuple(sorted(cluster.conf.items())),
+        )
+        summary = submit(asked, context.log.info)
+    context.add_output_metadata(
+        {
+            "lake": dg.MetadataValue.path(str(summary.out)),
+            "batches": summary.batches,
+            "rows": summary.rows,
+            "bytes": summary.bytes,
+            "tasks": len(summary.tasks),
+            "seconds in tasks": round(sum(seconds for _, _, seconds in summary.tasks), 1),
+            "seconds in the second stage": round(summary.merge_seconds, 1),
+            **{f"digest of all {kind}": digest for kind, (_, digest) in overall_digests(summary.digests).items()},
+            "result": dg.MetadataValue.json(summary.to_json()),
+        }
+    )
+
+
 _FINISHED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 replay_job = dg.GraphDefinition("replay", node_defs=[replay_recording], description=replay_recording.__doc__).to_job()
 rebuild_job = dg.GraphDefinition("rebuild", node_defs=[rebuild_and_compare], description=rebuild_and_compare.__doc__).to_job()
 quarantine_job = dg.GraphDefinition("quarantine", node_defs=[retry_quarantine], description=retry_quarantine.__doc__).to_job()
 docs_job = dg.GraphDefinition("docs", node_defs=[write_docs], description=write_docs.__doc__).to_job()
+compute_job = dg.GraphDefinition("compute", node_defs=[compute_lake], description=compute_lake.__doc__).to_job()
 tidy_job = dg.GraphDefinition("tidy", node_defs=[tidy_up], description=tidy_up.__doc__).to_job()
 
-ALL: Final = (ingest, nightly, replay_job, rebuild_job, quarantine_job, docs_job, tidy_job)
+ALL: Final = (ingest, nightly, replay_job, rebuild_job, quarantine_job, docs_job, compute_job, tidy_job)
 
 
 @dg.schedule(

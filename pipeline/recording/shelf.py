@@ -43,6 +43,11 @@ class Shelf:
         """All sealed batches, in order of time."""
         return tuple(sorted(self._by_batch))
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Those of the recordings that hold them, sorted."""
+        return tuple(sorted({recording.path for recording in self._by_batch.values()}))
+
     def recording_of(self, batch_id: str) -> Recording | None:
         """The recording that holds a batch, if any does."""
         return self._by_batch.get(batch_id)

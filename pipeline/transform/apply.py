@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import psycopg
 import psycopg2
@@ -17,7 +17,7 @@ import psycopg2.errors
 
 from pipeline.clock import Clock, to_iso
 from pipeline.contracts.drift_store import CHECK as DRIFT_CHECK
-from pipeline.errors import WarehouseError
+from pipeline.errors import CheckFailed, WarehouseError
 from pipeline.transform.alerts import raise_alerts, raise_withheld
 from pipeline.transform.anew import REBUILT, Comparison, borne_on, check_of, compare_anew
 from pipeline.transform.checks import CheckResult as CheckResult
@@ -345,6 +345,73 @@ def apply_batches(
         session.commit()
         refresh_statistics(session)
     return Applied(tuple(batch_ids), published, checks, comparisons)
+
+
+class ComputedGold(Protocol):
+    """Gold that was computed elsewhere, to be put where none is."""
+
+    def allow(self, session: Session) -> None:
+        """See that nothing is in its way; raises where something is. Nobody else transforms meanwhile."""
+
+    def fill(self, session: Session) -> None:
+        """Put its rows into gold's stored tables; raises where the ledger has other answers than those that it is made of."""
+
+    def prove(self, session: Session) -> None:
+        """Raise where what stands now is not what was computed."""
+
+
+def publish_computed(
+    at: Warehouse | Transformer, engine: Engine, batch_ids: Sequence[str], clock: Clock, gold: ComputedGold
+) -> tuple[CheckResult, ...]:
+    """Publish sealed batches, all in one transaction, with gold that was computed elsewhere.
+
+    Silver is flattened from their bodies, which costs about what the loading of these does; gold is not computed. All that is
+    checked of rows of a rebuild is checked of these.
+
+    Args:
+        at: a warehouse, bootstrapped and prepared, in which nothing is published; or the connection to one.
+        engine: what runs the project's SQL.
+        batch_ids: all that it holds.
+        clock: dates states and checks.
+        gold: the rows.
+
+    Returns:
+        What was checked.
+
+    Raises:
+        CheckFailed: ``GOLD_REFUSED``: a model of silver, or a check, failed. Nothing is published; the batches stay sealed.
+        SportsMarketError: what ``gold`` raises; so does nothing of it stay.
+    """
+    warehouse = at if isinstance(at, Warehouse) else at.warehouse
+    with _transaction(at) as session:
+        gold.allow(session)
+        _execute(session, _MAKE_MONTHS, [list(batch_ids)])
+        _execute(session, "delete from ops.run_batches")
+        _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
+        flattened = _run(session, warehouse, engine, "silver")
+        if all(result.ok for result in flattened):
+            # from here on the ledger says what gold is to be made of
+            _settle(session)
+            _note_states(session, batch_ids, "published", None, clock)
+            gold.fill(session)
+            flattened += _run(session, warehouse, engine, "blocking")
+        checks = _checks(flattened, session, dict.fromkeys(engine.scopes(), "true"))
+        failed = [check for check in checks if not check.ok]
+        if failed:
+            raise CheckFailed(
+                "GOLD_REFUSED",
+                f"{failed[0].name}: {failed[0].message or f'{failed[0].failures} rows'} ({len(failed)} checks failed).",
+                "Nothing of it was published. Load the recordings without the lake (`sports-market load DIR`): it computes gold"
+                " here, and tells which batch it is.",
+            )
+        raise_alerts(session, batch_ids)
+        refresh_digests(session, whole=True)
+        gold.prove(session)
+        _note_checks(session, batch_ids, checks, clock)
+        note_growth(session)
+        session.commit()
+        refresh_statistics(session)
+    return checks
 
 
 def restore_silver(warehouse: Warehouse, engine: Engine, months: Sequence[dt.date]) -> None:

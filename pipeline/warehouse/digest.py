@@ -198,6 +198,22 @@ def view_digests(session: Session, computed: Mapping[str, str] = MappingProxyTyp
     return _digests(session, views(), computed)
 
 
+def made_of_digest(session: Session) -> str | None:
+    """The digest of what gold is made of, ``sum128:LINES:SUM``: each batch's content, each answer, and what is held back of it.
+
+    None in a database that was bootstrapped by a version that does not tell.
+    """
+    with session.cursor() as cursor:
+        cursor.execute("select to_regclass('ops.made_of') is not null")
+        [(is_told,)] = cursor.fetchall()
+        if not is_told:
+            return None
+        hashes = "select sha256(convert_to(made_of.line, 'UTF8')) as row_hash from ops.made_of as made_of offset 0"
+        cursor.execute(f"select count(*), coalesce({_summed()}, 0) from ({hashes}) as hashed")
+        [(lines, total)] = cursor.fetchall()
+        return digest_text(int(lines), int(total))
+
+
 def scope_digests(session: Session, table: GoldTable, scopes: Sequence[str]) -> dict[str, str]:
     """Digest of the rows of each of these scopes (events, or keys), from the rows; a scope without rows is left out."""
     columns = columns_of(session, [table])[table.name]

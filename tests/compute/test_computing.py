@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.compute.computing import batches_in, compute, shared_out
 from pipeline.compute.shard_task import TaskResult
-from pipeline.errors import CheckFailed, RecordingError, UsageError
+from pipeline.errors import CheckFailed, ConflictError, RecordingError, UsageError
 from pipeline.export.verify_export import verify_export
 from pipeline.recording.model import batch_time
+from pipeline.recording.store import Recording, content_sha256
 from pipeline.replay.snapshots import SnapshotStore
 from pipeline.resources import resource
 from tests.compute import this_process
 from tests.compute.this_process import ThisProcess
-from tests.recordings import BUNDLED
+from tests.recordings import BUNDLED, written
 
 RECORDING = resource(BUNDLED)
 
@@ -78,6 +80,18 @@ def test_a_span_of_batches() -> None:
     assert batches_in([RECORDING], None, middle) == every[:5]
     with pytest.raises(RecordingError, match="RECORDING_EMPTY"):
         batches_in([RECORDING], middle, middle)
+
+
+def test_recordings_that_differ_in_a_batch(tmp_path: Path) -> None:
+    """Which one is right nobody can tell; the same batch in both is no difference."""
+    first = Recording.open(RECORDING).read(batches_in([RECORDING], None, None)[0].batch_id)
+    exchange, *others = first.exchanges
+    other = replace(first, exchanges=(replace(exchange, body=b"[]"), *others))
+    same = written(tmp_path / "same", [first])
+    assert len(batches_in([same, RECORDING], None, None)) == len(batches_in([RECORDING], None, None))
+    with pytest.raises(ConflictError, match="BATCH_CONFLICT") as raised:
+        batches_in([RECORDING, written(tmp_path / "other", [other])], None, None)
+    assert all(content_sha256(batch) in str(raised.value) for batch in (first, other))
 
 
 def test_a_sport_that_nobody_asked_for(tmp_path: Path) -> None:

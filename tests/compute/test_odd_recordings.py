@@ -17,7 +17,7 @@ from pipeline.clock import SystemClock
 from pipeline.compute.computing import batches_in, compute, shared_out, weights_of
 from pipeline.compute.cutting import cut_batch
 from pipeline.compute.shard_server import own_server
-from pipeline.recording.model import Batch, Exchange
+from pipeline.recording.model import Batch, Exchange, PlanIdentity
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from pipeline.transform.apply import apply_batches
@@ -162,6 +162,61 @@ def test_two_ids_of_one_game(workers: ThisProcess, tmp_path: Path) -> None:
     ]
     assert any(owners[event] != owners["a" * 32] for event in pairs)
     assert different(computed(batches, 4, tmp_path), wanted) == {}
+
+
+@pytest.mark.proof
+def test_an_event_under_two_sports(workers: ThisProcess, tmp_path: Path) -> None:
+    """It moves to another sport's list, and is still asked for in the first one's: its task needs the heads of both."""
+    batches = bundled(8)
+
+    def odds_of(batch: Batch, sport: str) -> list[Exchange]:
+        return [each for each in batch.exchanges if (each.request.endpoint, each.request.sport) == ("odds", sport)]
+
+    moved = json.loads(odds_of(batches[6], "basketball_nba")[0].body or b"")[0]
+    [target] = odds_of(batches[7], "americanfootball_nfl")
+    event = {**moved, "sport_key": "americanfootball_nfl", "sport_title": "NFL"}
+    body = json.dumps([*json.loads(target.body or b""), event]).encode()
+    coverage = replace(target.coverage, events=(*(target.coverage.events or ()), event["id"]))
+    # after the scores of that batch, which show it under its old key
+    at = target.captured_at + dt.timedelta(seconds=1)
+    changed_one = replace(target, body=body, coverage=coverage, captured_at=at)
+    exchanges = tuple(changed_one if each is target else each for each in batches[7].exchanges)
+    batches[7] = replace(batches[7], exchanges=exchanges)
+    shown = {
+        batch.exchanges[piece.number].request.sport
+        for batch in batches
+        for piece in cut_batch(batch)[1]
+        if piece.event_id == event["id"]
+    }
+    assert {"basketball_nba", "americanfootball_nfl"} <= shown
+    wanted = loaded(batches)
+    assert wanted["gold.events"] != loaded(bundled(8))["gold.events"]
+    assert different(computed(batches, 4, tmp_path), wanted) == {}
+
+
+@pytest.mark.proof
+def test_a_tie_that_only_the_hash_decides(workers: ThisProcess, tmp_path: Path) -> None:
+    """Batches of one time, with the same places and times of answers, and other prices: hashes are those of whole answers."""
+    [first] = bundled(1)
+
+    def again(number: int) -> Batch:
+        def dearer(endpoint: str, document: Any) -> None:
+            if endpoint == "odds":
+                for outcome in (
+                    o for event in document for b in event["bookmakers"] for m in b["markets"] for o in m["outcomes"]
+                ):
+                    outcome["price"] += number if outcome["price"] > 0 else -number
+
+        plan = PlanIdentity({**first.plan.document, "seed": number})
+        return replace(changed(first, dearer), plan=plan, batch_id=plan.batch_id(first.scheduled_at))
+
+    batches = sorted([first, again(1), again(2)], key=lambda batch: batch.batch_id)
+    [place] = [each.place for each in first.exchanges if each.request.endpoint == "odds" and each.request.sport == "soccer_epl"]
+    same = [each for batch in batches for each in batch.exchanges if each.place == place]
+    assert (len({each.sha256 for each in same}), len({each.captured_at for each in same})) == (3, 1)
+    wanted = loaded(batches)
+    assert {wanted["gold.price_history"]} & {loaded([batch])["gold.price_history"] for batch in batches} == set()
+    assert different(computed(batches, 3, tmp_path), wanted) == {}
 
 
 UNDATED = {"captured_at": "2021-11-21T12:00:00Z"}

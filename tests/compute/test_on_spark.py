@@ -23,9 +23,11 @@ from pipeline.compute import spark_extra
 from pipeline.compute.spark_extra import has_java
 from pipeline.export import extra
 from pipeline.export.verify_export import verify_export
+from pipeline.recording.store import Recording
+from pipeline.replay.snapshots import SnapshotStore
 from pipeline.resources import resource
 from tests.compute.test_computing import proven
-from tests.recordings import BUNDLED
+from tests.recordings import BUNDLED, bundled_part
 
 RECORDING = resource(BUNDLED)
 MASTER = "local-cluster[2,1,1024]"
@@ -113,6 +115,48 @@ def test_a_local_cluster(tmp_path: Path, temporary: Path, is_killed: bool) -> No
     assert json.loads(output)["digests"] == proven()
     check = verify_export(tmp_path / "lake")
     assert check.faults == () and check.digests == proven()
+    assert leaves_nothing(temporary)
+
+
+# In the executors' Python: the first two attempts fail once they have done all their work.
+FAILING = """
+import os, time
+from pathlib import Path
+from pipeline.compute import shard_task
+
+done, run_shard = Path({folder!r}), shard_task.run_shard
+
+def failing(*arguments):
+    result = run_shard(*arguments)
+    if len(list(done.iterdir())) < 2:
+        (done / f"{{os.getpid()}}-{{time.time_ns()}}").touch()
+        raise RuntimeError("a test lets it fail")
+    return result
+
+shard_task.run_shard = failing
+"""
+
+
+@needs_spark
+@pytest.mark.proof
+def test_a_task_that_fails_twice(tmp_path: Path, temporary: Path) -> None:
+    """What its attempts wrote is named by nothing, and is gone; the third one counts."""
+    recording = bundled_part(tmp_path / "recording", 2)
+    attempts, code = tmp_path / "attempts", tmp_path / "code"
+    attempts.mkdir()
+    code.mkdir()
+    (code / "sitecustomize.py").write_text(FAILING.format(folder=str(attempts)))
+    path = os.pathsep.join([str(code), str(Path(spark_extra.__file__).parents[2])])
+    conf = ("--conf", f"spark.executorEnv.PYTHONPATH={path}")
+    with command(tmp_path / "lake", temporary, "--recordings", str(recording), "--shards", "1", *conf) as running:
+        output, told = running.communicate(timeout=500)
+    assert running.returncode == 0, told
+    assert len(list(attempts.iterdir())) == 2
+    snapshot = SnapshotStore(recording).read(Recording.open(recording).batch_ids[-1])
+    assert snapshot is not None
+    check = verify_export(tmp_path / "lake")
+    assert check.faults == () and check.digests == json.loads(output)["digests"]
+    assert snapshot.digests.items() <= check.digests.items()
     assert leaves_nothing(temporary)
 
 

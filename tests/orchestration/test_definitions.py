@@ -111,7 +111,7 @@ def test_loading_them_imports_no_great_expectations_and_costs_little_more_than_d
     script = (
         "import sys, time; t0 = time.process_time(); import dagster, dagster_dbt; t1 = time.process_time();"
         "from pipeline.orchestration.definitions import defs; defs.get_repository_def(); t2 = time.process_time();"
-        "assert 'great_expectations' not in sys.modules; print((t2 - t0) / (t1 - t0))"
+        "assert not {'great_expectations', 'pyspark', 'pyarrow', 'duckdb'} & set(sys.modules); print((t2 - t0) / (t1 - t0))"
     )
     clean = {**environment(tmp_path), "SPORTS_MARKET_STATE_DIR": str(state_dir)}
     command = [sys.executable, "-c", script]

@@ -111,7 +111,7 @@ def step_of(name: str, number: int, steps: int) -> int:
     return 1 + random.Random(f"{name} {number}").randrange(first, end)
 
 
-@pytest.mark.proof(cases=6)
+@pytest.mark.proof(cases=7)
 @pytest.mark.parametrize(("name", "number"), POINTS)
 def test_a_command_killed_at_any_step_is_run_again(name: str, number: int, stages: Callable[[str], Stage]) -> None:
     """At a statement, a commit or a file, one of each stretch of its steps."""
