@@ -70,6 +70,36 @@ def test_a_window_of_starts() -> None:
         coverage_of(ApiRequest.of("odds", sport=NHL, params={"commenceTimeTo": "noon"}))
 
 
+def test_a_window_may_be_one_moment_and_not_end_before_it_begins() -> None:
+    def covered(begin: str, end: str) -> Coverage:
+        return coverage_of(ApiRequest.of("odds", sport=NHL, params={"commenceTimeFrom": begin, "commenceTimeTo": end}))
+
+    moment = covered("2025-10-09T00:00:00Z", "2025-10-09T00:00:00Z")
+    assert moment.commence_from == moment.commence_to == dt.datetime(2025, 10, 9, tzinfo=dt.UTC)
+    with pytest.raises(UsageError) as caught:
+        covered("2025-10-09T00:00:01Z", "2025-10-09T00:00:00Z")
+    assert (caught.value.code, caught.value.message, caught.value.next_step) == (
+        "COMMENCE_TIME_INVALID",
+        "commenceTimeTo is before commenceTimeFrom.",
+        "Write the earlier time as commenceTimeFrom.",
+    )
+
+
+@pytest.mark.parametrize("text", ["noon", "1989-12-31T23:59:59Z", "2101-01-01T00:00:00Z"])
+def test_a_bound_that_is_no_time_of_a_game(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        coverage_of(ApiRequest.of("odds", sport=NHL, params={"commenceTimeTo": text}))
+    assert (caught.value.code, caught.value.message, caught.value.next_step) == (
+        "COMMENCE_TIME_INVALID",
+        f"commenceTimeTo {text!r} is no time from 1990 to 2100.",
+        "Write it as 2025-10-09T00:00:00Z.",
+    )
+
+
+def test_an_endpoint_of_one_event_that_is_asked_about_none() -> None:
+    assert coverage_of(ApiRequest.of("event_odds", sport=NHL, params={"bookmakers": "a"})).events == ()
+
+
 def test_every_endpoint_has_coverage_and_only_those_with_books_have_books() -> None:
     for name, row in ENDPOINTS.items():
         coverage = coverage_of(ApiRequest.of(name, sport=NHL, params={"regions": "us,uk"}))
