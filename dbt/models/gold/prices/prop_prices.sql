@@ -21,7 +21,8 @@ cross join lateral (
         where rule.family in ('props', 'outrights')
     ),
 
-    names as (
+    -- once per event: where nothing was analyzed yet, a loop over offers would ask for all names anew
+    names as materialized (
         select players.kind, players.bookmaker_key, players.name_as_sent, players.player
         from {{ ref('players') }} as players
         where players.event_id = event.event_id and players.player is not null and exists (select 1 from markets)
