@@ -128,27 +128,28 @@ select
     {% for market, sides in markets.items() -%}
     {{ market }}_lines.opened_at as {{ market }}_opened_at, {{ market }}_lines.opening_basis as {{ market }}_opening_basis,
     {% if market != 'h2h' -%}
-    {{ market }}_lines.opening_line_point as {{ market }}_opening_line_point,
+    cast({{ market }}_lines.opening_line_point as numeric(8, 3)) as {{ market }}_opening_line_point,
     {% endif -%}
-    {{ market }}_lines.opening_probability as {{ market }}_opening_probability_{{ sides[0] }},
+    cast({{ market }}_lines.opening_probability as numeric(12, 10)) as {{ market }}_opening_probability_{{ sides[0] }},
     {% if market == 'h2h' -%}
     h2h_lines.closing_outcome_set as h2h_closing_outcome_set,
     {% else -%}
-    {{ market }}_lines.closing_line_point as {{ market }}_closing_line_point,
+    cast({{ market }}_lines.closing_line_point as numeric(8, 3)) as {{ market }}_closing_line_point,
     {% endif -%}
     {% for side in sides -%}
-    {{ market }}_lines.probability_{{ side }} as {{ market }}_closing_probability_{{ side }},
-    {{ market }}_lines.price_{{ side }} as {{ market }}_closing_price_{{ side }},
+    cast({{ market }}_lines.probability_{{ side }} as numeric(12, 10)) as {{ market }}_closing_probability_{{ side }},
+    cast({{ market }}_lines.price_{{ side }} as numeric(14, 8)) as {{ market }}_closing_price_{{ side }},
     coalesce({{ market }}_lines.books_{{ side }}, '{}') as {{ market }}_closing_books_{{ side }},
     {% endfor -%}
-    {{ market }}_lines.best_hold as {{ market }}_closing_hold,
+    cast({{ market }}_lines.best_hold as numeric(16, 10)) as {{ market }}_closing_hold,
     {{ market }}_lines.group_count as {{ market }}_closing_group_count,
     coalesce({{ market }}_lines.close_status, 'provisional') as {{ market }}_close_status,
     {% if market != 'h2h' -%}
-    {{ market }}_lines.line_point_min as {{ market }}_line_point_min, {{ market }}_lines.line_point_max as {{ market }}_line_point_max,
+    cast({{ market }}_lines.line_point_min as numeric(8, 3)) as {{ market }}_line_point_min,
+    cast({{ market }}_lines.line_point_max as numeric(8, 3)) as {{ market }}_line_point_max,
     {% endif -%}
-    {{ market }}_lines.probability_min as {{ market }}_probability_{{ sides[0] }}_min,
-    {{ market }}_lines.probability_max as {{ market }}_probability_{{ sides[0] }}_max,
+    cast({{ market }}_lines.probability_min as numeric(12, 10)) as {{ market }}_probability_{{ sides[0] }}_min,
+    cast({{ market }}_lines.probability_max as numeric(12, 10)) as {{ market }}_probability_{{ sides[0] }}_max,
     {% endfor -%}
     results.home_score, results.away_score
 from games

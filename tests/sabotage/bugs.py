@@ -252,7 +252,7 @@ BUGS: Final = (
         ("tests/transform/test_grades.py", "tests/replay/test_final_scores.py"),
     ),
     Bug(
-        "a score is home first, whatever the answer says", "here", "dbt/models/gold/games/game_lines.sql",
+        "a score is home first, whatever the answer says", "here", "dbt/macros/game_lines.sql",
         "case when turned.is_turned then r.away_score else r.home_score end as home_score", "r.home_score as home_score",
         ("tests/replay/test_hindsight.py",),
     ),
