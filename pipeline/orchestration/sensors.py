@@ -7,7 +7,6 @@ import dagster as dg
 from pipeline.orchestration.at_hand import BUNDLED_SAYS, offers_bundled, shelf_of
 from pipeline.orchestration.dagster_resources import Api, Workshop, settings
 from pipeline.orchestration.partitions import batches, newest
-from pipeline.orchestration.published_elsewhere import published_elsewhere
 from pipeline.runs.alerting import refused_by, send_alerts
 
 SECONDS: Final = 30
@@ -76,4 +75,4 @@ def failure_text(run: dg.DagsterRun, errors: list[str]) -> str:
     return f"{run.job_name} ({about}) failed: {' '.join(told)} [run {run.run_id}]"
 
 
-ALL: Final = (recordings, published_elsewhere, failures, alerts)
+ALL: Final = (recordings, failures, alerts)
