@@ -193,10 +193,11 @@ class Api(dg.ConfigurableResource[Any]):
         file = load_plan_file(given) if (given := settings().plan_file) else SMALL_PLAN
         return file if file.every is not None else dataclasses.replace(file, every=SMALL_PLAN.every)
 
-    def proves(self, batch_id: str) -> bool:
-        """Whether the live plan asks for a proof of a batch before it is committed: of its own, and of no other plan's."""
+    @property
+    def proven_plan(self) -> str | None:
+        """The id of the live plan, where that asks for a proof of its batches before they are committed; it is read anew."""
         file = self.file
-        return file.prove and batch_id.endswith(f"-{file.plan.identity.plan_id}")
+        return file.plan.identity.plan_id if file.prove else None
 
     @property
     def source(self) -> str:

@@ -18,7 +18,7 @@ from pipeline.recording.model import Batch, batch_time, exchange_id
 from pipeline.recording.store import content_sha256
 from pipeline.transform.anew import borne_on, check_of, compare_anew, refuse_what_is_archived
 from pipeline.transform.apply import prepare, transformer_session
-from pipeline.transform.checks import CheckResult, FailingRow
+from pipeline.transform.checks import Checked, CheckResult, FailingRow
 from pipeline.transform.engine import Engine, Session
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 
@@ -41,7 +41,7 @@ class Spool(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DayProof:
+class DayProof(Checked):
     """What was found of a day.
 
     Attributes:
@@ -57,16 +57,6 @@ class DayProof:
     published: int
     events: int
     checks: tuple[CheckResult, ...]
-
-    @property
-    def failed(self) -> tuple[CheckResult, ...]:
-        """The checks that did not pass."""
-        return tuple(check for check in self.checks if not check.ok)
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 1 where something differs."""
-        return 1 if self.failed else 0
 
     def to_json(self) -> dict[str, Any]:
         """One JSON document."""

@@ -239,9 +239,7 @@ class _Run:
             state, detail = "withheld", failure_text(applied)
             self.withheld.update(batch_ids)
             self.failed_checks += len(applied.failed)
-            self.failures += [
-                f"{batch_ids[0]} {check.name}: {check.message or f'{check.failures} rows'}" for check in applied.failed
-            ]
+            self.failures += [f"{batch_ids[0]} {check.line}" for check in applied.failed]
         seconds = (self.context.clock.now() - started).total_seconds() / len(loaded)
         for batch in loaded:
             self.done += 1
@@ -318,7 +316,7 @@ class _Run:
         """Verify the whole, compare the views, write what --update asks for, and sum up."""
         report = verify(self.transformer.warehouse, self.context.engine)
         self.failed_checks += len(report.failed)
-        self.failures += [f"at the end, {check.name}: {check.message or f'{check.failures} rows'}" for check in report.failed]
+        self.failures += [f"at the end, {check.line}" for check in report.failed]
         if self.outcomes != report.outcomes_in_silver and not self.withheld:
             self.failed_checks += 1
             self.failures.append(f"{self.outcomes} outcomes in the bodies, {report.outcomes_in_silver} in silver")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.transform.apply import CheckResult, run_whole_tests, transformer_session
-from pipeline.transform.checks import whole_table_checks
+from pipeline.transform.checks import Checked, whole_table_checks
 from pipeline.transform.engine import Engine
 from pipeline.warehouse.connect import Warehouse
 from pipeline.warehouse.digest import Session, recomputed_digests, stored_digests, view_digests
@@ -70,7 +70,7 @@ RECONCILIATIONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyReport:
+class VerifyReport(Checked):
     """What was verified.
 
     Attributes:
@@ -96,16 +96,6 @@ class VerifyReport:
     answers: dict[str, int]
     archived: tuple[str, ...] = ()
 
-    @property
-    def failed(self) -> tuple[CheckResult, ...]:
-        """The checks that did not pass."""
-        return tuple(check for check in self.checks if not check.ok)
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 1 where a check failed."""
-        return 1 if self.failed else 0
-
     def to_json(self) -> dict[str, Any]:
         """One JSON document."""
         return {
@@ -127,7 +117,7 @@ class VerifyReport:
     def lines(self) -> list[str]:
         """For people."""
         lines = [f"{len(self.checks)} checks, {len(self.failed)} failed"]
-        lines += [f"  failed: {check.name}: {check.message or f'{check.failures} rows'}" for check in self.failed]
+        lines += [f"  failed: {check.line}" for check in self.failed]
         lines.append(f"outcomes: {self.outcomes_in_bodies:,} in bodies, {self.outcomes_in_silver:,} in silver")
         if self.outcomes_in_elements or self.outcomes_in_answers:
             lines.append(

@@ -260,7 +260,7 @@ def failure_text(applied: Applied) -> str | None:
         return None
     first = applied.failed[0]
     more = f" (and {len(applied.failed) - 1} more)" if len(applied.failed) > 1 else ""
-    return f"{first.name}: {first.message or f'{first.failures} rows'}{more}"
+    return f"{first.line}{more}"
 
 
 def _state(connection: Connection, batch_id: str) -> str | None:

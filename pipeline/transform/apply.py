@@ -20,8 +20,8 @@ from pipeline.contracts.drift_store import CHECK as DRIFT_CHECK
 from pipeline.errors import CheckFailed, WarehouseError
 from pipeline.transform.alerts import raise_alerts, raise_withheld
 from pipeline.transform.anew import REBUILT, Comparison, borne_on, check_of, compare_anew
+from pipeline.transform.checks import Checked, FailingRow, batch_checks, holding, is_aborted
 from pipeline.transform.checks import CheckResult as CheckResult
-from pipeline.transform.checks import FailingRow, batch_checks, holding, is_aborted
 from pipeline.transform.checks import Session as Session
 from pipeline.transform.computed import Computed
 from pipeline.transform.engine import Engine, NodeResult, Work
@@ -74,7 +74,7 @@ where parent.relnamespace = 'silver'::regnamespace
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Checked):
     """What became of the batches of one run.
 
     Attributes:
@@ -89,11 +89,6 @@ class Applied:
     published: bool
     checks: tuple[CheckResult, ...]
     comparisons: tuple[Comparison, ...] = ()
-
-    @property
-    def failed(self) -> tuple[CheckResult, ...]:
-        """The checks that did not pass."""
-        return tuple(check for check in self.checks if not check.ok)
 
 
 class Transformer:
@@ -281,7 +276,7 @@ def rebuild(warehouse: Warehouse, engine: Engine) -> None:
         if failed:
             raise WarehouseError(
                 "REBUILD_FAILED",
-                f"{failed[0].name}: {failed[0].message or f'{failed[0].failures} rows'} ({len(failed)} checks failed).",
+                f"{failed[0].line} ({len(failed)} checks failed).",
                 "The warehouse is as it was. Mend the model, and rebuild again.",
             )
         _execute(session, "update ops.batch_states set state = 'published', detail = null where state = 'sealed'")
@@ -400,7 +395,7 @@ def publish_computed(
         if failed:
             raise CheckFailed(
                 "GOLD_REFUSED",
-                f"{failed[0].name}: {failed[0].message or f'{failed[0].failures} rows'} ({len(failed)} checks failed).",
+                f"{failed[0].line} ({len(failed)} checks failed).",
                 "Nothing of it was published. Load the recordings without the lake (`sports-market load DIR`): it computes gold"
                 " here, and tells which batch it is.",
             )
@@ -458,7 +453,7 @@ def restore_silver(warehouse: Warehouse, engine: Engine, months: Sequence[dt.dat
         if failed:
             raise WarehouseError(
                 "RESTORE_FAILED",
-                f"{failed[0].name}: {failed[0].message or f'{failed[0].failures} rows'}",
+                f"{failed[0].line}",
                 "The months stay archived. Mend what is named, and run it again.",
             )
         _settle(session)

@@ -58,6 +58,29 @@ class CheckResult:
     message: str | None
     rows: tuple[FailingRow, ...] = ()
 
+    @property
+    def line(self) -> str:
+        """Its name and what failed, for people."""
+        return f"{self.name}: {self.message or f'{self.failures} rows'}"
+
+
+class Checked:
+    """What has ``checks``; the base of frozen values with such an attribute."""
+
+    __slots__ = ()
+
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.ok)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where a check failed."""
+        return 1 if self.failed else 0
+
 
 def batch_checks(
     session: Session, scopes: Mapping[str, str], contracts: Sequence[TableContract] | None = None
