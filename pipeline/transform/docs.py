@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import SetupError
-from pipeline.transform.project import DbtProject
+from pipeline.transform.project import DbtProject, hand_on_interrupt
 from pipeline.warehouse.connect import Role, Warehouse
 
 FILE: Final = "index.html"
@@ -30,9 +30,10 @@ def write_dbt_docs(project: DbtProject, warehouse: Warehouse, folder: Path) -> P
 
     target = project.work_dir / "docs"
     with project.environment(warehouse.dbt_env(Role.TRANSFORMER)):
-        result = dbtRunner().invoke(
-            ["docs", "generate", "--static", "--quiet", "--log-level-file", "none", *project.places(target)]
-        )
+        # what it would log of an error, with its trace, is in the result
+        silent = ("--quiet", "--log-level", "none", "--log-level-file", "none")
+        result = dbtRunner().invoke(["docs", "generate", "--static", *silent, *project.places(target)])
+    hand_on_interrupt(result)
     page = target / "static_index.html"
     if not result.success or not page.is_file():
         raise SetupError("DBT_FAILED", f"dbt could not write its docs: {result.exception}", "The warehouse is unchanged.")

@@ -20,6 +20,7 @@ from pipeline.transform.program import project_key
 from pipeline.warehouse.connect import Role
 
 if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
     from dbt.contracts.graph.manifest import Manifest
 
     from pipeline.warehouse.connect import Warehouse
@@ -85,6 +86,7 @@ class DbtProject:
                 result = dbtRunner().invoke(["parse", *LEAN_FLAGS, "--partial-parse", *self.places(target)])
             for older in set(self.work_dir.glob("parsed-*")) - {target}:
                 shutil.rmtree(older, ignore_errors=True)
+            hand_on_interrupt(result)
             if not result.success or result.result is None:
                 raise SetupError(
                     "DBT_PROJECT_BROKEN", f"dbt cannot parse {self.directory}: {result.exception}", "Mend the project."
@@ -167,8 +169,7 @@ class DbtProject:
             result = dbtRunner(manifest=manifest).invoke(
                 [command, *LEAN_FLAGS, "--no-partial-parse", *self.places(), "--threads", "1", *arguments]
             )
-        if isinstance(result.exception, KeyboardInterrupt):
-            raise result.exception
+        hand_on_interrupt(result)
         if result.result is None:
             raise SetupError(
                 "DBT_FAILED", f"dbt {command} did not run: {result.exception}", "See the message; the warehouse is unchanged."
@@ -206,6 +207,16 @@ class DbtProject:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+def hand_on_interrupt(result: dbtRunnerResult) -> None:
+    """Dbt keeps what ended a command as a value; Ctrl-C is no fault of the project's.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
+    if isinstance(result.exception, KeyboardInterrupt):
+        raise result.exception
 
 
 def _forget_earlier_runs() -> None:
