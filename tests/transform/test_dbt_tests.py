@@ -29,12 +29,16 @@ def filled(module_market: Any) -> Any:
         "scores": [{"name": "Home", "score": "21"}, {"name": "Away", "score": "7"}],
         "last_update": None,
     }
-    for minute in (0, 10):
+    for minute in (0, 10, 80):
+        # one that has begun by the second look, and one that is told of an hour before its start
+        games = [market.game(name, start, [market.book("fanduel", prices, minute)]) for name, start in (("e", 5), ("h", 70))]
         market.load(
             minute,
-            market.odds(market.game("e", 5, [market.book("fanduel", prices, minute)])),
+            market.odds(*games),
             market.events(market.game("e", 5, None)),
-            market.scores(market.game("s", -200, None, **score)),
+            market.scores(
+                market.game("s", -200, None, **score), *([market.game("h", 70, None, **score)] if minute == 80 else [])
+            ),
         )
     market.publish()
     return market
@@ -75,6 +79,18 @@ def test_the_whole_table_tests_pass_on_sound_rows(filled: Any) -> None:
             " from silver.quotes as q",
             "delete from silver.quotes where quote_id in (select md5(q.quote_id::text)::uuid from silver.quotes as q)",
             id="unique combination",
+        ),
+        pytest.param(
+            "horizons_are_sampled",
+            "update gold.clv set probability_taken = probability_taken + 0.01 where horizon = '1h' and outcome_side = 'over'",
+            "update gold.clv set probability_taken = probability_taken - 0.01 where horizon = '1h' and outcome_side = 'over'",
+            id="horizons of clv",
+        ),
+        pytest.param(
+            "horizons_are_sampled",
+            "update gold.calibration_observations set probability = probability + 0.01 where market_key = 'totals'",
+            "update gold.calibration_observations set probability = probability - 0.01 where market_key = 'totals'",
+            id="horizons of calibration",
         ),
     ],
 )
@@ -124,5 +140,7 @@ def test_keys_are_those_of_the_contracts_and_values_are_promised_there_only(fill
 
 
 def test_no_price_on_the_way_is_a_float(filled: Any) -> None:
-    [(price,)] = filled.rows("select best_price_decimal from gold.best_price where outcome_name = 'Home' and valid_to is null")
+    [(price,)] = filled.rows(
+        "select distinct best_price_decimal from gold.best_price where outcome_name = 'Home' and valid_to is null"
+    )
     assert isinstance(price, Decimal)

@@ -24,9 +24,7 @@ cross join lateral (
             m.valid_from, m.fair_multiplicative, m.fair_additive, m.fair_power, m.fair_shin,
             row_number() over (
                 partition by looks.hours, m.bookmaker_key, m.market_key, m.outcome_set
-                order by
-                    abs(m.fair_multiplicative[{{ first_side('m.outcome_sides') }}] - 0.5), m.overround, abs(m.line_point),
-                    m.line_point, m.set_no
+                order by {{ nearest_to_even('m', 'm.fair_multiplicative[' ~ first_side('m.outcome_sides') ~ ']') }}
             ) as nth
         from {{ ref('margins') }} as m
         join looks on looks.at >= m.valid_from and (m.valid_to is null or looks.at < m.valid_to)
