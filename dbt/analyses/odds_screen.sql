@@ -1,4 +1,4 @@
--- The odds screen: what can be acted on of each game, a row per outcome, the books' prices side by side.
+-- The odds screen: a row per outcome of each game, with the prices that are usable as of the newest answer about it, side by side.
 select
     event.start_at,
     event.home_team,

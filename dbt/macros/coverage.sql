@@ -54,6 +54,20 @@
     )
 {%- endmacro %}
 
+{#- What is known of an event by now, one row for `cross join lateral`: when the newest answer about it was received, which stands in
+    for a clock, and its phase then. Of one game there is one phase now, whenever its books were seen last. -#}
+{% macro known_now(event) -%}
+(
+    select newest.captured_at as known_until,
+        case when believed.start_as_known > newest.captured_at then 'pre' else 'in_play' end as phase_now
+    from (select max(near.captured_at) as captured_at from {{ newest_answers(event) }} as near) as newest
+    cross join lateral (
+        select c.start_as_known from {{ ref('event_start_changes') }} as c where c.event_id = {{ event }}.event_id
+        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
+    ) as believed
+)
+{%- endmacro %}
+
 {#- Whether an answer is of an endpoint whose items are events. -#}
 {% macro is_of_events(answer) -%}
 {{ answer }}.endpoint not in ('sports', 'participants', 'bets', 'predictions')

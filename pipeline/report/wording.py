@@ -33,7 +33,7 @@ PARTS: Final = {
 }
 # Why a quote cannot be acted on: gold.current_odds' reasons, and the screen's own.
 REASONS: Final = {
-    "too_old": "read too long before the answer",
+    "too_old": "read too long before the newest answer",
     "seen_before": "not in the newest answer",
     "outlier": "far from what the other books say",
     "incomplete": "not every outcome is priced",

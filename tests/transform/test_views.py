@@ -69,6 +69,33 @@ def test_current_odds_names_the_first_reason_against_a_quote(market: Any) -> Non
     }
 
 
+@pytest.mark.parametrize(
+    ("start", "later", "reason"),
+    [
+        # quotes were read in minute 9: 300 s before
+        (600, 14, None),
+        (600, 15, "too_old"),
+        # two minutes before, and the game is under way
+        (10.5, 11, "too_old"),
+    ],
+)
+def test_what_is_usable_is_so_as_of_the_newest_answer(market: Any, start: float, later: float, reason: str | None) -> None:
+    groups = ("fanduel", "draftkings", "caesars", "pinnacle", "bovada")
+    books = [two_way(market, key, 1.91, 1.91, 9) for key in groups]
+    market.load(10, market.odds(market.game("e", start, books)))
+    # tells of no price
+    market.load(later, market.events(market.game("e", start, None)))
+    market.publish()
+
+    assert set(usability(market).values()) == {reason}
+    assert market.rows("select distinct captured_at, known_until, phase, phase_now from gold.current_odds") == [
+        (market.at(10), market.at(later), "pre", "pre" if start > later else "in_play")
+    ]
+    usable = reason is None
+    assert market.rows("select distinct is_usable from gold.expected_value where ev_fraction is not null") == [(usable,)]
+    assert market.rows("select count(*) from gold.best_price_now") == [(2 if usable else 0,)]
+
+
 def test_in_play_a_quote_ages_faster(market: Any) -> None:
     market.load(0, market.odds(market.game("e", 5, [two_way(market, "fanduel", 1.91, 1.91, 0)])))
     market.load(10, market.odds(market.game("e", 5, [two_way(market, "fanduel", 1.91, 1.91, 8)])))

@@ -8,6 +8,7 @@ select
     valued.group_count, valued.ev_fraction, valued.ev_basis, valued.fair_basis, valued.captured_at, valued.quote_at,
     valued.quote_age_seconds, valued.is_usable
 from {{ ref('events') }} as event
+cross join lateral {{ known_now('event') }} as known
 cross join lateral (
     with offered as materialized (
         select
@@ -109,7 +110,8 @@ cross join lateral (
         {{ fair_basis('rule.family', 'priced.line_point') }} as fair_basis,
         case when priced.last_update is not null then {{ seconds_between('priced.quote_at', 'priced.captured_at') }} end
             as quote_age_seconds,
-        priced.last_update is not null and priced.captured_at - priced.quote_at <= {{ age_limit('usable', "'pre'") }} as is_usable
+        priced.last_update is not null and known.phase_now = 'pre'
+            and known.known_until - priced.quote_at <= {{ age_limit('usable', "'pre'") }} as is_usable
     from priced
     cross join lateral {{ market_rule('priced.market_key') }} as rule
 ) as valued

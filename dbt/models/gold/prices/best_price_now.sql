@@ -2,21 +2,11 @@
 -- The best price of each outcome that can be acted on now, and whether it beats what the others hold.
 with usable as (
     select odds.*, event.home_team, event.away_team, event.start_at,
-        newest.captured_at as known_until, believed.phase_now,
-        {{ seconds_between('odds.quote_at', 'newest.captured_at') }} as age_seconds,
+        {{ seconds_between('odds.quote_at', 'odds.known_until') }} as age_seconds,
         {{ price_net('odds.price_decimal', 'profile') }} as price_net,
-        coalesce(profile.price_kind, 'back_fixed') as price_kind,
-        {{ age_limit('usable', 'believed.phase_now') }} as too_old_after
+        coalesce(profile.price_kind, 'back_fixed') as price_kind
     from {{ ref('current_odds') }} as odds
     join {{ ref('events') }} as event on event.event_id = odds.event_id
-    cross join lateral (select max(near.captured_at) as captured_at from {{ newest_answers('event') }} as near) as newest
-    -- of one game there is one phase now, whenever its books were seen last
-    cross join lateral (
-        select case when c.start_as_known > newest.captured_at then 'pre' else 'in_play' end as phase_now
-        from {{ ref('event_start_changes') }} as c
-        where c.event_id = event.event_id
-        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
-    ) as believed
     {{ with_profile('odds.bookmaker_key', 'odds.captured_at') }}
     where odds.is_usable
 ),
@@ -28,8 +18,6 @@ one_voice as (
         usable.bookmaker_key
     ) usable.*
     from usable
-    -- as old as it is by the newest answer, and not only by the one that showed it
-    where usable.known_until - usable.quote_at <= usable.too_old_after
     order by
         usable.event_id, usable.market_key, usable.description, usable.line_point, usable.outcome_set, usable.outcome_name,
         usable.bookmaker_key, usable.line_rank
@@ -52,10 +40,9 @@ best as (
         min(ranked.outcome_side) as outcome_side,
         min(ranked.best_price) as price_decimal,
         (
-            array_agg(
-                case when ranked.odds_format = 'american' and ranked.price_kind = 'back_fixed' then ranked.price_native end
-                order by ranked.bookmaker_key
-            ) filter (where ranked.price_net = ranked.best_price)
+            array_agg(ranked.price_native order by ranked.bookmaker_key) filter (
+                where ranked.price_net = ranked.best_price and ranked.odds_format = 'american' and ranked.price_kind = 'back_fixed'
+            )
         )[1] as price_american,
         array_agg(ranked.bookmaker_key order by ranked.bookmaker_key) filter (where ranked.price_net = ranked.best_price) as bookmaker_keys,
         array_agg(named.title order by ranked.bookmaker_key) filter (where ranked.price_net = ranked.best_price) as bookmaker_titles,

@@ -4,7 +4,8 @@ select
     quoted.event_id, quoted.sport_key, odds.series_id, odds.line_rank, odds.bookmaker_key, odds.operator_group,
     odds.market_key, odds.description, odds.outcome_name, odds.outcome_side, odds.point, odds.line_point,
     odds.price_native, odds.odds_format, odds.price_decimal, odds.implied_probability, odds.valid_from,
-    odds.captured_at, odds.quote_at, odds.quote_age_seconds, odds.phase, odds.outcome_set, odds.overround,
+    odds.captured_at, odds.quote_at, odds.quote_age_seconds, odds.phase, known.known_until, known.phase_now, odds.outcome_set,
+    odds.overround,
     odds.is_complete, odds.is_outlier,
     odds.reason is null as is_usable,
     odds.reason
@@ -14,6 +15,7 @@ from (
     join {{ ref('events') }} as e on e.event_id = h.event_id
     where h.valid_to is null and h.price_side = 'back'
 ) as quoted
+cross join lateral {{ known_now('quoted') }} as known
 cross join lateral (
     with newest as (
         select
@@ -102,7 +104,8 @@ cross join lateral (
         case
             when judged.set_reason is not null then judged.set_reason
             when judged.quote_age_seconds is null then 'age_unknown'
-            when judged.quote_age_seconds * interval '1 second' > {{ age_limit('usable', 'judged.phase') }} then 'too_old'
+            -- as old as it is by the newest answer about the event, and not only by the one that showed it
+            when known.known_until - judged.quote_at > {{ age_limit('usable', 'known.phase_now') }} then 'too_old'
             when compared.is_outlier then 'outlier'
         end as reason
     from judged
