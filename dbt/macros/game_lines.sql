@@ -25,7 +25,10 @@ select
     closing.probability_{{ each }}, best.price_{{ each }}, best.books_{{ each }},
     {% endfor -%}
     best.best_hold, closing.group_count,
-    coalesce(closing.close_status, case when told.is_open then 'provisional' else 'none' end) as close_status,
+    case
+        when told.status = 'gone_early' then 'unplayed'
+        else coalesce(closing.close_status, case when told.is_open then 'provisional' else 'none' end)
+    end as close_status,
     between_them.line_point_min, between_them.line_point_max, held.probability_min, held.probability_max
 from told
 left join lateral (
@@ -88,7 +91,7 @@ with games as materialized (
 ),
 
 told as materialized (
-    select games.event_id, games.start_at, {{ are_open }} as is_open
+    select games.event_id, games.start_at, games.status, {{ are_open }} as is_open
     from games
     where {{ are_told }}
 ),
@@ -120,6 +123,8 @@ results as (
         select coalesce(r.home_team = games.away_team and r.away_team = games.home_team, false) as is_turned
     ) as turned
     where r.completed and r.home_score is not null and r.away_score is not null
+        -- nobody knows of which of the two it is
+        and r.problem is distinct from 'one_id_two_games'
 )
 
 select

@@ -522,7 +522,8 @@ class Hindsight:
     def _final_score(self, event_id: str, event: Row) -> Row:
         """The score by the sides that the game has; an answer may have home and away the other way round."""
         result = self.results.get((event_id,))
-        if result is None or not result["completed"]:
+        # of two games under one id nobody knows whose it is
+        if result is None or not result["completed"] or result["problem"] == "one_id_two_games":
             return {"home_score": None, "away_score": None}
         home, away = result["home_score"], result["away_score"]
         if (result["home_team"], result["away_team"]) == (event["away_team"], event["home_team"]):
@@ -554,6 +555,8 @@ class Hindsight:
         row |= {"line_point_min": min(hung, default=None), "line_point_max": max(hung, default=None)}
         main = {key: close for key, close in own["agreed"].items() if close["is_main_line"]}
         row["close_status"] = "provisional" if event["start_is_suspect"] or not self.is_reached(event_id) else "none"
+        if event["status"] == "gone_early":
+            row["close_status"] = "unplayed"
         if not main:
             return row
         _, _, _, point, kind, _ = next(iter(main))
@@ -562,8 +565,12 @@ class Hindsight:
             "closing_outcome_set": kind,
             "closing_line_point": point,
             "group_count": min(close["group_count"] for close in main.values()),
-            # who is too few comes before all else
-            "close_status": min(statuses, key=lambda status: (status != "too_few_groups", status == "ok")),
+            # who is too few comes before all but what was not played
+            "close_status": (
+                "unplayed"
+                if event["status"] == "gone_early"
+                else min(statuses, key=lambda status: (status != "too_few_groups", status == "ok"))
+            ),
             **{f"probability_{close['outcome_side']}": close["fair_median"] for close in main.values()},
         }
         for key, offer in own["best"].items():
@@ -711,7 +718,11 @@ class Hindsight:
             price = max(each.net for each in books.values())
             holders = [books[book] for book in sorted(books) if books[book].net == price]
             first = holders[0]
-            is_american = first.word.answer.odds_format == "american" and book_profile(first.book)[1] == "back_fixed"
+            american = [
+                each.word.native
+                for each in holders
+                if each.word.answer.odds_format == "american" and book_profile(each.book)[1] == "back_fixed"
+            ]
             fair = self._held_by_others(event_id, line, first, price) if phase == "pre" else None
             best[(event_id, market, description, point, kind, name)] = {
                 "sport_key": event["sport_key"],
@@ -721,7 +732,7 @@ class Hindsight:
                 "phase": phase,
                 "outcome_side": first.row["outcome_side"],
                 "price_decimal": price,
-                "price_american": first.word.native if is_american else None,
+                "price_american": american[0] if american else None,
                 "bookmaker_keys": tuple(each.book for each in holders),
                 "bookmaker_titles": tuple(titles[(each.book,)]["title"] for each in holders),
                 "runner_up_price_decimal": max((each.net for each in books.values() if each.net < price), default=None),
