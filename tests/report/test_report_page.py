@@ -179,7 +179,7 @@ def test_what_is_not_fresh_is_said_and_never_the_best(facts: Facts) -> None:
     quotes = tuple(spoiled if each == quote else each for each in facts.screen.quotes)
     table = screen_table(replace(facts, screen=replace(facts.screen, quotes=quotes)))
     greyed = [price for row in table.rows for line in row.lines for price in line.prices if price is not None and price.why]
-    assert ("read too long before the answer", "6 min") in {(price.why, price.note) for price in greyed}
+    assert ("read too long before the newest answer", "6 min") in {(price.why, price.note) for price in greyed}
 
 
 def test_another_line_is_told_apart_and_never_the_best(facts: Facts) -> None:

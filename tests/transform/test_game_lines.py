@@ -15,7 +15,9 @@ import pytest
         (None, [(7, 3)]),
     ],
 )
-def test_of_two_games_under_one_id_there_is_no_score(market: Any, second: float | None, expected: list[tuple[Any, ...]]) -> None:
+def test_of_two_games_under_one_id_there_is_no_score(
+    market: Any, second: float | None, expected: list[tuple[Any, ...]]
+) -> None:
     prices = [market.book("fanduel", {"h2h": [("Home", 1.9), ("Away", 1.9)]}, 0)]
     final = {"completed": True, "scores": [{"name": "Home", "score": "7"}, {"name": "Away", "score": "3"}], "last_update": None}
     later = {"completed": False, "scores": None, "last_update": None}
