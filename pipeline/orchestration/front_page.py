@@ -38,7 +38,7 @@ class Link:
 
     Attributes:
         title: what it is.
-        address: its URL; None while it is on its way.
+        address: its URL; None while it is on its way, or gone.
         about: what is found there.
     """
 
@@ -107,8 +107,8 @@ def standing_of(warehouse: Warehouse) -> Standing:
     )
 
 
-def render(links: Sequence[Link], standing: Standing, now: dt.datetime) -> str:
-    """The page, which reads itself anew every so often; everything that data says is escaped."""
+def render(links: Sequence[Link], standing: Standing, now: dt.datetime, *, up: bool = True) -> str:
+    """The page, which reads itself anew every so often while all is up; everything that data says is escaped."""
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
 
@@ -118,11 +118,11 @@ def render(links: Sequence[Link], standing: Standing, now: dt.datetime) -> str:
         loader=PackageLoader("pipeline.orchestration", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.get_template("front_page.html.j2")
-    return template.render(css=css, links=links, standing=standing, written_at=to_iso(now), every=EVERY_SECONDS)
+    return template.render(css=css, links=links, standing=standing, written_at=to_iso(now), every=EVERY_SECONDS, up=up)
 
 
-def write(page: Path, links: Sequence[Link], standing: Standing, now: dt.datetime) -> None:
+def write(page: Path, links: Sequence[Link], standing: Standing, now: dt.datetime, *, up: bool = True) -> None:
     """Write the page; whoever reads it sees the old one or the new one."""
     page.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(page) as file:
-        file.write_text(render(links, standing, now), encoding="utf-8")
+        file.write_text(render(links, standing, now, up=up), encoding="utf-8")

@@ -1,14 +1,18 @@
 """dbt's nodes in Dagster: how they are called, and which of them there are.
 
 **The rule.** A relation's asset key is its schema and its name, as in the database: ``gold/price_history``,
-``bronze/batches``, ``ops/ledger``. Its group is its schema. That holds for models, seeds and sources, so that the models'
-sources are the assets which the load of a batch makes, and the lineage has no gap.
+``bronze/batches``, ``ops/ledger``. That holds for models, seeds and sources, so that the models' sources are the assets which
+the load of a batch makes, and the lineage has no gap.
+
+**Groups.** A model's group is its folder (``gold_prices``, ``silver_staging``), a seed's its schema: no second list says what
+belongs together. The lineage opens on boxes of groups, so that no two of them may hang on each other.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import dagster as dg
@@ -38,8 +42,9 @@ class Translator(DagsterDbtTranslator):
         return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """The schema."""
-        return str(dbt_resource_props["schema"])
+        """The folder below dbt/models; else the schema."""
+        _top, *folders = PurePosixPath(dbt_resource_props["original_file_path"]).parent.parts
+        return "_".join(folders) or str(dbt_resource_props["schema"])
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The model's own; its SQL is a link away."""

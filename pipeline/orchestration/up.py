@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from pipeline.orchestration import front_page
 from pipeline.orchestration.at_hand import BUNDLED_SAYS, offers_bundled
 from pipeline.orchestration.explain_pages import explanations
 from pipeline.orchestration.home import make_home
+from pipeline.printable import printable
 from pipeline.settings import Settings
 from pipeline.transform.apply import prepare
 from pipeline.transform.docs import write_dbt_docs
@@ -43,6 +45,10 @@ _PATIENCE_SECONDS: Final = 6
 _POLL_SECONDS: Final = 0.25
 _TELL_SECONDS: Final = 15
 _LOG_LINES: Final = 5
+_COLUMNS: Final = 100
+_COLOUR: Final = re.compile(r"\x1b\[[\d;]*m")
+# What a line of Dagster's log begins with: a time, a name and a level.
+_WHEN_AND_WHO: Final = re.compile(r"^[\d-]+ [\d:]+ [+-]\d{4} - [\w.-]+ - [A-Z]+ - ")
 
 
 def up(settings: Settings, project: DbtProject, port: int, wait_seconds: int, timer: Timer, say: Say) -> None:
@@ -69,6 +75,7 @@ def up(settings: Settings, project: DbtProject, port: int, wait_seconds: int, ti
         prepare(warehouse, project)
         explain_at = served.enter_context(explanations(warehouse, LOOPBACK))
         front = _Front(warehouse, docs_folder(settings) / "index.html")
+        served.callback(front.close)
         say(f"Start here:  {front.open().as_uri()}")
         say(f"Explain:     {front.found('Explain', explain_at)}")
         home = {**make_home(settings.state_dir, server), EXPLAIN_URL: explain_at}
@@ -121,8 +128,16 @@ class _Front:
 
     def renew(self) -> None:
         """Write it anew; a warehouse that is busy, or gone, leaves the page as it is."""
+        self._write(up=True)
+
+    def close(self) -> None:
+        """All of it ends: whoever still has the page open is told, and led nowhere that is gone."""
+        self._links = [replace(each, address=None) if (each.address or "").startswith("http") else each for each in self._links]
+        self._write(up=False)
+
+    def _write(self, *, up: bool) -> None:
         with contextlib.suppress(psycopg.Error, WarehouseError):
-            front_page.write(self._page, self._links, front_page.standing_of(self._warehouse), SystemClock().now())
+            front_page.write(self._page, self._links, front_page.standing_of(self._warehouse), SystemClock().now(), up=up)
 
 
 def reader_url(warehouse: Warehouse) -> str:
@@ -236,14 +251,15 @@ def _wait_until_it_answers(
                 )
             if now - told >= _TELL_SECONDS:
                 told = now
-                say(f"… for {now - began:.0f} s of at most {wait_seconds}; its last words: {_last_words(log, 1)}")
+                words = _WHEN_AND_WHO.sub("", _last_words(log, 1))
+                waited = f"… for {now - began:.0f} s of at most {wait_seconds}; its last words: "
+                say(waited + printable(words, most=_COLUMNS - 1 - len(waited)))
             timer.sleep(_POLL_SECONDS)
     raise _ended(process, log)
 
 
 def _last_words(log: Path, count: int = _LOG_LINES) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
-    # colours, for one, are no part of a message
+    lines = _COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace")).splitlines()[-count:]
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in " | ".join(lines)) or "nothing"
 
 

@@ -60,7 +60,6 @@ class Table:
         rows: cells.
         empty: why there are none.
         left_out: rows that are not on the page.
-        order: the column by which it is sorted, as it stands.
     """
 
     key: str

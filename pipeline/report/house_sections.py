@@ -240,11 +240,13 @@ def _proven(facts: Facts, replayed: ReplaySummary | None) -> Part:
         )
     else:
         proven, different = replayed.count("proven") + replayed.count("covered"), replayed.count("different")
-        line = (
-            f"{proven:,} states equal their snapshot, {different:,} differ, {replayed.count('new'):,} have none; "
-            f"{len(replayed.failures):,} failures"
+        compared = (
+            f"{proven:,} states equal their snapshot, {different:,} differ, {replayed.count('new'):,} have none"
+            if proven or different
+            else f"nothing to compare with: none of {replayed.count('new'):,} states has a snapshot"
         )
-        tone = "bad" if different or replayed.failures else "good"
+        line = f"{compared}; {len(replayed.failures):,} failures"
+        tone = "bad" if different or replayed.failures else "good" if proven else ""
         digests = tuple(replayed.digests.items())
         notes = (
             f"The recording was replayed for this report. {replayed.outcomes_in_bodies:,} outcomes were counted in admitted "

@@ -51,7 +51,7 @@ class Opportunity:
         is_fresh: whether that answer is recent enough to speak of now.
         seen_seconds: how old that answer is; None of what is gone.
         valid_from: when it was first seen.
-        stood_seconds: from then to when it was gone, or to the report's time.
+        shown_seconds: from then to the last answer that showed it; 0 where no second one did.
         value: of an arbitrage what it returns over the stakes; of a middle what it costs, as fractions.
         width: points between the lines of a middle; None of an arbitrage.
         winning_numbers: scores that win both bets of a middle.
@@ -68,7 +68,7 @@ class Opportunity:
     is_fresh: bool
     seen_seconds: int | None
     valid_from: dt.datetime
-    stood_seconds: int
+    shown_seconds: int
     value: Decimal
     width: Decimal | None
     winning_numbers: tuple[int, ...]
@@ -189,7 +189,7 @@ def _opportunities(table: str, told: str, points: str, best: str) -> str:
         coalesce(sports.title, event.sport_key), event.start_at, found.market_key, found.description, found.quality,
         found.valid_to is null, coalesce(found.valid_to is null and seen.is_fresh, false),
         case when found.valid_to is null then seen.seconds end, found.valid_from,
-        cast(floor(extract(epoch from coalesce(found.valid_to, %(as_of)s) - found.valid_from)) as integer),
+        cast(floor(extract(epoch from coalesce(found.last_seen_at, seen.captured_at) - found.valid_from)) as integer),
         {told}, found.outcome_names, found.outcome_sides, {points},
         (
             select array_agg(coalesce(books.title, leg.bookmaker_key) order by leg.place)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from pipeline.report.amounts import NONE, age, american, decimal_odds, fair_price, percent
+from pipeline.report.amounts import NONE, age, american, decimal_odds, fair_price, percent, percent_change
 from pipeline.report.facts import Facts
 from pipeline.report.grids import Cell, Column, Table, change, moment, number, since, table
 from pipeline.report.parts import Part, Section
 from pipeline.report.price_cells import ago_cell, market_text, odds_cell
 from pipeline.report.value_facts import Leg, Opportunity
 from pipeline.report.wording import QUALITIES, is_spread, market_title, outcome_text, points_text, words_of
+
+SHOWN: Final = Column("Seen for", True, "from the first answer that showed it to the last one; between answers nobody looked")
 
 
 def value_section(facts: Facts) -> Section:
@@ -106,7 +109,7 @@ def _opportunities(key: str, title: str, found: Sequence[Opportunity], facts: Fa
     measure = (
         Column("Costs", True, "of all stakes, where not both win") if is_middle else Column("Returns", True, "over the stakes")
     )
-    heads = ("Game", "Market", measure, "Bets", "Quality", "Now", "First seen #", "Stood #")
+    heads = ("Game", "Market", measure, "Bets", "Quality", "Now", "First seen #", SHOWN)
     return table(
         key,
         title,
@@ -116,17 +119,22 @@ def _opportunities(key: str, title: str, found: Sequence[Opportunity], facts: Fa
                 Cell(each.title, note=each.sport_title),
                 market_text(each.market_key, each.description),
                 *((_middle(each),) if is_middle else ()),
-                number(percent(each.value, 2), each.value) if is_middle else change(each.value, 2),
+                number(percent(each.value, 2), each.value) if is_middle else _returns(each),
                 Cell("", lines=tuple(_leg(leg, each.market_key) for leg in each.legs)),
                 Cell(words_of(each.quality, QUALITIES), tone="good" if each.quality == "clean" else ""),
                 _stands(each),
                 ago_cell(each.valid_from, facts),
-                since(each.stood_seconds),
+                since(each.shown_seconds) if each.shown_seconds else number("one answer", 0),
             )
             for each in found
         ),
         empty,
     )
+
+
+def _returns(each: Opportunity) -> Cell:
+    """What an arbitrage returns; that it is good is said of a clean one alone."""
+    return number(percent_change(each.value, 2), each.value, tone="good" if each.quality == "clean" else "")
 
 
 def _stands(each: Opportunity) -> Cell:

@@ -190,4 +190,35 @@ def test_the_lineage_leads_from_the_api_to_gold(page: Any) -> None:
     page.goto("/assets/gold/price_history?view=lineage&lineageScope=upstream&lineageDepth=9")
     for name in ("the_odds_api", "recording", "exchanges", "quotes", "price_history"):
         page.get_by_text(name, exact=True).first.wait_for()
+
+
+def test_the_lineage_opens_on_boxes_of_subjects_all_seen_each_after_what_it_hangs_on(page: Any) -> None:
+    page.goto("/asset-groups")
+    subjects = sorted(f"gold_{folder.name}" for folder in resource("dbt/models/gold").iterdir() if folder.is_dir())
+    drawn = page.locator("svg foreignObject")
+
+    def left(name: str) -> float:
+        box = drawn.get_by_text(name, exact=True).first.bounding_box()
+        # within the window, none cut off or off the sheet
+        assert box["x"] > 0 and box["x"] + box["width"] < 1500 and 0 < box["y"] < 950, name
+        return float(box["x"])
+
+    drawn.get_by_text("silver_staging", exact=True).first.wait_for()
     picture(page, "lineage")
+    flow = (
+        "sources",
+        "bronze",
+        "silver_staging",
+        "silver",
+        "gold_events",
+        "gold_prices",
+        "gold_fair",
+        "gold_closings",
+        "gold_games",
+    )
+    assert list(flow) == sorted(flow, key=left)
+    assert all(left(name) > left("silver") for name in subjects)
+    # boxes alone: their tables unfold on a click
+    assert drawn.get_by_text("price_history", exact=True).count() == 0
+    page.get_by_text("gold_prices", exact=True).last.click()
+    drawn.get_by_text("price_history", exact=True).first.wait_for()

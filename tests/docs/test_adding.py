@@ -23,7 +23,7 @@ COPIED: Final = (
 LEFT_BEHIND: Final = ("target", "dbt_packages", "logs", "__pycache__")
 
 TABLE: Final = {
-    "dbt/models/gold/results/score_gaps.sql": """\
+    "dbt/models/gold/grades/score_gaps.sql": """\
 {{ config(
     row_key=['event_id'],
     scope=rows_of_events(),
@@ -38,7 +38,7 @@ from {{ ref('results') }} as results
 join {{ source('ops', 'touched_events') }} as touched on touched.event_id = results.event_id
 where results.home_score is not null and results.away_score is not null
 """,
-    "dbt/models/gold/results/_score_gaps.yml": """\
+    "dbt/models/gold/grades/_score_gaps.yml": """\
 version: 2
 
 models:

@@ -15,6 +15,7 @@ import yaml
 
 from pipeline import cli
 from pipeline.contracts.tables import Column
+from tests.docs import notebook_page
 from tests.docs.gold_tables import MODELS, PAGE, described, page
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
@@ -150,7 +151,9 @@ def test_the_changes_begin_with_the_version_in_progress() -> None:
 def test_the_site_has_every_page_and_asks_no_other_host() -> None:
     site = yaml.safe_load(text_of(REPOSITORY / "mkdocs.yml"))
     listed = [file for entry in site["nav"] for file in entry.values()]
-    assert sorted(listed) == sorted(path.name for path in (REPOSITORY / "docs").glob("*.md"))
+    assert sorted(listed) == sorted([notebook_page.PAGE, *(path.name for path in (REPOSITORY / "docs").glob("*.md"))])
+    [hook] = site["hooks"]
+    assert REPOSITORY / hook == Path(notebook_page.__file__)
     # the theme would load it from elsewhere
     assert site["theme"]["highlightjs"] is False
     assert site["strict"] and site["plugins"] == ["search"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from pipeline.contracts.tables import read_contracts
+from pipeline.resources import resource
 from tests.conftest import Project
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -73,6 +75,24 @@ def test_the_lineage_has_no_gap(graph: Any) -> None:
     seeds = {f"silver/{name}" for name in (*names, "result_override", "settlement_rules")}
     assert roots == {"the_odds_api", "contracts/answers", "contracts/tables"} | seeds
     assert {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).group_name == "default"} == set()
+
+
+def test_groups_are_folders_and_hang_on_each_other_one_way(graph: Any) -> None:
+    """The lineage opens on boxes of groups: two that hang on each other would be drawn as a knot."""
+    node_of = {node.key: node for node in graph.asset_nodes}
+    folders = {
+        path.stem: "_".join(path.relative_to(resource("dbt/models")).parent.parts)
+        for path in resource("dbt/models").rglob("*.sql")
+    }
+    grouped = {node.key.path[-1]: node.group_name for node in graph.asset_nodes if node.key.path[-1] in folders}
+    assert grouped == folders
+    above: dict[str, set[str]] = {}
+    for node in graph.asset_nodes:
+        above.setdefault(node.group_name, set()).update(node_of[key].group_name for key in node.parent_keys)
+    order = list(graphlib.TopologicalSorter({name: found - {name} for name, found in above.items()}).static_order())
+    assert order[0] == "sources" and len(order) <= 16
+    # longer names are cut in the middle
+    assert max(map(len, order)) <= len("silver_staging")
 
 
 def test_a_first_backfill_waits_for_nothing_that_no_run_makes(graph: Any) -> None:

@@ -109,6 +109,10 @@ def test_it_says_where_everything_is_and_ctrl_c_leaves_no_process_behind(state: 
         assert hosts == {"127.0.0.1"}
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=MINUTES) == 130
+        # who still has the page open is told, and led to files alone
+        front = Path(said["Start here"].removeprefix("file://")).read_text(encoding="utf-8")
+        assert "Ended at" in front and "http-equiv" not in front and front.count("is not running") == 2
+        assert re.findall(r'<a href="(\w+):', front) == ["file", "file"]
         # helpers of its own end with it, a moment later
         _, alive = psutil.wait_procs(family, timeout=30)
         assert not alive
@@ -158,7 +162,10 @@ class Steps:
 
 def test_it_says_what_it_waits_for_and_for_how_long_at_most(tmp_path: Path) -> None:
     log = tmp_path / "dagster.log"
-    log.write_text("first\n\x1b[32mLoading code\x1b[0m\n")
+    log.write_text(
+        "first\n\x1b[32m2026-11-30 15:23:27 +0000\x1b[0m - dagster.code_server - \x1b[34mINFO\x1b[0m -"
+        " Loading code of pipeline.orchestration.definitions, which takes a while\n"
+    )
     said: list[str] = []
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
@@ -168,9 +175,11 @@ def test_it_says_what_it_waits_for_and_for_how_long_at_most(tmp_path: Path) -> N
         process.kill()
         process.wait()
     assert said == [
-        f"… for {at} s of at most 40; its last words: \N{REPLACEMENT CHARACTER}[32mLoading code\N{REPLACEMENT CHARACTER}[0m"
+        # neither colours nor what every line of it begins with; no line is longer than a screen
+        f"… for {at} s of at most 40; its last words: Loading code of pipeline.orchestration.definitions, which…"
         for at in (15, 30)
     ]
+    assert {len(line) for line in said} == {100}
     assert caught.value.code == "DAGSTER_TIMEOUT"
     assert "within 40 s" in caught.value.message and "first | " in caught.value.message
     assert "--wait" in caught.value.next_step and str(log) in caught.value.next_step

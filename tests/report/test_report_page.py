@@ -23,7 +23,7 @@ from pipeline.report.book_facts import Calibration, Graded
 from pipeline.report.charts import steps_chart
 from pipeline.report.closings_section import closings_section
 from pipeline.report.facts import Facts, Wanted, gather
-from pipeline.report.house_sections import calibration_section
+from pipeline.report.house_sections import calibration_section, proof_section
 from pipeline.report.moved_section import moved_section
 from pipeline.report.movement_facts import Stretch
 from pipeline.report.page import render, tables_script
@@ -191,6 +191,11 @@ def test_another_line_is_told_apart_and_never_the_best(facts: Facts) -> None:
                     assert price.point
 
 
+def test_an_outcome_of_which_nobody_holds_anything_fair_says_so(facts: Facts) -> None:
+    alone = render(replace(facts, screen=replace(facts.screen, fair=())), "", None)
+    assert "<strong>–</strong><i>no consensus</i>" in alone and "– · –" not in alone
+
+
 def test_facts_are_those_of_gold(facts: Facts, reader: Connection) -> None:
     def one(query: str, *values: Any) -> Any:
         row = reader.execute(query.encode(), values or None).fetchone()
@@ -221,6 +226,27 @@ def test_facts_are_those_of_gold(facts: Facts, reader: Connection) -> None:
     for event in facts.events:
         assert event.chances
         assert all(each.begins < each.ends <= event.start_at for each in (*event.chances, *event.spreads, *event.totals))
+
+
+def test_an_arbitrage_is_told_as_long_as_answers_showed_it(facts: Facts, reader: Connection) -> None:
+    """And not until the answer that came without it: in play that may be half a day later."""
+    rows = reader.execute(
+        "select valid_from, extract(epoch from last_seen_at - valid_from), extract(epoch from valid_to - valid_from)"
+        " from gold.arbitrages where last_seen_at is not null"
+    ).fetchall()
+    shown = {(at, int(seconds)) for at, seconds, _ in rows}
+    gone = [each for each in facts.chances.arbitrages if not each.is_open]
+    assert gone and {(each.valid_from, each.shown_seconds) for each in gone} <= shown
+    assert any(until > seconds for _, seconds, until in rows)
+    [table] = [part.table for part in value_section(facts).parts if part.table is not None and part.table.key == "arbitrages"]
+    assert table.columns[-1].title == "Seen for"
+    # nor is it called good unless it is clean, however much it would return
+    assert {row[2].tone for row, each in zip(table.rows, facts.chances.arbitrages, strict=True) if each.quality != "clean"} == {
+        ""
+    }
+    assert [row[-1].text == "one answer" for row in table.rows] == [
+        each.shown_seconds == 0 for each in facts.chances.arbitrages
+    ]
 
 
 def test_only_what_is_a_close_is_told_as_one(facts: Facts, reader: Connection) -> None:
@@ -400,6 +426,22 @@ def test_a_replay_says_what_it_proved(facts: Facts) -> None:
     assert "12,345 outcomes were counted" in told and "Failed: a check failed" in told
     assert "2 states equal their snapshot, 1 differ, 1 have none; 1 failures" in told
     assert "not replayed" not in told
+
+
+def test_what_was_not_compared_is_not_called_good(facts: Facts) -> None:
+    alone = ReplaySummary(
+        states={"a": "new", "b": "new"}, quarantined=0, held=0, failed_checks=0, outcomes_in_bodies=1, outcomes_in_silver=1,
+        digests={}, failures=(),
+    )  # fmt: skip
+
+    def proof(summary: ReplaySummary) -> tuple[str, str]:
+        [part] = [each for each in proof_section(facts, summary).parts if each.title == "Proof"]
+        return part.tone, part.line
+
+    assert proof(alone) == ("", "nothing to compare with: none of 2 states has a snapshot; 0 failures")
+    assert proof(replace(alone, states={"a": "proven", "b": "new"}))[0] == "good"
+    assert proof(replace(alone, states={"a": "proven", "b": "different"}))[0] == "bad"
+    assert proof(replace(alone, failures=("a check failed",)))[0] == "bad"
 
 
 def test_calibration_says_what_is_there_and_what_is_not(facts: Facts) -> None:
