@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -14,24 +14,14 @@ from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
-from tests.replay import test_model_on_recordings, wild
+from tests.replay import wild
 from tests.replay.hindsight_model import Hindsight
 from tests.replay.ledger_model import BET_KEY, EVALUATION_KEY, PREDICTION_KEY, Ledgers, drawn
 from tests.replay.model import Gold, Table
+from tests.replay.slices import SLICES
 from tests.replay.support import Databases, batches_of, differences, take
 from tests.replay.transcript import Transcript
 
-# which files, with starts of games, and what an import must be told
-SLICES: Final[dict[str, tuple[Sequence[int], dict[str, Any]]]] = {
-    **test_model_on_recordings.SLICES,
-    "nfl_week6_2025": ((*range(0, 415, 60), *range(240, 275, 3)), {"endpoints": ["odds"]}),
-    "worldcup_quarterfinals_2026": ((*range(0, 428, 25), *range(322, 353, 2)), {"endpoints": ["odds"]}),
-    "four_leagues_in_one_list_2025": (range(1), {}),
-    "malformed": (range(3), {"endpoints": ["event_odds"], "captured_at": "2025-11-25T18:20:00Z"}),
-    "nfl_unix_dates_2024": (range(2), {}),
-    "nhl_2024_scores_finished": (range(4), {}),
-    "soccer_eu_lay_2024": (range(15), {}),
-}
 KEYS: Final = {
     "quotes_sampled": ("event_id", "bookmaker_key", "market_key", "outcome_set", "outcome_side", "minutes_to_start"),
     "game_lines": ("event_id",),
