@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any, Final
 
 from tests.replay import model_lines
-from tests.replay.closing_model import Closings, is_about
+from tests.replay.closing_model import Close, Closings, is_about
 from tests.replay.model import (
     Gold,
     Quote,
@@ -260,6 +260,22 @@ class Hindsight:
         for row in self.margins.values():
             self._sets_of_event[row["event_id"]].append(row)
 
+    # how the market closed
+
+    @cached_property
+    def _closings(self) -> Closings:
+        return Closings(self.gold)
+
+    @property
+    def closes(self) -> dict[Series, Close]:
+        """Of each series."""
+        return self._closings.closes
+
+    @cached_property
+    def agreed(self) -> Table:
+        """What all held at the close."""
+        return self._closings.consensus_rows()
+
     # what stands in for a clock
 
     @cached_property
@@ -490,12 +506,11 @@ class Hindsight:
         return self._games({event_id: True for event_id in self.events if not self.is_reached(event_id)})
 
     def _games(self, are_told: Mapping[str, bool]) -> Table:
-        agreed = Closings(self.gold).consensus_rows()
         best = self.gold.best_price(self.history)
         consensus = self.gold.consensus(self.margins)
         lines = model_lines.consensus_line(self.margins, self.gold.known_sport, self.gold.stale)
         stretches = {
-            "agreed": _by_market(agreed), "best": _by_market(best), "consensus": _by_market(consensus),
+            "agreed": _by_market(self.agreed), "best": _by_market(best), "consensus": _by_market(consensus),
             "lines": _by_market(lines),
         }  # fmt: skip
         rows: Table = {}

@@ -18,9 +18,9 @@ from math import isqrt
 from typing import Any, Final
 
 from pipeline.clock import to_iso
-from pipeline.recording.model import Batch
+from pipeline.odds_api.request import ApiRequest
+from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
 from tests.ledgers import answer, ledger_batch
-from tests.replay.closing_model import Closings
 from tests.replay.hindsight_model import Hindsight, has_own_prices, price_net, stands
 from tests.replay.model import (
     Quote,
@@ -71,6 +71,36 @@ def drawn(hindsight: Hindsight, bets: int, predictions: int, seed: int = 0) -> l
     batches = [ledger_batch(*first, at=written, source=source)]
     if corrected:
         batches.append(ledger_batch(answer("bets", corrected), at=written + MINUTE, source=source))
+    return batches
+
+
+def drawn_scores(hindsight: Hindsight, seed: int = 0) -> list[Batch]:
+    """Final scores of the games that have begun, two hours after the start, in batches as an answer to a poll has them."""
+    chance = random.Random(seed)
+    games: dict[tuple[str, Time], list[tuple[str, Row]]] = defaultdict(list)
+    for event_id in sorted(hindsight.reached):
+        event = hindsight.events[event_id]
+        if event["home_team"] is not None and event["away_team"] is not None:
+            games[(event["sport_key"], event["start_at"])].append((event_id, event))
+    batches = []
+    for (sport, start), begun in sorted(games.items()):
+        at = start + 120 * MINUTE
+        most = 4 if sport.startswith(("soccer", "icehockey")) else 40
+        told = [
+            {
+                "id": event_id, "sport_key": sport, "sport_title": sport, "commence_time": to_iso(start), "completed": True,
+                "home_team": event["home_team"], "away_team": event["away_team"], "last_update": to_iso(at),
+                "scores": [
+                    {"name": event[side], "score": str(chance.randrange(most))} for side in ("home_team", "away_team")
+                ],
+            }
+            for event_id, event in begun
+        ]  # fmt: skip
+        identity = PlanIdentity({"kind": "scores", "sport": sport})
+        coverage = Coverage(sport=sport, events=tuple(event_id for event_id, _ in begun))
+        request = ApiRequest.of("scores", sport=sport, params={})
+        exchange = Exchange(0, 1, request, coverage, at, 200, body=json.dumps(told).encode())
+        batches.append(Batch(identity.batch_id(at), at, identity, "import", (exchange,)))
     return batches
 
 
@@ -192,9 +222,7 @@ class Ledgers:
 
     def __init__(self, hindsight: Hindsight, batches: Sequence[Batch]) -> None:
         self.hindsight, self.gold, self.batches = hindsight, hindsight.gold, batches
-        closings = Closings(self.gold)
-        self.closes = closings.closes
-        self.agreed = closings.consensus_rows()
+        self.closes, self.agreed = hindsight.closes, hindsight.agreed
         self.grades = hindsight.outcome_grades()
         self.consensus: dict[Group, list[Row]] = defaultdict(list)
         for key, row in self.gold.consensus(hindsight.margins).items():
@@ -452,8 +480,8 @@ class Ledgers:
             held = [each.item["probability"] for each in in_order] if is_set_of_three else [lined.item["probability"]]
             by_close = [c and c["fair_median"] for c in closes] if is_set_of_three else [close and close["fair_median"]]
             came = [g and g["won_share"] for g in grades] if is_set_of_three else [grade and grade["won_share"]]
-            scored = _scored(held, came) if status == "ok" else (None, None)
-            scored_close = _scored(by_close, came) if status == "ok" and None not in by_close else (None, None)
+            own_score = scored(held, came) if status == "ok" else (None, None)
+            close_score = scored(by_close, came) if status == "ok" and None not in by_close else (None, None)
             row: Row = {
                 "captured_at": lined.item["captured_at"],
                 "first_captured_at": lined.item["captured_at"],
@@ -475,12 +503,12 @@ class Ledgers:
                 "grade": grade and grade["grade"],
                 "grade_reason": grade and grade["grade_reason"],
                 "outcome": None if status != "ok" or grade is None else int(grade["won_share"]),
-                "brier": scored[0],
-                "log_loss": scored[1],
+                "brier": own_score[0],
+                "log_loss": own_score[1],
                 "close_status": close and close["close_status"],
                 "close_probability": close and close["fair_median"],
-                "close_brier": scored_close[0],
-                "close_log_loss": scored_close[1],
+                "close_brier": close_score[0],
+                "close_log_loss": close_score[1],
             }
             subject = (lined.item["ledger"], *lined.line, row["scored_as"])
             if kind == "three_way" and not is_whole:
@@ -545,7 +573,7 @@ def _points_gained(lined: Lined, closing: Decimal | None) -> Decimal | None:
     return lined.point - closing if lined.side in ("home", "away", "under") else None
 
 
-def _scored(held: Sequence[Any], came: Sequence[Any]) -> tuple[Decimal, Decimal]:
+def scored(held: Sequence[Any], came: Sequence[Any]) -> tuple[Decimal, Decimal]:
     """Brier score and log loss, of one outcome and its contrary, or of three."""
     if len(held) == 1:
         [p], [y] = held, came

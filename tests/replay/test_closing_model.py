@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import pytest
 
@@ -12,18 +12,24 @@ from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
 from tests.replay.closing_model import Closings
 from tests.replay.model import Gold, Table, market_rule
-from tests.replay.support import Databases, differences, take
-from tests.replay.test_model_on_recordings import batches_of
+from tests.replay.slices import SLICES
+from tests.replay.support import Databases, batches_of, differences, take
 from tests.replay.transcript import Transcript
 
 pytestmark = pytest.mark.recorded
 
-SLICES: dict[str, tuple[Sequence[int], dict[str, Any]]] = {
-    "nfl_week6_2025": ((*range(0, 415, 60), *range(240, 275, 3)), {"endpoints": ["odds"]}),
-    "worldcup_quarterfinals_2026": ((*range(0, 428, 25), *range(322, 353, 2)), {"endpoints": ["odds"]}),
-    "nba_historical_2023": ((*range(0, 60, 4), *range(250, 290, 3)), {}),
-    "nhl_four_endpoints_2025": (range(22), {}),
+# how quotes closed; where nothing begins, all is provisional
+STATUSES: Final = {
+    "nfl_week6_2025": {"provisional", "ok", "aged", "old", "not_quoting"},
+    "worldcup_quarterfinals_2026": {"provisional", "ok", "aged", "old"},
+    # of an answer a day no quote is a closing
+    "nba_historical_2023": {"provisional", "old", "not_quoting"},
+    "nfl_decimal_repeats_2023": {"provisional", "old"},
+    "nhl_four_endpoints_2025": {"provisional", "aged", "old"},
+    "four_leagues_in_one_list_2025": {"provisional", "ok"},
 }
+# too few books for a consensus, or none whose quote is a closing
+WITHOUT_CONSENSUS: Final = ("nba_historical_2023", "ncaaf_odds_and_scores_2026")
 
 
 def read(warehouse: Warehouse, query: str, key: Sequence[str]) -> Table:
@@ -43,12 +49,8 @@ def test_closings_are_those_of_the_model(
     model = Closings(Gold(batches))
     closed, agreed = model.closing_rows(), model.consensus_rows()
     # the slices hold what the rules tell apart
-    assert {row["close_status"] for row in closed.values()} > {"provisional"}
-    if name == "nba_historical_2023":
-        # of an answer a day no quote is a closing
-        assert {row["close_status"] for row in closed.values()} == {"provisional", "old", "not_quoting"}
-    else:
-        assert any(row["fair_median"] is not None for row in agreed.values())
+    assert {row["close_status"] for row in closed.values()} == STATUSES.get(name, {"provisional"})
+    assert any(row["fair_median"] is not None for row in agreed.values()) == (name not in WITHOUT_CONSENSUS)
     with databases() as warehouse, transcript.instead_of_dbt():
         take(warehouse, project, batches, step=0)
         found = read(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -14,53 +14,64 @@ from pipeline.recording.store import Recording
 from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
-from tests.replay import test_model_on_recordings, wild
+from tests.replay import wild
 from tests.replay.hindsight_model import Hindsight
-from tests.replay.ledger_model import BET_KEY, EVALUATION_KEY, PREDICTION_KEY, Ledgers, drawn
-from tests.replay.model import Gold, Table
+from tests.replay.ledger_model import BET_KEY, EVALUATION_KEY, PREDICTION_KEY, Ledgers, drawn, drawn_scores
+from tests.replay.model import Gold, Table, market_rule
+from tests.replay.slices import PLAYED, SLICES
 from tests.replay.support import Databases, batches_of, differences, take
 from tests.replay.transcript import Transcript
+from tests.replay.value_model import BIN_KEY, Values, prediction_bins
 
-# which files, with starts of games, and what an import must be told
-SLICES: Final[dict[str, tuple[Sequence[int], dict[str, Any]]]] = {
-    **test_model_on_recordings.SLICES,
-    "nfl_week6_2025": ((*range(0, 415, 60), *range(240, 275, 3)), {"endpoints": ["odds"]}),
-    "worldcup_quarterfinals_2026": ((*range(0, 428, 25), *range(322, 353, 2)), {"endpoints": ["odds"]}),
-    "four_leagues_in_one_list_2025": (range(1), {}),
-    "malformed": (range(3), {"endpoints": ["event_odds"], "captured_at": "2025-11-25T18:20:00Z"}),
-    "nfl_unix_dates_2024": (range(2), {}),
-    "nhl_2024_scores_finished": (range(4), {}),
-    "soccer_eu_lay_2024": (range(15), {}),
-}
+CLV_KEY: Final = ("event_id", "bookmaker_key", "market_key", "description", "outcome_name", "key_point", "horizon")
 KEYS: Final = {
     "quotes_sampled": ("event_id", "bookmaker_key", "market_key", "outcome_set", "outcome_side", "minutes_to_start"),
     "game_lines": ("event_id",),
     "game_lines_now": ("event_id",),
     "outcome_grades": ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name"),
     "best_price_now": ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name"),
+    "clv": CLV_KEY,
+    "clv_now": CLV_KEY,
+    "calibration_observations": ("event_id", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
+    "book_twins": ("operator_group", "other_group"),
     "bet_ledger": BET_KEY,
     "prediction_scores": PREDICTION_KEY,
     "prediction_evaluation": EVALUATION_KEY,
+    "prediction_bins": BIN_KEY,
 }
+CLV_MINUTES: Final = {"24h": 24 * 60, "6h": 6 * 60, "1h": 60, "15min": 15}
 # Entries that are drawn from each recording.
 BETS, PREDICTIONS = 400, 250
 WILD_SEEDS: Final = tuple(int(seed) for seed in (os.environ.get("SPORTS_MARKET_SEEDS") or "200,202,205").split(","))
 
 
 def read(warehouse: Warehouse, table: str) -> Table:
-    """All columns but surrogate keys."""
+    """All columns but surrogate keys; a series has the point that is part of its name."""
     key = KEYS[table]
+    columns, series = "told.*", ""
+    if key is CLV_KEY:
+        columns += ", first_row.point as key_point"
+        series = (
+            " join (select series_id, min(point) as point from gold.price_history group by series_id) as first_row"
+            " on first_row.series_id = told.series_id"
+        )
     with warehouse.connect(Role.READER) as connection:
-        cursor = connection.execute(f"select * from gold.{table}".encode())
+        cursor = connection.execute(f"select {columns} from gold.{table} as told{series}".encode())
         names = [column.name for column in cursor.description or ()]
         rows = [
             {
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in zip(names, values, strict=True)
-                if name != "line_id"
+                if name not in ("line_id", "series_id")
             }
             for values in cursor
         ]
+    if key is CLV_KEY:
+        # the model has no closings of outrights
+        rows = [row for row in rows if market_rule(row["market_key"])["family"] != "outrights"]
+        for row in rows:
+            if market_rule(row["market_key"])["is_point_in_key"] != "true":
+                row["key_point"] = None
     return {tuple(row[name] for name in key): {name: row[name] for name in row if name not in key} for row in rows}
 
 
@@ -68,16 +79,22 @@ def model_of(batches: Sequence[Batch]) -> tuple[list[Batch], dict[str, Table]]:
     """The batches of bets and predictions about what is quoted; and the tables, as the model has them."""
     hindsight = Hindsight(Gold(batches))
     entries = drawn(hindsight, BETS, PREDICTIONS)
-    ledgers = Ledgers(hindsight, entries)
+    ledgers, values = Ledgers(hindsight, entries), Values(hindsight)
+    scores = ledgers.prediction_scores()
     return entries, {
         "quotes_sampled": hindsight.quotes_sampled(),
         "game_lines": hindsight.game_lines(),
         "game_lines_now": hindsight.game_lines_now(),
         "outcome_grades": hindsight.outcome_grades(),
         "best_price_now": hindsight.best_price_now(),
+        "clv": values.clv(),
+        "clv_now": values.clv_now(),
+        "calibration_observations": values.calibration_observations(),
+        "book_twins": values.book_twins(),
         "bet_ledger": ledgers.bet_ledger(),
-        "prediction_scores": ledgers.prediction_scores(),
+        "prediction_scores": scores,
         "prediction_evaluation": ledgers.prediction_evaluation(),
+        "prediction_bins": prediction_bins(scores),
     }
 
 
@@ -89,6 +106,24 @@ def assert_agreed(warehouse: Warehouse, expected: dict[str, Table]) -> int:
     return sum(len(row) for rows in found.values() for row in rows.values())
 
 
+def assert_horizons_are_sampled(expected: dict[str, Table]) -> int:
+    """What clv and calibration read so long before the start is what was sampled then, on the same line; how much of it is."""
+    samples = expected["quotes_sampled"]
+    read_of = []
+    for (event_id, book, market, description, _, _, horizon), row in expected["clv"].items():
+        key = (event_id, book, market, row["outcome_set"], row["outcome_side"], CLV_MINUTES.get(horizon))
+        if description is None and key in samples and samples[key]["line_point"] == row["line_point"]:
+            names = ("price_net", "fair_probability", "seconds_since_seen")
+            read_of.append((key, names, (row["price_taken"], row["probability_taken"], row["seconds_since_seen"])))
+    for (event_id, market, kind, book, method, hours), row in expected["calibration_observations"].items():
+        key = (event_id, book, market, kind, "over" if market == "totals" else "home", 60 * hours)
+        if method == "power" and key in samples:
+            read_of.append((key, ("line_point", "fair_probability"), (row["line_point"], row["probability"])))
+    for key, names, told in read_of:
+        assert tuple(samples[key][name] for name in names) == told, key
+    return len(read_of)
+
+
 @pytest.mark.recorded
 @pytest.mark.proof
 @pytest.mark.parametrize("name", SLICES)
@@ -96,10 +131,17 @@ def test_hindsight_is_that_of_the_model(
     name: str, recorded_dir: Path, tmp_path: Path, databases: Databases, project: Project, transcript: Transcript
 ) -> None:
     batches = batches_of(recorded_dir / f"{name}.tar.xz", *SLICES[name], tmp_path)
+    # no archive has odds and final scores of one game
+    batches += drawn_scores(Hindsight(Gold(batches)))
     entries, expected = model_of(batches)
     with databases() as warehouse, transcript.instead_of_dbt():
         take(warehouse, project, [*batches, *entries], step=0)
         assert assert_agreed(warehouse, expected) > 0
+    if name in PLAYED:
+        assert all(expected[table] for table in KEYS)
+        assert assert_horizons_are_sampled(expected) > 1000
+        assert {row["close_status"] for row in expected["calibration_observations"].values()} == {None, "ok", "aged"}
+        assert {row["clv_status"] for row in expected["clv"].values()} >= {"same_point", "no_close"}
 
 
 @pytest.mark.proof
@@ -124,6 +166,14 @@ def test_hindsight_of_the_bundled_recording(databases: Databases, project: Proje
         "not_graded",
     }
     assert expected["prediction_evaluation"]
+    assert {(key[-1], row["clv_status"]) for key, row in expected["clv"].items()} == {
+        (horizon, status) for horizon in ("opening", *CLV_MINUTES) for status in ("same_point", "point_moved", "no_close")
+    }
+    observed = expected["calibration_observations"]
+    assert {kind for _, _, kind, _, _, _ in observed} == {"two_way", "three_way", "yes_no"}
+    assert {row["close_status"] for row in observed.values()} == {None, "ok", "aged"}
+    assert "consensus" in {book for _, _, _, book, _, _ in observed}
+    assert assert_horizons_are_sampled(expected) > 1000
     assert {row["grade"] for row in expected["outcome_grades"].values()} >= {"win", "loss", "push", "unresolved"}
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import odds_tools
 import pytest
@@ -12,27 +10,15 @@ import pytest
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
 from tests.replay.model import Gold
+from tests.replay.slices import PLAYED, SLICES
 from tests.replay.support import Databases, assert_model_agrees, batches_of, digests, take
 from tests.replay.transcript import Transcript
 
 pytestmark = pytest.mark.recorded
 
-# which of its files (by time), and what an import must be told
-SLICES: dict[str, tuple[Sequence[int], dict[str, Any]]] = {
-    # far apart, and close together while games are on
-    "nfl_week6_2025": ((*range(0, 415, 42), *range(368, 410, 4)), {"endpoints": ["odds"]}),
-    # two matches are played from the 330th to the 350th file
-    "worldcup_quarterfinals_2026": ((*range(0, 428, 30), *range(328, 353)), {"endpoints": ["odds"]}),
-    "nba_historical_2023": ((*range(0, 60, 4), *range(250, 290, 3)), {}),
-    "nfl_decimal_repeats_2023": (range(21), {"endpoints": ["odds"]}),
-    "nhl_four_endpoints_2025": (range(22), {}),
-    "outrights_and_lay_2021": (range(7), {"captured_at": "2021-11-11T12:00:00Z"}),
-    "nba_player_props_2024": (range(3), {"captured_at": "2024-02-22T20:00:00Z"}),
-    "ncaaf_odds_and_scores_2026": (range(2), {}),
-}
-PLAYED = ("nfl_week6_2025", "worldcup_quarterfinals_2026")
 
-
+# the others, of few files each, are proven with all proofs
+@pytest.mark.proof(cases=8)
 @pytest.mark.parametrize("name", SLICES)
 def test_sql_and_model_agree(
     name: str,

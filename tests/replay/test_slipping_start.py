@@ -24,11 +24,18 @@ def test_moves_over_a_start_that_slips(
                 found.add(digests(warehouse)["gold.moves"])
                 gold = read_gold(warehouse)
     assert len(found) == 1
-    # some lines were in play in between, and moved meanwhile
-    phases: dict[tuple[str, str], list[str]] = {}
-    for row in sorted(gold["gold.margins"].values(), key=lambda row: row["valid_from"]):
-        phases.setdefault((row["bookmaker_key"], row["market_key"]), []).append(row["phase_as_known"])
-    slipped = {line for line, told in phases.items() if "in_play" in told and "pre" in told[told.index("in_play") :]}
-    moved = [row for row in gold["gold.moves"].values() if (row["bookmaker_key"], row["market_key"]) in slipped]
-    assert slipped
-    assert moved
+    # two moves before the start slips, and all that compare over the short time in which it seemed to be reached
+    in_play = [row for row in gold["gold.margins"].values() if row["phase_as_known"] == "in_play"]
+    assert in_play
+    moves = list(gold["gold.moves"].values())
+    across = [
+        move
+        for move in moves
+        if any(
+            (row["bookmaker_key"], row["market_key"]) == (move["bookmaker_key"], move["market_key"])
+            and move["prev_seen_at"] < row["valid_from"] < move["changed_at"]
+            for row in in_play
+        )
+    ]
+    assert (len(moves), len(across)) == (25, 23)
+    assert len({move["bookmaker_key"] for move in across}) == 9

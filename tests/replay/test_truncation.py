@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,12 +23,15 @@ from tests.replay.truncation import RULES, Clip, Filter, Rows, columns_of, rows_
 BUNDLED = Recording.open(resource("fixtures/recordings/simulated"))
 CUT = tuple(name for name, rule in RULES.items() if isinstance(rule, Clip | Filter))
 NEVER = dt.datetime(9999, 1, 1, tzinfo=UTC)
+SAMPLE_KEY = ("event_id", "bookmaker_key", "market_key", "outcome_set", "outcome_side", "minutes_to_start")
+Samples = dict[tuple[Any, ...], dict[str, Any]]
 
 # which files, what an import must be told, and after which batches
 RECORDED = {
     # a match is played from the 328th file on
     "worldcup_quarterfinals_2026": ((0, 120, 240, 300, *range(328, 340, 2)), (2, 6, 8)),
-    "nfl_decimal_repeats_2023": (range(0, 21, 2), (3, 7)),
+    # before the season, and in it
+    "nfl_decimal_repeats_2023": (range(0, 21, 2), (3, 7, 10)),
 }
 
 
@@ -48,6 +52,29 @@ def last_capture(batch: Batch) -> dt.datetime:
     return max(exchange.captured_at for exchange in batch.exchanges)
 
 
+def samples(connection: Connection) -> Samples:
+    """What quotes_sampled says of events that have begun, and of those to come."""
+    found: Samples = {}
+    for name in ("gold.quotes_sampled", "gold.quotes_sampled_now"):
+        columns = columns_of(connection, name)
+        for values in connection.execute(f"select * from {name}".encode()):
+            row = dict(zip(columns, values, strict=True))
+            found[tuple(row[column] for column in SAMPLE_KEY)] = row
+    return found
+
+
+def assert_samples_stand(then: Samples, final: Samples) -> int:
+    """The grid hangs on the start; where that is the same, so is what was sampled. How many rows were compared."""
+    held = {key: row for key, row in then.items() if key in final and final[key]["start_at"] == row["start_at"]}
+    # a sample goes with the start that it was counted from, and with nothing else
+    starts = {key[0]: row["start_at"] for key, row in final.items()}
+    lost = [key for key, row in then.items() if key not in final and starts.get(key[0], row["start_at"]) == row["start_at"]]
+    assert not lost, f"{len(lost)} samples are gone: {lost[:1]}"
+    other = [(row, final[key]) for key, row in held.items() if final[key] != row]
+    assert not other, f"{len(other)} samples were otherwise then: {other[0]}"
+    return len(held)
+
+
 def all_rows(connection: Connection, at: dt.datetime) -> dict[str, Rows]:
     return {name: rows_cut(connection, name, at) for name in CUT}
 
@@ -57,12 +84,14 @@ def assert_no_look_ahead(
 ) -> None:
     """Take the batches in order; what gold was after each k must be what the final gold cut there is."""
     then: dict[int, dict[str, Rows]] = {}
+    sampled: dict[int, Samples] = {}
     with transcript.instead_of_dbt(), warehouse.connect(Role.READER, autocommit=True) as reader:
         done = 0
         for k in (*after, len(batches)):
             take(warehouse, project, batches[done:k], step=0)
             done = k
             then[k] = all_rows(reader, NEVER)
+            sampled[k] = samples(reader)
         filled = {name for name, rows in then[len(batches)].items() if rows}
         for k in after:
             at = max(map(last_capture, batches[:k]))
@@ -75,6 +104,9 @@ def assert_no_look_ahead(
                 assert found[name] == then[k][name], (
                     f"{name} after batch {k}: {len(lost)} rows were otherwise then; then {lost[:1]}, cut {made[:1]}"
                 )
+    # what is sampled is hindsight, by the start alone; values are as of their time
+    compared = {k: assert_samples_stand(sampled[k], sampled[len(batches)]) for k in after}
+    assert compared[max(after)] > 0, compared
     # what never has a row proves nothing
     assert {"gold.price_history", "gold.best_price", "gold.margins", "gold.consensus", "gold.line_movement"} <= filled
 
@@ -113,9 +145,13 @@ def test_a_fact_from_later_is_found(prepared: Warehouse, project: Project, trans
         final = all_rows(reader, NEVER)
         assert [name for name in CUT if final[name] == then[name]] != list(CUT)
         assert all_rows(reader, at) == then
+        sampled = samples(reader)
+        assert assert_samples_stand(sampled, sampled) > 0
         with prepared.connect(Role.TRANSFORMER) as writer:
             writer.execute(
                 "update gold.price_history set price_decimal = price_decimal + 1 where valid_from <= %s and valid_to > %s",
                 [at, at],
             )
         assert "gold.price_history" in [name for name, rows in all_rows(reader, at).items() if rows != then[name]]
+        with pytest.raises(AssertionError, match="samples were otherwise then"):
+            assert_samples_stand(sampled, samples(reader))

@@ -11,8 +11,7 @@ from pipeline.report.page import render
 from pipeline.report.screen_rows import screen_table
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
-from tests.replay.support import take
-from tests.replay.test_model_on_recordings import batches_of
+from tests.replay.support import batches_of, take
 
 pytestmark = pytest.mark.recorded
 
