@@ -57,7 +57,10 @@ CASES: Final = {
         [],
     ),
     "12-one-id-two-games": Case(
-        {"select completed, problem from gold.results": [(True, "one_id_two_games")]},
+        {
+            "select completed, problem from gold.results": [(True, "one_id_two_games")],
+            "select home_score, away_score from gold.game_lines": [(None, None)],
+        },
         [
             ("baseball_mlb", "h2h", "Harbor Foxes", "unresolved", "one_id_two_games"),
             ("baseball_mlb", "h2h", "Mesa Rockets", "unresolved", "one_id_two_games"),

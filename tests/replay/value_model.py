@@ -388,15 +388,24 @@ def prediction_bins(scores: Table) -> Table:
 
 def _binned(rows: Sequence[Row]) -> Row:
     n, hits = len(rows), sum(row["outcome"] for row in rows)
+    common = [row for row in rows if row["close_probability"] is not None]
     low, high = wilson_95(hits, n)
     return {
         "n_predictions": n,
-        "mean_probability": rounded(sum((Fraction(row["probability"]) for row in rows), Fraction(0)) / n, 10),
+        "mean_probability": _mean(rows, "probability"),
         "hit_rate": rounded(Fraction(hits, n), 10),
         "hit_rate_low": low,
         "hit_rate_high": high,
         "publishable": n >= parameter("calibration_min_events"),
+        "common_n": len(common),
+        "common_mean_probability": _mean(common, "probability"),
+        "common_close_probability": _mean(common, "close_probability"),
+        "common_hit_rate": _mean(common, "outcome"),
     }
+
+
+def _mean(rows: Sequence[Row], column: str) -> Decimal | None:
+    return rounded(sum((Fraction(row[column]) for row in rows), Fraction(0)) / len(rows), 10) if rows else None
 
 
 def wilson_95(hits: int, n: int) -> tuple[Decimal, Decimal]:
