@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
-
-from pipeline.odds_api.catalogue import BOOKS_BY_REGION
-from pipeline.resources import resource
 
 BOOKS = ("betfair_ex_uk", "betmgm", "betonlineag", "bovada", "draftkings", "fanduel", "lowvig", "pinnacle", "prizepicks")
 
@@ -158,39 +153,3 @@ def test_the_keys_of_one_desk_are_one_voice(market: Any, desk: tuple[str, ...]) 
     assert of_home(market, "group_count, book_count, fair_median") == [(1, 4, None)] * 3
     assert market.rows("select count(*), count(distinct operator_group) from gold.moves") == [(8, 1)]
     assert market.rows("select count(*) from gold.steam") == [(0,)]
-
-
-def profiles() -> dict[str, dict[str, str]]:
-    with (resource("dbt") / "seeds" / "book_profile.csv").open(encoding="utf-8", newline="") as file:
-        return {row["bookmaker_key"]: row for row in csv.DictReader(file)}
-
-
-# another desk under the name: Caesars in the US, Kambi's odds in the US, Entain in each country, LeoVegas in Sweden, fantasy
-OTHER_DESKS = {"williamhill_us", "unibet_us", "ladbrokes_au", "betmgm_se", "betr_us_dfs"}
-
-
-def test_a_name_in_several_states_or_countries_is_one_desk_or_known_not_to_be() -> None:
-    known = profiles()
-    stems: dict[str, set[str]] = {}
-    for key in {*known, *(book for books in BOOKS_BY_REGION.values() for book in books)} - OTHER_DESKS:
-        group = known[key]["operator_group"] if key in known else key
-        stems.setdefault(re.sub(r"_(ex_)?(az|fl|oh|uk|us|eu|au|de|fr|it|nl|se|ag)$", "", key), set()).add(group)
-    # the exchange and the sportsbook of Betfair
-    assert {stem: groups for stem, groups in stems.items() if len(groups) > 1} == {}
-    assert known["betfair_sb_uk"]["operator_group"] != known["betfair_ex_uk"]["operator_group"]
-
-
-KNOWN_BY = "same (operator|book|exchange|odds feed): |measured: equal in "
-
-
-def test_a_shared_desk_says_how_it_is_known() -> None:
-    groups: dict[str, list[str]] = {}
-    for row in profiles().values():
-        groups.setdefault(row["operator_group"], []).append(row["source"])
-    for group, sources in groups.items():
-        if len(sources) > 1:
-            assert all(re.match("same (operator|book|exchange|odds feed): |measured: equal in ", each) for each in sources), (
-                group
-            )
-        else:
-            assert sources == ["own desk"], group
