@@ -13,8 +13,9 @@ from pipeline.clock import from_iso
 from pipeline.recording.model import Batch
 from pipeline.recording.store import Recording
 from pipeline.resources import resource
-from pipeline.warehouse.connect import Role
+from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server
+from tests.benchmarks.asking import TABLES, empty_tables
 from tests.benchmarks.batches import BUNDLED, moving_event, outcomes, shifted, timeline, with_american_odds
 from tests.benchmarks.figures import Figure, PostgresCpu, own_seconds, stat_fields, typical_ratio
 from tests.benchmarks.floor import FILE, sections
@@ -165,3 +166,12 @@ def test_a_server_process_that_has_just_ended_is_counted(server: Server) -> None
             spent = own_seconds(folder, stat_fields(folder))
         # what ended is counted in ticks, in user and in system time each
         assert account.seconds() - before > spent - 0.03
+
+
+def test_a_sum_over_no_rows_is_told_and_not_measured(bundled: Warehouse) -> None:
+    with bundled.connect(Role.OWNER) as owner:
+        assert empty_tables(owner) == []
+        owner.execute("delete from gold.closing_consensus")
+        assert empty_tables(owner) == ["closing_consensus"]
+        owner.rollback()
+    assert "closing_consensus" in TABLES
