@@ -72,7 +72,8 @@ WARM: Final = 4
 WORLDCUP_PAST: Final = 40
 # A run of fewer batches asks of a part of the season.
 SEASON_FROM: Final = 20
-SEASON_PART: Final = 40
+# of the season its beginning, of the week a day on which games begin
+SEASON_PARTS: Final = (slice(40), slice(235, 275))
 # An event of so many polls has a short past.
 SHORT_EVENT: Final = 10
 
@@ -189,7 +190,8 @@ def main() -> int:
             small, *large = arguments.history
             figures = measure(bench, recording, worldcup, arguments.batches, small, large, arguments.event_rows)
             nba = recorded("nba_historical_2023", work, by_folder=True)
-            figures += asking(bench, nba or recording, None if arguments.batches >= SEASON_FROM else SEASON_PART)
+            parts = (slice(None), slice(None)) if arguments.batches >= SEASON_FROM else SEASON_PARTS
+            figures += asking(bench, nba or recording, recording if nba and is_nfl else None, *parts)
             figures.append(collecting_against_requests(work, say))
             figures.append(backfill_against_replay(server, recording, arguments.backfill, work, say))
             figures.append(loading_definitions(work / "state"))

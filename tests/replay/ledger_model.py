@@ -18,8 +18,8 @@ from math import isqrt
 from typing import Any, Final
 
 from pipeline.clock import to_iso
-from pipeline.odds_api.request import ApiRequest
-from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity
+from pipeline.recording.model import Batch
+from tests.final_scores import Game, score_batch
 from tests.ledgers import answer, ledger_batch
 from tests.replay.hindsight_model import Hindsight, has_own_prices, price_net, stands
 from tests.replay.model import (
@@ -77,31 +77,13 @@ def drawn(hindsight: Hindsight, bets: int, predictions: int, seed: int = 0) -> l
 def drawn_scores(hindsight: Hindsight, seed: int = 0) -> list[Batch]:
     """Final scores of the games that have begun, two hours after the start, in batches as an answer to a poll has them."""
     chance = random.Random(seed)
-    games: dict[tuple[str, Time], list[tuple[str, Row]]] = defaultdict(list)
+    games: dict[tuple[str, Time], list[Game]] = defaultdict(list)
     for event_id in sorted(hindsight.reached):
         event = hindsight.events[event_id]
         if event["home_team"] is not None and event["away_team"] is not None:
-            games[(event["sport_key"], event["start_at"])].append((event_id, event))
-    batches = []
-    for (sport, start), begun in sorted(games.items()):
-        at = start + 120 * MINUTE
-        most = 4 if sport.startswith(("soccer", "icehockey")) else 40
-        told = [
-            {
-                "id": event_id, "sport_key": sport, "sport_title": sport, "commence_time": to_iso(start), "completed": True,
-                "home_team": event["home_team"], "away_team": event["away_team"], "last_update": to_iso(at),
-                "scores": [
-                    {"name": event[side], "score": str(chance.randrange(most))} for side in ("home_team", "away_team")
-                ],
-            }
-            for event_id, event in begun
-        ]  # fmt: skip
-        identity = PlanIdentity({"kind": "scores", "sport": sport})
-        coverage = Coverage(sport=sport, events=tuple(event_id for event_id, _ in begun))
-        request = ApiRequest.of("scores", sport=sport, params={})
-        exchange = Exchange(0, 1, request, coverage, at, 200, body=json.dumps(told).encode())
-        batches.append(Batch(identity.batch_id(at), at, identity, "import", (exchange,)))
-    return batches
+            game = Game(event_id, event["start_at"], event["home_team"], event["away_team"])
+            games[(event["sport_key"], event["start_at"])].append(game)
+    return [score_batch(sport, begun, start + 120 * MINUTE, chance) for (sport, start), begun in sorted(games.items())]
 
 
 def _about(chance: random.Random, quote: Quote) -> dict[str, Any]:
