@@ -133,7 +133,7 @@ def whole_tables(context: dg.AssetCheckExecutionContext, workshop: Workshop) -> 
     for result in report.checks:
         key = WHOLE.get(result.name)
         if key is not None and key in context.selected_asset_check_keys:
-            yield _result(key, result.ok, rows_of(result), result.message)
+            yield _result(key, result.ok, rows_of(result), _in_short(result))
 
 
 @dg.multi_asset_check(
@@ -279,13 +279,20 @@ def _result(key: dg.AssetCheckKey, passed: bool, details: Mapping[str, Any], tex
         passed=passed,
         asset_key=key.asset_key,
         check_name=key.name,
-        metadata={**details, **({"found": text} if text else {})},
+        metadata={**details, **_found(details, text)},
         description=text,
     )
 
 
 def _of_result(key: dg.AssetKey, name: str, batch_id: str, result: CheckResult) -> dg.AssetCheckEvaluation:
-    return _evaluation(key, name, batch_id, result.ok, rows_of(result), result.message)
+    return _evaluation(key, name, batch_id, result.ok, rows_of(result), _in_short(result))
+
+
+def _in_short(result: CheckResult) -> str | None:
+    """What failed: the rules, where the rows stand in a table beside it; else its message."""
+    if not result.rows:
+        return result.message
+    return f"{result.failures:,} rows: {' | '.join(dict.fromkeys(row.rule for row in result.rows))}"
 
 
 def rows_of(result: CheckResult) -> dict[str, Any]:
@@ -297,6 +304,11 @@ def rows_of(result: CheckResult) -> dict[str, Any]:
         for row in result.rows
     ]
     return {"failing_rows": result.failures, **({"rows": dg.MetadataValue.table(records)} if records else {})}
+
+
+def _found(details: Mapping[str, Any], text: str | None) -> dict[str, str]:
+    """The text again, for lists that show no description; nothing that would push a table of rows off the screen."""
+    return {"found": text} if text and "rows" not in details else {}
 
 
 def _evaluation(
@@ -312,7 +324,7 @@ def _evaluation(
         asset_key=key,
         check_name=name,
         passed=passed,
-        metadata={**details, **({"found": text} if text else {})},
+        metadata={**details, **_found(details, text)},
         description=text,
         severity=severity,
         partition=batch_id,

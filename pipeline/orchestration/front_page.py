@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from pipeline.clock import to_iso
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.whole_files import written_whole
 
@@ -118,7 +117,14 @@ def render(links: Sequence[Link], standing: Standing, now: dt.datetime, *, up: b
         loader=PackageLoader("pipeline.orchestration", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.get_template("front_page.html.j2")
-    return template.render(css=css, links=links, standing=standing, written_at=to_iso(now), every=EVERY_SECONDS, up=up)
+    return template.render(
+        css=css,
+        links=links,
+        standing=standing,
+        written_at=f"{now.astimezone(dt.UTC):%a %d %b %Y %H:%M:%S} UTC",
+        every=EVERY_SECONDS,
+        up=up,
+    )
 
 
 def write(page: Path, links: Sequence[Link], standing: Standing, now: dt.datetime, *, up: bool = True) -> None:

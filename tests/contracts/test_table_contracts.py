@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import datetime as dt
+import hashlib
+import html
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -327,3 +331,22 @@ def test_a_page_per_contract(contracts: dict[str, TableContract], history: Table
     text = (index.parent / f"{history.name}.html").read_text(encoding="utf-8")
     assert "gold.best_price" in text and "price_decimal &gt;= 1" in text and "<script" not in text
     assert all(f"{name}.html" in index.read_text(encoding="utf-8") for name in contracts)
+
+
+def test_the_pages_open_on_a_list_by_layer_with_what_each_row_is_found_by(
+    contracts: dict[str, TableContract], history: TableContract, tmp_path: Path
+) -> None:
+    text = write_pages(tuple(contracts.values()), {}, tmp_path).read_text(encoding="utf-8")
+    gold, silver = re.findall(r'<section id="(\w+)">(.*?)</section>', text, re.DOTALL)
+    assert (gold[0], silver[0]) == ("gold", "silver")
+    assert gold[1].count("<tr data-words=") + silver[1].count("<tr data-words=") == len(contracts)
+    assert 'href="gold.price_history.html"' in gold[1] and 'href="silver.quotes.html"' in silver[1]
+    [words] = re.findall(r'data-words="(gold\.price_history [^"]*)"', gold[1])
+    assert "price_decimal" in words and html.unescape(words) == html.unescape(words).lower()
+    # no other script than the search may run
+    [script] = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert (
+        f"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; script-src 'sha256-{allowed}'"
+        in text
+    )

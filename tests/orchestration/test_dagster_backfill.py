@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -161,11 +162,14 @@ def test_a_batch_with_a_broken_row_is_withheld_alone_and_green_after_the_fix(pla
         (dg.AssetCheckSeverity.WARN, "Not looked at: the batch is withheld.")
     }
     broken = found["silver/quotes", "silver_quotes", bad]
-    assert "betmgm h2h Baltimore Orioles; quotes: a complete set is priced" in str(broken.description)  # the row, and the rule
+    # the rules in words; rows stand in the table, and no line of ids is before it
+    assert re.fullmatch(r"[\d,]+ rows: quotes: [^|]+( \| quotes: [^|]+)*", str(broken.description))
+    assert "quotes: a complete set is priced" in str(broken.description) and "found" not in broken.metadata
     assert int(broken.metadata["failing_rows"].value) > 0
     rows = broken.metadata["rows"]
     assert isinstance(rows, dg.TableMetadataValue)
     assert "quotes: price_decimal follows from the native price" in {row.data["rule"] for row in rows.records}
+    assert any("betmgm h2h Baltimore Orioles" in str(row.data["key"]) for row in rows.records)
     assert all("price_decimal: 0.5" in str(row.data["holds"]) for row in rows.records)
     assert found["silver/quotes", "silver_quotes", BATCH_IDS[2]].passed
     assert place.materialized("gold/price_history") == set(BATCH_IDS[:4]) - {bad}

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.clock import ManualClock
+from pipeline.replay.run import ReplayOptions, replay
 from pipeline.runs.alerting import MOST, send_alerts
+from pipeline.runs.context import RunContext
+from pipeline.runs.load import load_recording
 from pipeline.secret import Secret
 from pipeline.warehouse.connect import Role, Warehouse
+from tests.conftest import Project
 from tests.hooks import Hook, listening
 from tests.ledgers import WRITTEN
+from tests.recordings import bundled_part
+from tests.replay.support import CLOCK, Databases
 
 PLAN = "0123456789ab"
 KINDS = ("arbitrage", "steam")
@@ -81,3 +89,25 @@ def test_without_a_webhook_they_are_told_alone_and_many_come_in_parts(prepared: 
         raise_one(prepared, f"{number:03}")
     assert len(send(prepared, None)) == MOST
     assert len(send(prepared, None)) == 1
+
+
+def test_a_replay_raises_the_same_and_sends_none(
+    prepared: Warehouse, databases: Databases, hook: Hook, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPORTS_MARKET_WEBHOOK_URL", f"http://127.0.0.1:{hook.server_port}/hooks/t0ken")
+    recording = bundled_part(tmp_path / "recording", 8)
+
+    def raised(warehouse: Warehouse) -> list[tuple[Any, ...]]:
+        with warehouse.connect(Role.OWNER) as owner:
+            return owner.execute("select to_jsonb(alerts) from ops.alerts as alerts order by alert_id").fetchall()
+
+    load_recording(recording, RunContext(prepared, project, CLOCK))
+    told = raised(prepared)
+    assert {alert["kind"] for (alert,) in told} == {"steam"}
+    for number in range(2):
+        with databases() as fresh:
+            (scratch := tmp_path / f"scratch-{number}").mkdir()
+            replay(recording, RunContext(fresh, project, CLOCK), ReplayOptions(), scratch)
+            assert raised(fresh) == told
+    assert {alert["sent_at"] for (alert,) in told} == {None}
+    assert hook.taken == []
