@@ -186,6 +186,8 @@ def _rows(answer: requests.Response) -> tuple[int, str]:
         return 0, f"{answer.status_code}: {answer.text[:500]}"
     [result] = answer.json()["result"]
     problem = result.get("error") or ("" if result["rowcount"] else "no row")
+    # a filter on what is not there would only be left out
+    problem = problem or "; ".join(f"filter {each['column']}: {each['reason']}" for each in result["rejected_filters"])
     return int(result["rowcount"] or 0), str(problem)
 
 
