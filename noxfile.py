@@ -19,7 +19,8 @@ nox.options.sessions = ["replay", "tests"]
 ROOT = Path(__file__).resolve().parent
 OLDEST_PYTHON = "3.11"
 RUNTIME, DEVELOPMENT = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
-PIN_NOTE = "Renew both files of requirements: `python3 -m nox -s pin`, then run the tests."
+SUPERSET = ROOT / "deploy" / "superset" / "requirements.txt"
+PIN_NOTE = "Renew all files of requirements: `python3 -m nox -s pin`, then run the tests."
 
 
 def _install(session: nox.Session, requirements: str) -> None:
@@ -87,6 +88,16 @@ def docs(session: nox.Session) -> None:
     """The pages of docs/ as a site in site/, with search; warnings are errors."""
     _install(session, "requirements-dev.txt")
     session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs)
+
+
+@nox.session
+def bi(session: nox.Session) -> None:
+    """Every chart of deploy/superset, asked of a Superset in an environment of its own; ``-- --serve`` leaves it running."""
+    _install(session, "requirements.txt")
+    venv = ROOT / ".nox" / "superset"
+    session.run("python", "-m", "venv", str(venv))
+    session.run(str(venv / "bin" / "pip"), "install", "--quiet", "--require-hashes", "-r", str(SUPERSET), external=True)
+    session.run("python", "-m", "tests.bi.run", str(venv), *session.posargs)
 
 
 @nox.session
@@ -203,29 +214,32 @@ def licences(session: nox.Session) -> None:
 
 @nox.session
 def pin(session: nox.Session) -> None:
-    """Write requirements.txt and requirements-dev.txt anew: the newest releases that pyproject.toml allows, and their hashes.
+    """Write all requirements.txt and requirements-dev.txt anew: the newest releases that are allowed, and their hashes.
 
     ``-- --keep`` keeps the pins that still fit.
     """
     session.install("uv>=0.8")
     keep = "--keep" in session.posargs
-    runtime = _compiled(session, RUNTIME, keep)
+    project, superset = ROOT / "pyproject.toml", SUPERSET.with_suffix(".in")
+    runtime = _compiled(session, project, RUNTIME, keep)
     RUNTIME.write_text("\n".join((f"# What the command needs, pinned. {PIN_NOTE}", *runtime)) + "\n")
     extras = [word for extra in ("export", "test", "lint", "docs") for word in ("--extra", extra)]
-    both = _compiled(session, DEVELOPMENT, keep, *extras, "--constraint", str(RUNTIME))
+    both = _compiled(session, project, DEVELOPMENT, keep, *extras, "--constraint", str(RUNTIME))
     extra = [entry for entry in both if entry not in runtime]
     note = f"# What files of gold, tests, lint and docs need beside it, pinned. {PIN_NOTE}"
     DEVELOPMENT.write_text("\n".join((note, f"-r {RUNTIME.name}", *extra)) + "\n")
+    note = f"# What a look at gold by Superset needs, pinned. {PIN_NOTE}"
+    SUPERSET.write_text("\n".join((note, *_compiled(session, superset, SUPERSET, keep))) + "\n")
 
 
-def _compiled(session: nox.Session, known: Path, keep: bool, *arguments: str) -> list[str]:
+def _compiled(session: nox.Session, needs: Path, known: Path, keep: bool, *arguments: str) -> list[str]:
     """An entry per package: its pin, and the hashes of all files of that release, for whatever Python and machine."""
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / "out.txt"
         # uv prefers the pins that it finds where it writes
-        out.write_text(known.read_text().replace(f"-r {RUNTIME.name}\n", ""))
+        out.write_text(known.read_text().replace(f"-r {RUNTIME.name}\n", "") if known.exists() else "")
         session.run(
-            *("uv", "pip", "compile", "pyproject.toml", *arguments, "--output-file", str(out), "--quiet", "--no-config"),
+            *("uv", "pip", "compile", str(needs), *arguments, "--output-file", str(out), "--quiet", "--no-config"),
             *("--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes", "--no-header", "--no-annotate"),
             *("--no-emit-index-url", "--no-emit-find-links", "--no-strip-extras", *([] if keep else ["--upgrade"])),
         )

@@ -1,8 +1,12 @@
-"""A text that must not be seen: it is shown as ``***`` wherever it is printed by accident."""
+"""A text that must not be seen: it is shown as ``***`` wherever it is printed by accident.
+
+The one place that may ask chance: for a password, which reaches no table.
+"""
 
 from __future__ import annotations
 
 import hmac
+import secrets
 from typing import Final, NoReturn
 
 MASK: Final = "***"
@@ -27,6 +31,11 @@ class Secret:
         if not value:
             raise ValueError("a secret must not be empty; an unset one is None")
         object.__setattr__(self, "_value", value)
+
+    @classmethod
+    def at_random(cls) -> Secret:
+        """One that nobody can guess: 32 characters that a URL takes as they stand (192 bits)."""
+        return cls(secrets.token_urlsafe(24))
 
     def reveal(self) -> str:
         """The text itself, for the one place that sends it."""

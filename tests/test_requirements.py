@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-RUNTIME, DEVELOPMENT = "requirements.txt", "requirements-dev.txt"
+RUNTIME, DEVELOPMENT, SUPERSET = "requirements.txt", "requirements-dev.txt", "deploy/superset/requirements.txt"
 ENTRY = re.compile(
     r"(?P<name>[\w.-]+)(?:\[[\w,-]+\])?==(?P<version>[\w.]+)(?: ; [^\\\n]+?)?"
     r"(?P<hashes>(?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n"
@@ -29,7 +29,7 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@pytest.mark.parametrize("file", [RUNTIME, DEVELOPMENT])
+@pytest.mark.parametrize("file", [RUNTIME, DEVELOPMENT, SUPERSET])
 def test_nothing_stands_there_but_pins_with_hashes(file: str) -> None:
     rest = [line for line in ENTRY.sub("", text_of(file)).splitlines() if not line.startswith("#")]
     assert rest == ([f"-r {RUNTIME}"] if file == DEVELOPMENT else [])
@@ -52,6 +52,12 @@ def test_what_is_needed_is_pinned_once() -> None:
     assert pins(RUNTIME).keys() & pins(DEVELOPMENT).keys() == set()
 
 
+def test_what_superset_needs_is_pinned_once() -> None:
+    needs = [line for line in text_of(SUPERSET.replace(".txt", ".in")).splitlines() if not line.startswith("#")]
+    assert {normal(re.match(r"[\w-]+", each)[0]) for each in needs} <= pins(SUPERSET).keys()  # type: ignore[index]
+    assert {f"{name}=={version}" for name, version in pins(SUPERSET).items()} >= {each for each in needs if "==" in each}
+
+
 def test_a_release_has_the_hashes_of_all_its_files() -> None:
     """A package in machine code has a file per Python and machine; one of them alone would serve one machine."""
     hashes = {normal(found["name"]): found["hashes"].count("sha256") for found in ENTRY.finditer(text_of(RUNTIME))}
@@ -61,5 +67,5 @@ def test_a_release_has_the_hashes_of_all_its_files() -> None:
 
 def test_each_job_installs_by_hash() -> None:
     installs = re.findall(r"[^\n]*\"?-r\"?,[^\n]*", text_of("noxfile.py"))
-    assert len(installs) == 2
+    assert len(installs) == 3
     assert all('"--require-hashes"' in line for line in installs)

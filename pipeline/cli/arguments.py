@@ -139,3 +139,11 @@ def port(text: str) -> int:
     if number > 65_535:
         raise argparse.ArgumentTypeError(f"{number} is more than 65535")
     return number
+
+
+def tcp_port(text: str) -> int:
+    """A TCP port that a server without special rights may open."""
+    number = port(text)
+    if number < 1024:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1024, and those are the system's")
+    return number

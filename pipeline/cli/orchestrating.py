@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from pipeline.cli.arguments import Commands, at_least, command, database_option, group, json_option, port
+from pipeline.cli.arguments import Commands, at_least, command, database_option, group, json_option, port, tcp_port
 from pipeline.cli.opening import check_database, check_shelf, project_of, server_of, settings_of
 from pipeline.cli.screen import Screen
 
@@ -17,6 +17,14 @@ def add_up(commands: Commands) -> None:
     database_option(one)
     one.add_argument("--port", metavar="N", type=port, default=3000, help="of Dagster's pages (default: 3000; 0 = any)")
     one.add_argument(
+        "--tcp",
+        metavar="PORT",
+        type=tcp_port,
+        nargs="?",
+        const=0,
+        help="let the reader into the embedded server by TCP too, with a password, from this machine alone (any free port)",
+    )
+    one.add_argument(
         "--wait", metavar="SECONDS", type=at_least(1), default=600, help="how long Dagster may take to answer (default: 600)"
     )
 
@@ -25,9 +33,10 @@ def _run_up(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.clock import SystemClock
 
     check_database(options)
-    from pipeline.orchestration.up import up
+    from pipeline.orchestration.up import Ports, up
 
-    up(settings_of(options), project_of(options, screen), options.port, options.wait, SystemClock(), screen.tell)
+    ports = Ports(options.port, options.tcp)
+    up(settings_of(options), project_of(options, screen), ports, options.wait, SystemClock(), screen.tell, screen.reveal)
     return 0
 
 

@@ -100,6 +100,13 @@ class Screen:
         """A line of the result."""
         self._write(line, sys.stderr if self._telling.json_only else self._stdout)
 
+    def reveal(self, line: str) -> bool:
+        """A line that must reach no log: it is told to a person at a terminal, and to nobody else. Whether it was told."""
+        is_seen = self._stdout.isatty() and not self._telling.json_only
+        if is_seen:
+            self._write(line, self._stdout)
+        return is_seen
+
     def write(self, content: bytes) -> None:
         """The result itself, byte for byte."""
         self._stdout.buffer.write(content)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
@@ -30,12 +30,13 @@ from pipeline.transform.apply import prepare
 from pipeline.transform.docs import write_dbt_docs
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.connect import Role, Warehouse
-from pipeline.warehouse.database import bootstrap, resolve_server
+from pipeline.warehouse.database import bootstrap, check_embedded, resolve_server
+from pipeline.warehouse.embedded import LOOPBACK
+from pipeline.warehouse.reader_door import ReaderDoor, opened_to_reader
 
 Say = Callable[[str], None]
+Reveal = Callable[[str], bool]
 
-# Nobody else on the network sees it: Dagster asks for no password.
-LOOPBACK: Final = "127.0.0.1"
 MODULE: Final = "pipeline.orchestration.definitions"
 LOG_FILE: Final = "dagster.log"
 # Where rows are explained, for who makes links.
@@ -51,41 +52,62 @@ _COLOUR: Final = re.compile(r"\x1b\[[\d;]*m")
 _WHEN_AND_WHO: Final = re.compile(r"^[\d-]+ [\d:]+ [+-]\d{4} - [\w.-]+ - [A-Z]+ - ")
 
 
-def up(settings: Settings, project: DbtProject, port: int, wait_seconds: int, timer: Timer, say: Say) -> None:
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where it listens, on the loopback alone: nobody else on the network sees it, as Dagster asks for no password.
+
+    Attributes:
+        pages: Dagster's; 0 = any that is free.
+        tcp: the embedded server's, for the reader; 0 = any that is free, None = it listens on none.
+    """
+
+    pages: int
+    tcp: int | None = None
+
+
+def up(
+    settings: Settings, project: DbtProject, ports: Ports, wait_seconds: int, timer: Timer, say: Say, reveal: Reveal
+) -> None:
     """Bring everything up, say where it is, and stay until Dagster ends or an interrupt comes.
 
     Args:
         settings: name the warehouse and the state folder.
         project: the dbt project.
-        port: of Dagster's pages; 0 = any that is free.
+        ports: where it is to listen.
         wait_seconds: how long Dagster may take until it answers.
         timer: waits.
         say: takes a line for the user.
+        reveal: takes a line that must reach no log, and tells whether the user saw it.
 
     Raises:
-        UsageError: ``PORT_IN_USE``.
+        UsageError: ``PORT_IN_USE``; ``TCP_NOT_EMBEDDED``: a port is wanted of a server that is not our own.
         SetupError: ``DAGSTER_ENDED``: it ended by itself; ``DAGSTER_TIMEOUT``: it does not answer in time; or the warehouse
             cannot be had.
     """
-    port = _free_port(port)
-    with resolve_server(settings, say) as server, contextlib.ExitStack() as served:
+    if ports.tcp is not None:
+        check_embedded(settings)
+    ports = _free_ports(ports)
+    with resolve_server(settings, say, ports.tcp) as server, contextlib.ExitStack() as served:
         warehouse = server.warehouse()
         bootstrap(warehouse)
         say("Looking at the models; their tables are made if there are none …")
         prepare(warehouse, project)
         explain_at = served.enter_context(explanations(warehouse, LOOPBACK))
-        front = _Front(warehouse, docs_folder(settings) / "index.html")
+        door = None if ports.tcp is None else served.enter_context(opened_to_reader(warehouse, ports.tcp, settings.state_dir))
+        front = _Front(warehouse, door, docs_folder(settings) / "index.html")
         served.callback(front.close)
         say(f"Start here:  {front.open().as_uri()}")
         say(f"Explain:     {front.found('Explain', explain_at)}")
         home = {**make_home(settings.state_dir, server), EXPLAIN_URL: explain_at}
         log = Path(home["DAGSTER_HOME"]) / LOG_FILE
-        with _dagster(home, settings, port, timer) as process:
-            url = f"http://{LOOPBACK}:{port}"
+        with _dagster(home, settings, ports.pages, timer) as process:
+            url = f"http://{LOOPBACK}:{ports.pages}"
             say(f"Starting Dagster; what it says is in {log} …")
             _wait_until_it_answers(process, url, log, wait_seconds, timer, say)
             say(f"Dagster:     {front.found('Dagster', url)}")
             say(f"Warehouse:   {reader_url(warehouse)}")
+            if door is not None and not reveal(f"TCP:         {door.with_password()}"):
+                say(f"TCP:         {door.address}")
             say(f"dbt docs:    {front.found('dbt docs', _dbt_docs(project, warehouse, settings).as_uri())}")
             say(f"Contracts:   {front.found('Contracts', _contract_docs(project, settings).as_uri())}")
             if offers_bundled(settings):
@@ -104,7 +126,7 @@ def up(settings: Settings, project: DbtProject, port: int, wait_seconds: int, ti
 class _Front:
     """The page that says where everything is, as far as it is up."""
 
-    def __init__(self, warehouse: Warehouse, page: Path) -> None:
+    def __init__(self, warehouse: Warehouse, door: ReaderDoor | None, page: Path) -> None:
         self._warehouse = warehouse
         self._page = page
         self._links = [
@@ -114,6 +136,9 @@ class _Front:
             front_page.Link("Explain", None, "where a row of gold comes from, down to the bytes of the answers"),
             front_page.Link("Warehouse", reader_url(warehouse), "for BI tools and notebooks, as the reader"),
         ]
+        if door is not None:
+            about = f"the same for tools that need a host and a port; the password is the end of {door.file}"
+            self._links.append(front_page.Link("Warehouse by TCP", door.address, about))
 
     def open(self) -> Path:
         """Write it for the first time."""
@@ -148,16 +173,23 @@ def reader_url(warehouse: Warehouse) -> str:
     return f"postgresql://{user}@{warehouse.host or 'localhost'}:{warehouse.port or '5432'}/{warehouse.dbname}"
 
 
-def _free_port(port: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise UsageError(
-                "PORT_IN_USE", f"Port {port} of {LOOPBACK} cannot be had: {error.strerror}.", "Name another one (--port)."
-            ) from None
-        return int(probe.getsockname()[1])
+def _free_ports(wanted: Ports) -> Ports:
+    """The ports that can be had; both are held until both are found, so that they are two."""
+    with socket.socket() as pages, socket.socket() as tcp:
+        return Ports(_held(pages, wanted.pages, "--port"), None if wanted.tcp is None else _held(tcp, wanted.tcp, "--tcp"))
+
+
+def _held(probe: socket.socket, port: int, option: str) -> int:
+    # what was closed a moment ago is free; who only holds it, as another probe does, must not be overlooked
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((LOOPBACK, port))
+        probe.listen()
+    except OSError as error:
+        raise UsageError(
+            "PORT_IN_USE", f"Port {port} of {LOOPBACK} cannot be had: {error.strerror}.", f"Name another one ({option})."
+        ) from None
+    return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import init_db
 from pipeline.errors import UsageError, WarehouseError
 from pipeline.settings import Settings
 from pipeline.warehouse.connect import LOCK_SECONDS, Role, Warehouse, check_server, create_database_sql, explain, from_url
-from pipeline.warehouse.embedded import EmbeddedServer
+from pipeline.warehouse.embedded import Door, EmbeddedServer
 
 Say = Callable[[str], None]
 
@@ -213,18 +213,22 @@ class Server:
         return warehouse
 
 
-def resolve_server(settings: Settings, say: Say) -> Server:
+def resolve_server(settings: Settings, say: Say, tcp_port: int | None = None) -> Server:
     """The server to use: that of the database URL, else an embedded one in the state folder. Says which.
 
     Args:
         settings: names the URL or the state folder, and the roles.
         say: takes one line for the user.
+        tcp_port: of the loopback, where the embedded server lets the reader in (:mod:`pipeline.warehouse.reader_door`); None =
+            nowhere.
 
     Raises:
-        UsageError: ``DATABASE_URL_INVALID``.
+        UsageError: ``DATABASE_URL_INVALID``; ``TCP_NOT_EMBEDDED``: a port is wanted of a server that is not our own.
         SetupError: the server cannot be reached or is too old, or the embedded server does not start.
     """
     lock_seconds = settings.lock_seconds or LOCK_SECONDS
+    if tcp_port is not None:
+        check_embedded(settings)
     if settings.database_url is not None:
         chosen = {
             Role.INGESTER: settings.ingester_password,
@@ -237,7 +241,8 @@ def resolve_server(settings: Settings, say: Say) -> Server:
         server = Server(home, None, f"the server at {home.place}")
         say(f"Warehouse: PostgreSQL {server.major} at {home.place}, as the database URL says.")
         return server
-    embedded = EmbeddedServer.start(settings.state_dir, say=say)
+    door = None if tcp_port is None else Door(tcp_port, EMBEDDED_DATABASE, f"{settings.role_prefix}{Role.READER}")
+    embedded = EmbeddedServer.start(settings.state_dir, say=say, door=door)
     try:
         home = replace(embedded.warehouse(settings.role_prefix), lock_seconds=lock_seconds)
         server = Server(home, embedded, f"the embedded server in {embedded.data_dir}")
@@ -246,6 +251,20 @@ def resolve_server(settings: Settings, say: Say) -> Server:
         raise
     say(f"Warehouse: embedded PostgreSQL {server.major} in {embedded.data_dir} (no database URL is set).")
     return server
+
+
+def check_embedded(settings: Settings) -> None:
+    """See whether a port can be opened: only the embedded server is ours to open.
+
+    Raises:
+        UsageError: ``TCP_NOT_EMBEDDED``; the URL is not repeated, as it may hold a password.
+    """
+    if settings.database_url is not None:
+        raise UsageError(
+            "TCP_NOT_EMBEDDED",
+            "A port can be opened for the embedded server only, and a database URL names another one.",
+            "Leave --tcp out, as that server listens where it always does; or unset SPORTS_MARKET_DATABASE_URL.",
+        )
 
 
 def bootstrap(warehouse: Warehouse, say: Say | None = None) -> init_db.Outcome:

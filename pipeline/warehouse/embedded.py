@@ -5,8 +5,8 @@ users when one is killed, gives up on a recovery of more than ten seconds, and t
 of the operating system count the users: whoever holds a share of ``postgres.users`` uses the server, and a killed
 process drops its share by itself. The last one to let go stops the server.
 
-The server listens on a Unix socket in a folder that only its own user may enter, hence trusts whoever comes; it opens
-no port.
+The server listens on a Unix socket in a folder that only its own user may enter, hence trusts whoever comes there. It opens
+no port, unless one is asked for: a :class:`Door`, on the loopback, for one user with a password.
 """
 
 from __future__ import annotations
@@ -40,14 +40,17 @@ Say = Callable[[str], None]
 
 POSTGRES_MAJOR: Final = 18
 SUPERUSER: Final = "postgres"
+# In the socket's name; where there is a door, the door's.
 PORT: Final = "5432"
+LOOPBACK: Final = "127.0.0.1"
 DATA_FOLDER: Final = "postgres"
 LOG_FILE: Final = "server.log"
+DOOR_FILE: Final = "pg_hba.door.conf"
 
 # As root, PostgreSQL refuses to run; this system user is made for it, the same one that the wheel makes.
 SYSTEM_USER: Final = "pgserver"
 
-# A socket's path may have 104 bytes on macOS and 108 on Linux, its end included; "/.s.PGSQL.5432" is 14 of them.
+# A socket's path may have 104 bytes on macOS and 108 on Linux, its end included; "/.s.PGSQL.15432" is 15 of them.
 SOCKET_FOLDER_LIMIT_BYTES: Final = 86
 _START_SECONDS: Final = 300
 _POLL_SECONDS: Final = 0.1
@@ -76,6 +79,41 @@ class _SystemUser:
     gid: int
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A way in by TCP, on the loopback alone: for one user, to one database, by scram-sha-256. Nobody else is let in there.
+
+    Attributes:
+        port: 1 to 65535.
+        dbname: the database.
+        user: who may come.
+    """
+
+    port: int
+    dbname: str
+    user: str
+
+    @property
+    def rules(self) -> str:
+        """The server's list of who may come. The one that ``initdb`` writes would trust everybody on the loopback."""
+        return f'local all all trust\nhost "{self.dbname}" "{self.user}" {LOOPBACK}/32 scram-sha-256\n'
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a running server is reached, as its ``postmaster.pid`` has it.
+
+    Attributes:
+        socket_dir: the folder of its socket.
+        port: the number in the socket's name.
+        has_door: whether it listens on TCP too.
+    """
+
+    socket_dir: Path
+    port: str
+    has_door: bool
+
+
 @dataclass
 class EmbeddedServer:
     """A running embedded server, and this object's share in it. Made by :meth:`start`.
@@ -83,10 +121,12 @@ class EmbeddedServer:
     Attributes:
         data_dir: the data folder, absolute.
         socket_dir: the folder of the Unix socket, absolute.
+        port: the number in the socket's name.
     """
 
     data_dir: Path
     socket_dir: Path
+    port: str
     _bin: Path = field(repr=False)
     _user: _SystemUser | None = field(repr=False)
     _mutex: Path = field(repr=False)
@@ -103,6 +143,7 @@ class EmbeddedServer:
         postgres_version: int = POSTGRES_MAJOR,
         options: Mapping[str, str] | None = None,
         tied: bool = False,
+        door: Door | None = None,
     ) -> EmbeddedServer:
         """Use the server of a state folder; make and start it as far as that is needed.
 
@@ -113,11 +154,12 @@ class EmbeddedServer:
             options: server settings such as ``fsync``, used if this call is the one that starts the server.
             tied: on Linux, whether a server that this call starts ends with the thread that called, however that ends: for one
                 that nobody else may come to use.
+            door: a way in by TCP. A server opens one only as it starts, so nobody else may use it at that moment.
 
         Raises:
             SetupError: ``EMBEDDED_UNAVAILABLE`` (no binaries for this machine), ``STATE_DIR_UNWRITABLE``,
                 ``DISK_FULL``, ``EMBEDDED_VERSION`` (data of another major), ``EMBEDDED_USER`` (as root: no system user
-                can be made), ``EMBEDDED_START_FAILED``.
+                can be made), ``EMBEDDED_START_FAILED``, ``EMBEDDED_IN_USE`` (a door is wanted, and others use it).
         """
         tell = say or (lambda line: None)
         binaries = _binaries(postgres_version)
@@ -135,24 +177,32 @@ class EmbeddedServer:
             with _locked(mutex, tell):
                 share = (state_dir / "postgres.users").open("ab")
                 try:
+                    # but for the killed, shares are taken and let go under the mutex only
+                    is_alone = _flock(share, exclusive=True, wait=False)
                     _flock(share, exclusive=False, wait=True)
                     if not (data_dir / "PG_VERSION").exists():
                         tell(f"Making the embedded PostgreSQL {postgres_version} in {data_dir} (once) …")
                         _init(binaries, data_dir, user)
                     _check_version(data_dir, postgres_version)
-                    socket_dir, process = _running(data_dir), None
-                    if socket_dir is None:
-                        socket_dir, process = _launch(binaries, data_dir, user, options or {}, tied=tied)
+                    place, process = _running(data_dir), None
+                    if place is not None and door is not None and not is_alone:
+                        raise _in_use(data_dir)
+                    if place is not None and is_alone and (door is not None or place.has_door):
+                        # its user was killed, and what that wanted open is not what is wanted now
+                        _stop(binaries, data_dir, user, "-w", "-t", str(_STOP_SECONDS))
+                        place = None
+                    if place is None:
+                        place, process = _launch(binaries, data_dir, user, options or {}, tied=tied, door=door)
                 except BaseException:
                     share.close()
                     raise
-        server = cls(data_dir, socket_dir, binaries, user, mutex, share, process, os.getpid())
+        server = cls(data_dir, place.socket_dir, place.port, binaries, user, mutex, share, process, os.getpid())
         atexit.register(server.close)
         return server
 
     def warehouse(self, role_prefix: str, dbname: str = "postgres") -> Warehouse:
         """A database on this server, for its superuser and the project's roles. No password is needed."""
-        return Warehouse(host=str(self.socket_dir), port=PORT, dbname=dbname, owner=SUPERUSER, role_prefix=role_prefix)
+        return _warehouse(self.socket_dir, self.port, dbname, role_prefix)
 
     def close(self) -> None:
         """Let the server go, and stop it if nobody else uses it. Closing twice is fine."""
@@ -167,13 +217,29 @@ class EmbeddedServer:
                     _open_way(self.data_dir, self._user, lambda line: None)
                 # our own child we wait for: one that dies is a process to pg_ctl until its parent asks
                 waits = ["-W"] if self._process is not None else ["-w", "-t", str(_STOP_SECONDS)]
-                _run(self._bin / "pg_ctl", ["-D", str(self.data_dir), "-m", "fast", *waits, "stop"], self._user)
+                _stop(self._bin, self.data_dir, self._user, *waits)
                 if self._process is not None:
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         self._process.wait(_STOP_SECONDS)
         if self._process is not None and self._process.returncode is None:
             # It lives on for others; without this, Python would warn of a child left behind.
             self._process.returncode = 0
+
+
+def _warehouse(socket_dir: Path, port: str, dbname: str, role_prefix: str) -> Warehouse:
+    return Warehouse(host=str(socket_dir), port=port, dbname=dbname, owner=SUPERUSER, role_prefix=role_prefix)
+
+
+def _stop(binaries: Path, data_dir: Path, user: _SystemUser | None, *waits: str) -> None:
+    _run(binaries / "pg_ctl", ["-D", str(data_dir), "-m", "fast", *waits, "stop"], user)
+
+
+def _in_use(data_dir: Path) -> SetupError:
+    return SetupError(
+        "EMBEDDED_IN_USE",
+        f"Another command uses the embedded server in {data_dir}, and a server opens a port only as it starts.",
+        "Let the other command end, or end it; then run this one again.",
+    )
 
 
 def _binaries(version: int) -> Path:
@@ -305,24 +371,24 @@ def _check_version(data_dir: Path, wanted: int) -> None:
         )
 
 
-def _running(data_dir: Path) -> Path | None:
-    """The socket folder of the server that runs on this data, once it answers; ``None`` if none runs."""
+def _running(data_dir: Path) -> _Place | None:
+    """Where the server that runs on this data is reached, once it answers; ``None`` if none runs."""
     for _ in range(int(_START_SECONDS / _POLL_SECONDS)):
         try:
             lines = (data_dir / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return None
-        # Line 1: its process; 5: its socket folder, there once the socket is.
+        # Line 1: its process; 4: its port; 5: its socket folder, there once the socket is; 6: the first address it listens on.
         if not lines or not lines[0].isdigit():
             return None
         if not _is_server(int(lines[0]), data_dir):
             _bury(data_dir, lines)
             return None
-        if len(lines) >= 5 and lines[4]:
-            socket_dir = Path(lines[4])
-            answer = _answers(socket_dir)
+        if len(lines) >= 6 and lines[4]:
+            place = _Place(Path(lines[4]), lines[3], bool(lines[5].strip()))
+            answer = _answers(place)
             if answer is not None:
-                return socket_dir if answer else None
+                return place if answer else None
         # It starts up, recovers after a crash, or is shutting down.
         time.sleep(_POLL_SECONDS)
     return None
@@ -349,7 +415,7 @@ def _bury(data_dir: Path, lines: list[str]) -> None:
     """
     files = [data_dir / "postmaster.pid"]
     if len(lines) >= 5 and lines[4]:
-        files.append(Path(lines[4]) / f".s.PGSQL.{PORT}.lock")
+        files.append(Path(lines[4]) / f".s.PGSQL.{lines[3]}.lock")
     for file in files:
         with contextlib.suppress(FileNotFoundError):
             _, _, rest = file.read_text().partition("\n")
@@ -358,9 +424,9 @@ def _bury(data_dir: Path, lines: list[str]) -> None:
                 opened.truncate()
 
 
-def _answers(socket_dir: Path) -> bool | None:
+def _answers(place: _Place) -> bool | None:
     """Whether a server answers at the socket; ``None``: there is one, but it is not ready."""
-    warehouse = Warehouse(host=str(socket_dir), port=PORT, dbname="postgres", owner=SUPERUSER, role_prefix="")
+    warehouse = _warehouse(place.socket_dir, place.port, "postgres", "")
     try:
         psycopg.connect(warehouse.conninfo(Role.OWNER)).close()
     except psycopg.OperationalError as error:
@@ -370,8 +436,8 @@ def _answers(socket_dir: Path) -> bool | None:
 
 
 def _launch(
-    binaries: Path, data_dir: Path, user: _SystemUser | None, options: Mapping[str, str], *, tied: bool
-) -> tuple[Path, subprocess.Popen[bytes]]:
+    binaries: Path, data_dir: Path, user: _SystemUser | None, options: Mapping[str, str], *, tied: bool, door: Door | None
+) -> tuple[_Place, subprocess.Popen[bytes]]:
     """Start the server in a session of its own, so that Ctrl-C in a terminal does not reach it.
 
     Not through pg_ctl, which hands paths to a shell with too few quotes.
@@ -379,7 +445,7 @@ def _launch(
     socket_dir = _socket_dir(data_dir, user)
     # The setting is a list; a quote within a quoted item is doubled.
     item = '"' + str(socket_dir).replace('"', '""') + '"'
-    settings = {**_SERVER_SETTINGS, "unix_socket_directories": item, **options}
+    settings = {**_SERVER_SETTINGS, "unix_socket_directories": item, **_opening(data_dir, user, door), **options}
     words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     log = data_dir / LOG_FILE
     with log.open("ab") as output:
@@ -409,6 +475,17 @@ def _launch(
     raise _failed(data_dir, "postgres", text)
 
 
+def _opening(data_dir: Path, user: _SystemUser | None, door: Door | None) -> dict[str, str]:
+    """The settings that open a door, and the file that they name; none where none is wanted."""
+    if door is None:
+        return {}
+    rules = data_dir / DOOR_FILE
+    rules.write_text(door.rules, encoding="utf-8")
+    if user is not None:
+        os.chown(rules, user.uid, user.gid)
+    return {"listen_addresses": LOOPBACK, "port": str(door.port), "hba_file": str(rules)}
+
+
 def _dying_with_parent() -> Callable[[], None] | None:
     """What a child does before it becomes the server, so that the kernel ends it when its parent is gone; None where none can.
 
@@ -421,8 +498,8 @@ def _dying_with_parent() -> Callable[[], None] | None:
     return lambda: prctl(_PR_SET_PDEATHSIG, int(signal.SIGQUIT))
 
 
-def _wait(process: subprocess.Popen[bytes], data_dir: Path) -> Path | None:
-    """The socket folder, once the server answers; ``None`` if it ended instead."""
+def _wait(process: subprocess.Popen[bytes], data_dir: Path) -> _Place | None:
+    """Where the server is reached, once it answers; ``None`` if it ended instead."""
     for _ in range(int(_START_SECONDS / _POLL_SECONDS)):
         if process.poll() is not None:
             return None

@@ -17,6 +17,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # The one place that may ask the machine for the time.
 CLOCK = REPOSITORY / "pipeline" / "clock.py"
+# The one place that may ask chance, for passwords.
+CHANCE = REPOSITORY / "pipeline" / "secret.py"
 
 BANNED_NAMES = {
     *(f"datetime.datetime.{name}" for name in ("now", "utcnow", "today", "utcfromtimestamp")),
@@ -185,7 +187,8 @@ def _same_level(text: str) -> str:
 
 def python_files() -> Iterator[Path]:
     for folder in ("pipeline", "init_db"):
-        yield from sorted(path for path in (REPOSITORY / folder).rglob("*.py") if "_data" not in path.parts and path != CLOCK)
+        files = (REPOSITORY / folder).rglob("*.py")
+        yield from sorted(path for path in files if "_data" not in path.parts and path not in (CLOCK, CHANCE))
 
 
 def sql_files() -> Iterator[Path]:
@@ -209,6 +212,11 @@ def test_no_sql_file_depends_on_time_chance_or_order() -> None:
 
 def test_the_clock_would_be_found_if_it_stood_elsewhere() -> None:
     assert python_findings(CLOCK.read_text(encoding="utf-8")) != []
+
+
+def test_chance_is_asked_for_passwords_only() -> None:
+    found = python_findings(CHANCE.read_text(encoding="utf-8"))
+    assert [what.partition(": ")[2] for what in found] == ["secrets", "secrets.token_urlsafe"]
 
 
 # --- each ban fires --------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import pytest
 import requests
 
 from pipeline.errors import SetupError
-from pipeline.orchestration.up import _wait_until_it_answers
+from pipeline.orchestration.up import Ports, _free_ports, _wait_until_it_answers
 from tests.conftest import Project, with_parse
 
 MINUTES = 4 * 60
@@ -46,26 +46,30 @@ def _environment(state: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _started(state: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+def _started(state: Path, *options: str, at_a_terminal: bool = False) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """The command once it has said all; killed at the end if it still runs."""
+    ours, its = os.openpty() if at_a_terminal else os.pipe()
     process = subprocess.Popen(
-        _command("--port", "0"), env=_environment(state), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        _command("--port", "0", *options), env=_environment(state), stdout=its, stderr=subprocess.PIPE, text=True
     )
-    try:
-        assert process.stdout is not None
-        said = {}
-        for line in process.stdout:
-            name, _, value = line.strip().partition(":")
-            said[name] = value.strip()
-            if line.startswith("Ctrl-C"):
-                break
-        else:
-            raise AssertionError(process.communicate()[1])
-        yield process, said
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.communicate(timeout=MINUTES)
+    os.close(its)
+    with os.fdopen(ours, encoding="utf-8") as stdout:
+        try:
+            said = {}
+            # a terminal that its last writer has left is an error to read
+            with contextlib.suppress(OSError):
+                for line in stdout:
+                    name, _, value = line.strip().partition(":")
+                    said[name] = value.strip()
+                    if line.startswith("Ctrl-C"):
+                        break
+            if "Ctrl-C ends all of it." not in said:
+                raise AssertionError(process.communicate()[1])
+            yield process, said
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.communicate(timeout=MINUTES)
 
 
 def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -99,14 +103,9 @@ def test_it_says_where_everything_is_and_ctrl_c_leaves_no_process_behind(state: 
         assert "is starting" not in front and "No batch is here yet." in front
         family = _family(process)
         assert len(family) >= 4
-        # nothing of it listens but on the loopback
-        hosts = {
-            connection.laddr.ip
-            for connections in _of_those_alive(family, lambda member: member.net_connections("inet"))
-            for connection in connections
-            if connection.status == psutil.CONN_LISTEN
-        }
-        assert hosts == {"127.0.0.1"}
+        # nothing of it listens but on the loopback, and the server not even there
+        assert {host for _, host, _ in _listening(family)} == {"127.0.0.1"}
+        assert "TCP" not in said and "postgres" not in {name for name, _, _ in _listening(family)}
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=MINUTES) == 130
         # who still has the page open is told, and led to files alone
@@ -116,6 +115,60 @@ def test_it_says_where_everything_is_and_ctrl_c_leaves_no_process_behind(state: 
         # helpers of its own end with it, a moment later
         _, alive = psutil.wait_procs(family, timeout=30)
         assert not alive
+
+
+def _listening(family: list[psutil.Process]) -> set[tuple[str, str, int]]:
+    """The programs that listen, and on which addresses and ports."""
+    return {
+        (name, connection.laddr.ip, connection.laddr.port)
+        for name, connections in _of_those_alive(family, lambda member: [member.name(), member.net_connections("inet")])
+        for connection in connections
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_it_lets_the_reader_in_by_tcp_until_ctrl_c(state: Path) -> None:
+    port = _free_port()
+    with _started(state, "--tcp", str(port), at_a_terminal=True) as (process, said):
+        address = re.fullmatch(
+            rf"postgresql://sports_market_reader:([\w-]{{32}})@127\.0\.0\.1:{port}/sports_market", said["TCP"]
+        )
+        assert address, said
+        with psycopg.connect(said["TCP"]) as reader:
+            row = reader.execute("select current_user, count(*) from gold.price_history").fetchone()
+            assert row == ("sports_market_reader", 0)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute("delete from gold.price_history")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(said["TCP"], password="wrong")
+        with pytest.raises(psycopg.OperationalError, match=r"no pg_hba\.conf entry"):
+            psycopg.connect(said["TCP"], user="postgres")
+        # by the socket all is as ever, and its name is the port's now
+        with psycopg.connect(said["Warehouse"]) as reader:
+            assert reader.execute("select current_user").fetchone() == ("sports_market_reader",)
+        family = _family(process)
+        assert {each for each in _listening(family) if each[0] == "postgres"} == {("postgres", "127.0.0.1", port)}
+        # the page tells the file, and the password is in that file alone
+        front = Path(said["Start here"].removeprefix("file://")).read_text(encoding="utf-8")
+        assert f"127.0.0.1:{port}/sports_market?passfile={state}/reader.pgpass" in front
+        # not below the parse that several tests share
+        files = [path for path in state.rglob("*") if path.is_file()]
+        assert [path for path in files if address[1].encode() in path.read_bytes()] == [state / "reader.pgpass"]
+        assert (state / "reader.pgpass").stat().st_mode & 0o777 == 0o600
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=MINUTES) == 130
+        assert process.stderr is not None
+        assert address[1] not in process.stderr.read()
+        _, alive = psutil.wait_procs(family, timeout=30)
+        assert not alive
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_dagster_that_dies_ends_the_command_with_its_last_words(state: Path) -> None:
@@ -132,19 +185,62 @@ def test_dagster_that_dies_ends_the_command_with_its_last_words(state: Path) -> 
         assert not alive
 
 
-def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--port", "--tcp"])
+def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path, option: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
         started = time.monotonic()
-        done = subprocess.run(
-            _command("--port", port), env=_environment(tmp_path / "state"), capture_output=True, text=True, check=False
-        )
+        done = _refused(tmp_path, "--port", "0", option, port)
     assert done.returncode == 2
     assert f"error PORT_IN_USE: Port {port} of 127.0.0.1" in done.stderr
-    assert not (tmp_path / "state").exists()
+    assert f"Name another one ({option})" in done.stderr
     assert time.monotonic() - started < MINUTES
+
+
+def _refused(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        _command(*options), env=_environment(tmp_path / "state"), capture_output=True, text=True, check=False, timeout=MINUTES
+    )
+    assert not (tmp_path / "state").exists()
+    return done
+
+
+def test_one_port_is_not_given_twice(tmp_path: Path) -> None:
+    port = str(_free_port())
+    done = _refused(tmp_path, "--port", port, "--tcp", port)
+    assert done.returncode == 2
+    assert f"error PORT_IN_USE: Port {port} of 127.0.0.1" in done.stderr and "(--tcp)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        ("0", "0 is less than 1024"),
+        ("1023", "1023 is less than 1024"),
+        ("65536", "65536 is more than 65535"),
+        ("five", "'five' is no whole number"),
+    ],
+)
+def test_a_port_that_is_none_is_told(tmp_path: Path, port: str, said: str) -> None:
+    done = _refused(tmp_path, "--tcp", port)
+    assert done.returncode == 2
+    assert "error USAGE: Argument --tcp: " in done.stderr and said in done.stderr
+
+
+def test_a_port_of_another_server_is_refused(tmp_path: Path) -> None:
+    done = _refused(tmp_path, "--port", "0", "--tcp", "--database-url", "postgresql://owner:hidden@127.0.0.1:1/x")
+    assert done.returncode == 2
+    assert "error TCP_NOT_EMBEDDED: " in done.stderr and "Leave --tcp out" in done.stderr
+    assert "hidden" not in done.stderr
+
+
+def test_two_ports_that_are_free_are_two() -> None:
+    for _ in range(20):
+        found = _free_ports(Ports(0, 0))
+        assert found.pages != found.tcp and found.tcp and found.pages
+    assert _free_ports(Ports(0)).tcp is None
 
 
 class Steps:
