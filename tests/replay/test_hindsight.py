@@ -33,6 +33,7 @@ MARKETS: Final = ("h2h", "spreads", "totals")
 HINDSIGHT: Final = ("closings", "closing_consensus", "clv", "outcome_grades", "calibration_observations", "quotes_sampled")
 VIEWS: Final = (
     *(f"{name}_now" for name in HINDSIGHT if name != "calibration_observations"), "market_openings", "closing_coverage",
+    "best_price_now", "game_lines_now", "book_twins",
 )  # fmt: skip
 
 Json = dict[str, Any]
@@ -96,6 +97,11 @@ def shown(minute: float, start: float = 0, keys: Sequence[str] = BOOKS, read: fl
     return answer(
         "odds", minute, game(*(book(key, minute, total, read) for key in keys), start=start, sport=sport), *others, **more
     )
+
+
+def coming(minute: float) -> Json:
+    """Another game, ten hours later."""
+    return game(*(book(key, minute, 218.5) for key in BOOKS), start=600, id=OTHER)
 
 
 def score(minute: float, *points: int, completed: bool = True, start: float = 0) -> Batch:
@@ -164,6 +170,9 @@ SCRIPTS: Final[dict[str, list[Batch]]] = {
     "another sport's key after the start": [
         answer("odds", -500), shown(-300, sport=PRESEASON), shown(-5, sport=PRESEASON), answer("odds", 2, sport=PRESEASON),
         shown(10), score(150, 100, 98),
+    ],
+    "a game to come beside one that is on, and a last answer that is fresh": [
+        answer("odds", -500), *(shown(minute, others=(coming(minute),)) for minute in (-400, -90, -4, 3)),
     ],
     "withdrawn before the start, and back": [
         shown(-300), shown(-100), answer("odds", -90), shown(-20), answer("odds", -6), shown(3),
@@ -245,6 +254,16 @@ def test_rows_come_as_the_start_is_reached_and_go_as_it_is_not(
         assert counted(warehouse) == coming
         decide(warehouse, project, retry, answers_of([after], 1))
         assert counted(warehouse) == begun
+
+
+def test_there_is_something_in_each_of_them(databases: Databases, project: Project, transcript: Transcript) -> None:
+    """What the order of answers is proven not to tell is not nothing."""
+    with transcript.on_small_markets(), databases() as warehouse, warehouse.connect(Role.READER) as reader:
+        take(warehouse, project, SCRIPTS["a game to come beside one that is on, and a last answer that is fresh"], step=0)
+        counts = {view: reader.execute(f"select count(*) from gold.{view}".encode()).fetchall()[0][0] for view in VIEWS}
+        phases = reader.execute("select distinct phase from gold.best_price_now").fetchall()
+    assert all(counts.values()), counts
+    assert set(phases) == {("pre",), ("in_play",)}
 
 
 def test_a_rebuild_has_the_same(prepared: Warehouse, project: Project, transcript: Transcript) -> None:
