@@ -22,7 +22,7 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     from pipeline.recording.store import Recording
     from pipeline.runs.context import RunContext
-    from pipeline.transform.engine import Engine
+    from pipeline.transform.engine import Engine, Work
     from pipeline.transform.project import DbtProject
     from pipeline.warehouse.connect import Warehouse
     from pipeline.warehouse.database import Server
@@ -109,6 +109,14 @@ def engine_of(options: argparse.Namespace, screen: Screen) -> Engine:
     from pipeline.transform.current_program import load_program
 
     return load_program(settings_of(options).state_dir.absolute() / "dbt", screen.note)
+
+
+def telling_engine_of(options: argparse.Namespace, screen: Screen, *works: Work, views: bool = False) -> Engine:
+    """The program, which shows how far it is on its way through that work."""
+    from pipeline.transform.program import Program
+
+    engine = engine_of(options, screen)
+    return engine.telling(screen.progress("step"), *works, views=views) if isinstance(engine, Program) else engine
 
 
 def project_of(options: argparse.Namespace, screen: Screen) -> DbtProject:

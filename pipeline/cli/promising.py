@@ -91,7 +91,7 @@ def _run_run(options: argparse.Namespace, screen: Screen) -> int:
 
     max_age = None if options.max_age is None else parse_age(options.max_age)
     with server_of(options, screen) as server:
-        report = run(server.warehouse(), clock=SystemClock(), max_age=max_age)
+        report = run(server.warehouse(), clock=SystemClock(), max_age=max_age, progress=screen.progress("contract"))
     return screen.end(report)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -104,6 +104,7 @@ def run(
     contracts: Sequence[TableContract] | None = None,
     clock: Clock | None = None,
     max_age: dt.timedelta | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SuitesReport:
     """Run the suite of every contract on all rows of a warehouse, and tell how old it is.
 
@@ -112,10 +113,11 @@ def run(
         contracts: by default the project's own.
         clock: tells the present; without it, ages are not asked for.
         max_age: how old a table may be; without it, an age beyond the declared latency is a warning.
+        progress: called after each suite with how many of how many are done.
     """
     chosen = read_contracts() if contracts is None else contracts
     ages = () if clock is None else freshness(warehouse, clock, chosen, max_age)
-    return SuitesReport(run_suites(warehouse, chosen), ages, max_age is not None)
+    return SuitesReport(run_suites(warehouse, chosen, progress), ages, max_age is not None)
 
 
 def export(folder: Path) -> tuple[Path, ...]:

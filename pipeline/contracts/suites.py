@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -141,8 +141,15 @@ def build_suite(contract: TableContract) -> Any:
     )
 
 
-def run_suites(warehouse: Warehouse, contracts: Sequence[TableContract]) -> tuple[SuiteResult, ...]:
+def run_suites(
+    warehouse: Warehouse, contracts: Sequence[TableContract], progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[SuiteResult, ...]:
     """Run the suite of each contract on all rows, as the reader. A suite that did not run is a failure.
+
+    Args:
+        warehouse: which one.
+        contracts: whose suites.
+        progress: called after each with how many of how many are done.
 
     Raises:
         WarehouseError: the database cannot be reached.
@@ -160,10 +167,12 @@ def run_suites(warehouse: Warehouse, contracts: Sequence[TableContract]) -> tupl
     context = _context()
     source = context.data_sources.add_or_update_postgres(DATASOURCE, connection_string=_url(warehouse, host))
     try:
-        return tuple(
-            _run(source, contract) if contract.name in there else _not_run(contract, "the database has no such table or view")
-            for contract in contracts
-        )
+        results = []
+        for contract in contracts:
+            is_there = contract.name in there
+            results.append(_run(source, contract) if is_there else _not_run(contract, "the database has no such table or view"))
+            progress(len(results), len(contracts))
+        return tuple(results)
     finally:
         source.get_engine().dispose()
         context.data_sources.delete(DATASOURCE)

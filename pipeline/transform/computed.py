@@ -8,7 +8,7 @@ else sees these tables, and nobody waits for them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
 from pipeline.transform.engine import Session
@@ -34,12 +34,13 @@ def queries_of_views(statements: Iterable[str]) -> dict[str, str]:
     }
 
 
-def compute_views(session: Session, queries: Mapping[str, str]) -> dict[str, str]:
+def compute_views(session: Session, queries: Mapping[str, str], tell: Callable[[], None] = lambda: None) -> dict[str, str]:
     """Fill a table from each view, one upon the other.
 
     Args:
         session: in a transaction that the caller rolls back.
         queries: of :func:`queries_of_views`.
+        tell: called after each.
     """
     computed: dict[str, str] = {}
     with session.cursor() as cursor:
@@ -48,6 +49,7 @@ def compute_views(session: Session, queries: Mapping[str, str]) -> dict[str, str
             cursor.execute(f"create unlogged table {copy} as (\n{reading(query, computed)})")
             cursor.execute(f"analyze {copy}")
             computed[view] = copy
+            tell()
     return computed
 
 

@@ -7,10 +7,11 @@ the project. What runs every batch is this file: a list of steps, each a node of
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +26,8 @@ from pipeline.warehouse.connect import Warehouse
 from pipeline.whole_files import written_whole
 
 T = TypeVar("T")
+# Called with how many of how many are done.
+Progress = Callable[[int, int | None], None]
 
 FORMAT: Final = 1
 FILE: Final = "program.json"
@@ -55,6 +58,10 @@ class Step:
     after: tuple[str, ...] = ()
 
 
+def _to_nobody() -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True)
 class Program:
     """All that a warehouse is made and kept by; an :class:`pipeline.transform.engine.Engine`.
@@ -65,6 +72,7 @@ class Program:
         of_tables: the scope of each stored table.
         all_views, all_tables: ``schema.name`` of each relation; tables with the seeds.
         parts: the steps of each kind of work.
+        tell: called after each step, and each view that is computed.
     """
 
     key: str
@@ -73,6 +81,19 @@ class Program:
     all_views: tuple[str, ...]
     all_tables: tuple[str, ...]
     parts: Mapping[Work, tuple[Step, ...]]
+    tell: Callable[[], None] = field(default=_to_nobody, compare=False, repr=False)
+
+    def telling(self, progress: Progress, *works: Work, views: bool = False) -> Program:
+        """The same, which tells how far it is on its way through some kinds of work, each of them done once.
+
+        Args:
+            progress: called from the thread that waits for the server.
+            works: what will be done.
+            views: whether views are computed too.
+        """
+        total = sum(len(self.parts[work]) for work in works) + (len(self._queries()) if views else 0)
+        done = itertools.count(1)
+        return replace(self, tell=lambda: progress(next(done), total))
 
     def fingerprints(self) -> Mapping[str, str]:
         """Name of each model and seed → hash of the code that computes its rows."""
@@ -88,8 +109,10 @@ class Program:
 
     def compute_views(self, session: Session) -> Mapping[str, str]:
         """``schema.view`` → a table that holds its rows in this transaction, which the caller rolls back."""
-        made = (statement for step in self.parts["make"] for statement in step.statements)
-        return interruptible(session, lambda: compute_views(session, queries_of_views(made)))
+        return interruptible(session, lambda: compute_views(session, self._queries(), self.tell))
+
+    def _queries(self) -> dict[str, str]:
+        return queries_of_views(statement for step in self.parts["make"] for statement in step.statements)
 
     def run(
         self, session: Session, warehouse: Warehouse, work: Work, computed: Computed = MappingProxyType({})
@@ -104,7 +127,7 @@ class Program:
             steps = tuple(
                 replace(step, statements=tuple(reading(statement, computed) for statement in step.statements)) for step in steps
             )
-        return interruptible(session, lambda: tuple(_results(session, steps)))
+        return interruptible(session, lambda: tuple(_results(session, steps, self.tell)))
 
     def to_json(self) -> dict[str, Any]:
         """One JSON document; each text stands once in it."""
@@ -205,7 +228,7 @@ def interruptible(session: Session, work: Callable[[], T]) -> T:
             raise
 
 
-def _results(session: Session, steps: Sequence[Step]) -> list[NodeResult]:
+def _results(session: Session, steps: Sequence[Step], tell: Callable[[], None]) -> list[NodeResult]:
     """What became of each step; one that the server refuses is the last."""
     results: list[NodeResult] = []
     failed: set[str] = set()
@@ -214,6 +237,7 @@ def _results(session: Session, steps: Sequence[Step]) -> list[NodeResult]:
             if not failed.isdisjoint(step.after):
                 failed.add(step.unique_id)
                 results.append(NodeResult(step.unique_id, step.name, step.resource_type, "skipped", None, None))
+                tell()
                 continue
             try:
                 result = _test(cursor, step) if step.resource_type == "test" else _take(cursor, step)
@@ -226,6 +250,7 @@ def _results(session: Session, steps: Sequence[Step]) -> list[NodeResult]:
             if not result.ok:
                 failed.add(step.unique_id)
             results.append(result)
+            tell()
     return results
 
 

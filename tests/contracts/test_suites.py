@@ -46,7 +46,9 @@ def having(contract: TableContract, condition: str, severity: str = "error") -> 
 
 
 def test_every_contract_holds_on_the_bundled_recording(loaded: Warehouse) -> None:
-    report = run(loaded)
+    told: list[tuple[int, int]] = []
+    report = run(loaded, progress=lambda done, total: told.append((done, total)))
+    assert told == [(number, len(read_contracts())) for number in range(1, len(read_contracts()) + 1)]
     assert [(suite.contract, suite.broken, suite.problem) for suite in report.suites if not suite.ok] == []
     assert report.exit_code == 0 and len(report.suites) == len(read_contracts())
     assert all(suite.evaluated == 3 for suite in report.suites)
