@@ -110,6 +110,23 @@ def test_the_parts_find_each_other() -> None:
     assert f"SPORTS_MARKET_STATE_DIR={state.partition(':')[2]}" in DOCKERFILE
 
 
+def test_what_the_readme_backs_up_is_there() -> None:
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^    docker compose (?:exec(?: -T)?|cp) (.+)$", text, re.M)
+    assert len(commands) >= 9
+    for command in commands:
+        service = re.match(r"(?:recordings )?(\w+)", command)
+        assert service is not None and service[1] in SERVICES, command
+    settings = SERVICES["postgres"]["environment"]
+    told = re.findall(r"--username=(\w+)", text)
+    assert set(told) == {settings["POSTGRES_USER"]} and len(told) >= 7
+    dumped = re.findall(r"pg_dump .* (\w+) > \w+\.dump", text)
+    assert dumped == re.findall(r"pg_restore .*--dbname=(\w+) < ", text) == [settings["POSTGRES_DB"], DATABASE]
+    # all that ours keep, in the one folder that they share
+    [state] = {volume.partition(":")[2] for name in OURS for volume in SERVICES[name]["volumes"]}
+    assert set(re.findall(r"code:(\S+)/recordings", text)) == {state}
+
+
 def test_ports_are_on_the_loopback_only() -> None:
     ports = {name: each["ports"] for name, each in SERVICES.items() if "ports" in each}
     assert ports.keys() == {"postgres", "webserver"}

@@ -19,6 +19,7 @@ from pipeline.errors import SetupError, SportsMarketError, UsageError, Warehouse
 from pipeline.settings import Settings
 from pipeline.warehouse.connect import Role, Warehouse
 from pipeline.warehouse.database import Server, resolve_server
+from pipeline.whole_files import written_whole
 
 DATABASE: Final = "sports_market_dagster"
 FOLDER: Final = "dagster"
@@ -57,7 +58,9 @@ def make_home(state_dir: Path, server: Server) -> dict[str, str]:
     text = yaml.safe_dump(CONFIGURATION, sort_keys=False)
     file = home / "dagster.yaml"
     if not file.is_file() or file.read_text(encoding="utf-8") != text:
-        file.write_text(text, encoding="utf-8")
+        # several processes may start at once, and each reads it
+        with written_whole(file) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
     if not server.exists(DATABASE):
         try:
             server.create_database(DATABASE)
