@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from psycopg.types.json import Jsonb
 
 from pipeline.errors import ConflictError
-from pipeline.odds_api.client import BASE_URL
+from pipeline.odds_api.endpoints import BASE_URL
 from pipeline.odds_api.redaction import SIMULATED_HEADER
 from pipeline.recording.model import Batch
 from pipeline.warehouse.connect import Connection, Role, Warehouse

@@ -6,9 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-import requests
-from urllib3.exceptions import ReadTimeoutError
-
 from pipeline.errors import ApiError
 
 MESSAGE_LIMIT: Final = 300
@@ -135,29 +132,3 @@ def classify(status: int, body: bytes | None) -> Failure | None:
     # a lone surrogate is legal in JSON text but in no file or database
     message = message.encode("utf-8", "replace").decode().replace("\0", "\ufffd")[:MESSAGE_LIMIT]
     return Failure(code if isinstance(code, str) and code in ERROR_CODES else f"HTTP_{status}", message)
-
-
-def classify_transport(error: requests.RequestException) -> Failure:
-    """The failure that stands for an exception of the transport.
-
-    The message names the kind of the innermost cause and never its text, which may quote the URL.
-    """
-    inner: BaseException = error
-    while (deeper := inner.__cause__ or inner.__context__) is not None:
-        inner = deeper
-    reason = error.args[0] if error.args else None
-    kind = type(inner).__name__
-    if isinstance(error, requests.exceptions.SSLError):
-        return Failure("TLS", f"No secure connection ({kind}).")
-    # requests tells of a time-out while the body is read as a ConnectionError
-    if isinstance(error, requests.Timeout) or isinstance(reason, ReadTimeoutError):
-        return Failure("TIMEOUT", f"No answer in time ({kind}).")
-    if isinstance(error, requests.exceptions.ContentDecodingError):
-        return Failure("DECODE", f"The body's transfer encoding is broken ({kind}).")
-    if isinstance(error, requests.exceptions.ChunkedEncodingError) or isinstance(inner, ConnectionResetError | BrokenPipeError):
-        return Failure("RESET", f"The connection broke off ({kind}).")
-    if not isinstance(error, requests.ConnectionError):
-        return Failure("PROTOCOL", f"What came is no HTTP answer ({kind}).")
-    if "Connection aborted" in str(reason):
-        return Failure("RESET", f"The connection broke off ({kind}).")
-    return Failure("CONNECT", f"No connection ({kind}).")

@@ -17,15 +17,15 @@ from requests.auth import AuthBase
 import pipeline
 from pipeline.clock import Clock
 from pipeline.errors import UsageError
-from pipeline.odds_api.api_errors import Failure, classify, classify_transport
-from pipeline.odds_api.endpoints import url
+from pipeline.odds_api.api_errors import Failure, classify
+from pipeline.odds_api.endpoints import BASE_URL, url
 from pipeline.odds_api.redaction import redact, redact_bytes
 from pipeline.odds_api.request import ApiRequest
 from pipeline.odds_api.retry import Pace
+from pipeline.odds_api.transport_failures import classify_transport
 from pipeline.secret import Secret
 
 _LOG: Final = logging.getLogger("sports_market")
-BASE_URL: Final = "https://api.the-odds-api.com"
 # seconds to connect, and of silence while reading
 TIMEOUT: Final = (10.0, 30.0)
 

@@ -16,6 +16,9 @@ from pipeline.clock import from_answer, is_datable
 from pipeline.errors import UsageError
 from pipeline.odds_api.request import ApiRequest
 
+# Where it is asked, unless told otherwise.
+BASE_URL: Final = "https://api.the-odds-api.com"
+
 Shape = Literal["array", "object", "envelope_array", "envelope_object"]
 CostRule = Literal["free", "call", "call_if_any", "scores", "asked_market_region", "returned_market_region"]
 

@@ -16,7 +16,7 @@ from pipeline.bronze.verdicts import withdraw
 from pipeline.clock import UTC, to_iso
 from pipeline.errors import ConflictError
 from pipeline.odds_api.api_errors import Failure
-from pipeline.odds_api.client import BASE_URL
+from pipeline.odds_api.endpoints import BASE_URL
 from pipeline.odds_api.redaction import KEPT_HEADERS, SIMULATED_HEADER
 from pipeline.odds_api.request import ApiRequest
 from pipeline.recording.model import Batch, Coverage, Exchange, PlanIdentity, exchange_id

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import ReadTimeoutError
 
-from pipeline.odds_api.api_errors import ERROR_CODES, MESSAGE_LIMIT, Failure, classify, classify_transport
+from pipeline.odds_api.api_errors import ERROR_CODES, MESSAGE_LIMIT, Failure, classify
+from pipeline.odds_api.transport_failures import classify_transport
 
 
 def body(code: object, message: object = "why") -> bytes:

@@ -107,6 +107,15 @@ def test_nothing_of_dbt_is_imported_on_the_way_of_a_batch(short_folder: Path) ->
     assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
 
 
+def test_who_asks_nobody_imports_no_http(tmp_path: Path) -> None:
+    script = (
+        "import sys, pipeline.runs.load, pipeline.replay.verify;"
+        "print([name for name in ('requests', 'urllib3') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 # --- against dbt ----------------------------------------------------------------------------------------------------------
 
 
