@@ -22,6 +22,7 @@ from tests.replay.slices import PLAYED, SLICES
 from tests.replay.support import Databases, batches_of, differences, take
 from tests.replay.transcript import Transcript
 from tests.replay.value_model import BIN_KEY, Values, prediction_bins
+from tests.replay.views_model import Scorecards
 
 CLV_KEY: Final = ("event_id", "bookmaker_key", "market_key", "description", "outcome_name", "key_point", "horizon")
 KEYS: Final = {
@@ -34,6 +35,7 @@ KEYS: Final = {
     "clv_now": CLV_KEY,
     "calibration_observations": ("event_id", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
     "book_twins": ("operator_group", "other_group"),
+    "book_scorecard": ("sport_key", "bookmaker_key", "month"),
     "bet_ledger": BET_KEY,
     "prediction_scores": PREDICTION_KEY,
     "prediction_evaluation": EVALUATION_KEY,
@@ -91,6 +93,7 @@ def model_of(batches: Sequence[Batch]) -> tuple[list[Batch], dict[str, Table]]:
         "clv_now": values.clv_now(),
         "calibration_observations": values.calibration_observations(),
         "book_twins": values.book_twins(),
+        "book_scorecard": Scorecards(hindsight).rows(),
         "bet_ledger": ledgers.bet_ledger(),
         "prediction_scores": scores,
         "prediction_evaluation": ledgers.prediction_evaluation(),
@@ -173,6 +176,11 @@ def test_hindsight_of_the_bundled_recording(databases: Databases, project: Proje
     assert {kind for _, _, kind, _, _, _ in observed} == {"two_way", "three_way", "yes_no"}
     assert {row["close_status"] for row in observed.values()} == {None, "ok", "aged"}
     assert "consensus" in {book for _, _, _, book, _, _ in observed}
+    cards = list(expected["book_scorecard"].values())
+    assert any(0 < card["uptime"] < 1 for card in cards if card["uptime"] is not None)
+    assert all(
+        any(card[share] for card in cards) for share in ("stale_share_pre", "stale_share_in_play", "outlier_share", "mean_hold")
+    )
     assert assert_horizons_are_sampled(expected) > 1000
     assert {row["grade"] for row in expected["outcome_grades"].values()} >= {"win", "loss", "push", "unresolved"}
 

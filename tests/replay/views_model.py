@@ -1,0 +1,142 @@
+"""book_scorecard in plain Python, from the definitions and not from the SQL.
+
+What books showed is counted answer by answer; sets, and when they were not fresh, are those of the other models.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from statistics import median
+from typing import Any, Final, TypeVar
+
+from tests.replay.hindsight_model import Hindsight, age_limit, has_own_prices, stands
+from tests.replay.model import ODDS_ENDPOINTS, Answer, Row, Table, Time, book_profile, market_rule, parameter, rounded
+from tests.replay.value_model import CALIBRATION_HOURS, HOUR
+
+FEATURED: Final = ("h2h", "spreads", "totals")
+Card = tuple[str, str, dt.date]
+Told = TypeVar("Told")
+
+
+def month_of(at: Time) -> dt.date:
+    return at.astimezone(dt.UTC).date().replace(day=1)
+
+
+def share_of(told: Sequence[bool]) -> Decimal | None:
+    return rounded(Fraction(sum(told), len(told)), 10) if told else None
+
+
+# --- book_scorecard ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scorecards:
+    """What each book was like in a sport and a month."""
+
+    hindsight: Hindsight
+
+    def rows(self) -> Table:
+        holds, presence = _by_card(self._holds()), _by_card(self._presence())
+        ages, oddities = _by_card(self._ages()), _by_card(self._oddities())
+        rows: Table = {}
+        for card in holds.keys() | presence.keys() | ages.keys() | oddities.keys():
+            shown, aged, held = presence.get(card, []), ages.get(card, []), holds.get(card, [])
+            compared = oddities.get(card, [])
+            of_phase = {phase: [stale for of, stale in aged if of == phase] for phase in ("pre", "in_play")}
+            rows[card] = {
+                "mean_hold": rounded(sum(map(Fraction, held), Fraction(0)) / len(held), 10) if held else None,
+                "hold_sets": len(held),
+                "uptime": share_of(shown),
+                "covering_captures": len(shown),
+                "stale_share": share_of([stale for _, stale in aged]),
+                "aged_quotes": len(aged),
+                "stale_share_pre": share_of(of_phase["pre"]),
+                "aged_quotes_pre": len(of_phase["pre"]),
+                "stale_share_in_play": share_of(of_phase["in_play"]),
+                "aged_quotes_in_play": len(of_phase["in_play"]),
+                "outlier_share": share_of(compared),
+                "compared_sets": len(compared),
+            }
+        return rows
+
+    def _holds(self) -> Iterator[tuple[Card, Decimal]]:
+        """Of each stretch of a sound set before the start, what the book keeps."""
+        for row in self.hindsight.margins.values():
+            if row["is_sound"] and row["phase_as_known"] == "pre" and row["market_key"] in FEATURED:
+                yield (row["sport_key"], row["bookmaker_key"], month_of(row["valid_from"])), row["hold"]
+
+    def _presence(self) -> Iterator[tuple[Card, bool]]:
+        """Of each event that an answer shows with any book, whether each book that it asked for is there."""
+        for answer in self.hindsight.gold.answers:
+            if answer.endpoint in ODDS_ENDPOINTS:
+                for event in answer.events:
+                    shown = {book["key"] for book in event["bookmakers"]}
+                    for book in answer.coverage.books if shown else ():
+                        if book in shown or not _may_be_held_back(answer, event["id"], book):
+                            yield (event["sport_key"], book, month_of(answer.captured_at)), book in shown
+
+    def _ages(self) -> Iterator[tuple[Card, tuple[str, bool]]]:
+        """Of each quote with an age, its phase as known then, and whether it was too old to use."""
+        for quotes in self.hindsight.gold.quotes.values():
+            for quote in quotes:
+                if quote.last_update is not None and market_rule(quote.market)["price_side"] == "back":
+                    at = quote.answer.captured_at
+                    phase = self.hindsight.gold.phase(quote.event_id, at)
+                    is_stale = at - quote.quote_at > age_limit("usable", phase)
+                    yield (quote.sport, quote.book, month_of(at)), (phase, is_stale)
+
+    def _oddities(self) -> Iterator[tuple[Card, bool]]:
+        """Of each set that stood at a look and can be compared, whether it lies far from the others."""
+        known_until: dict[str, Time] = {}
+        for event_id, at in self.hindsight.known_until.items():
+            sport = self.hindsight.events[event_id]["sport_key"]
+            known_until[sport] = max(at, known_until.get(sport, at))
+        for event_id, event in self.hindsight.events.items():
+            for hours in CALIBRATION_HOURS:
+                at = event["start_at"] - hours * HOUR
+                # an answer about any event of the sport reaches the looks at all of them
+                if at <= known_until[event["sport_key"]]:
+                    for row, is_far in self._compared(event_id, at):
+                        yield (row["sport_key"], row["bookmaker_key"], month_of(at)), is_far
+
+    def _compared(self, event_id: str, at: Time) -> Iterator[tuple[Row, bool]]:
+        lines: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+        for row in self.hindsight._sets_of_event[event_id]:
+            is_sound = row["is_sound"] and row["set_no"] == 1 and row["market_key"] in FEATURED
+            is_fresh = is_sound and stands(row, at) and not self.hindsight.gold.stale.holds(row, at)
+            if is_fresh and has_own_prices(row["bookmaker_key"]):
+                lines[(row["market_key"], row["description"], row["line_point"], row["outcome_set"])].append(row)
+        for sets in lines.values():
+            voices: dict[str, Mapping[str, Decimal]] = {}
+            for row in sorted(sets, key=lambda row: (row["overround"], row["bookmaker_key"])):
+                voices.setdefault(book_profile(row["bookmaker_key"])[0], _ratios(row))
+            for row in sets:
+                group = book_profile(row["bookmaker_key"])[0]
+                far = []
+                for name, ratio in _ratios(row).items():
+                    others = [Fraction(of[name]) for other, of in voices.items() if other != group and name in of]
+                    if len(others) >= parameter("outlier_min_groups"):
+                        far.append(abs(Fraction(ratio) - median(others)) > Fraction(parameter("outlier_pre")))
+                if far:
+                    yield row, any(far)
+
+
+def _ratios(row: Row) -> Mapping[str, Decimal]:
+    return dict(zip(row["outcome_names"], row["fair_multiplicative"], strict=True))
+
+
+def _may_be_held_back(answer: Answer, event_id: str, book: str) -> bool:
+    """Whether what an answer holds back of an event is the book, a part of it, or may be."""
+    return any(of[0] == event_id and (len(of) == 1 or of[1] in (None, book)) for of in answer.held_back)
+
+
+def _by_card(found: Iterable[tuple[Card, Told]]) -> dict[Card, list[Told]]:
+    cards: dict[Card, list[Told]] = defaultdict(list)
+    for card, told in found:
+        cards[card].append(told)
+    return cards
