@@ -45,6 +45,7 @@ CLV_MINUTES: Final = {"24h": 24 * 60, "6h": 6 * 60, "1h": 60, "15min": 15}
 # Entries that are drawn from each recording.
 BETS, PREDICTIONS = 400, 250
 WILD_SEEDS: Final = tuple(int(seed) for seed in (os.environ.get("SPORTS_MARKET_SEEDS") or "200,202,205").split(","))
+BROKEN_SEEDS: Final = (2, 22, 28)
 
 
 def read(warehouse: Warehouse, table: str) -> Table:
@@ -189,6 +190,18 @@ def test_hindsight_of_the_bundled_recording(databases: Databases, project: Proje
 @pytest.mark.parametrize("seed", WILD_SEEDS)
 def test_hindsight_of_a_wild_market(seed: int, databases: Databases, project: Project, transcript: Transcript) -> None:
     batches = wild.market_of(seed)
+    entries, expected = model_of(batches)
+    with databases() as warehouse, transcript.on_small_markets():
+        take(warehouse, project, [*batches, *entries], step=0)
+        assert_agreed(warehouse, expected)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("seed", BROKEN_SEEDS)
+def test_hindsight_where_elements_are_held_back(
+    seed: int, databases: Databases, project: Project, transcript: Transcript
+) -> None:
+    batches = [wild.with_broken_elements(batch, seed) for batch in wild.market_of(seed)]
     entries, expected = model_of(batches)
     with databases() as warehouse, transcript.on_small_markets():
         take(warehouse, project, [*batches, *entries], step=0)
