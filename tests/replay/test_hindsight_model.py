@@ -22,7 +22,7 @@ from tests.replay.slices import PLAYED, SLICES
 from tests.replay.support import Databases, batches_of, differences, take
 from tests.replay.transcript import Transcript
 from tests.replay.value_model import BIN_KEY, Values, prediction_bins
-from tests.replay.views_model import Scorecards
+from tests.replay.views_model import Scorecards, expected_value
 
 CLV_KEY: Final = ("event_id", "bookmaker_key", "market_key", "description", "outcome_name", "key_point", "horizon")
 KEYS: Final = {
@@ -36,11 +36,14 @@ KEYS: Final = {
     "calibration_observations": ("event_id", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
     "book_twins": ("operator_group", "other_group"),
     "book_scorecard": ("sport_key", "bookmaker_key", "month"),
+    "expected_value": (
+        "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name", "bookmaker_key",
+    ),
     "bet_ledger": BET_KEY,
     "prediction_scores": PREDICTION_KEY,
     "prediction_evaluation": EVALUATION_KEY,
     "prediction_bins": BIN_KEY,
-}
+}  # fmt: skip
 CLV_MINUTES: Final = {"24h": 24 * 60, "6h": 6 * 60, "1h": 60, "15min": 15}
 # Entries that are drawn from each recording.
 BETS, PREDICTIONS = 400, 250
@@ -95,6 +98,7 @@ def model_of(batches: Sequence[Batch]) -> tuple[list[Batch], dict[str, Table]]:
         "calibration_observations": values.calibration_observations(),
         "book_twins": values.book_twins(),
         "book_scorecard": Scorecards(hindsight).rows(),
+        "expected_value": expected_value(hindsight),
         "bet_ledger": ledgers.bet_ledger(),
         "prediction_scores": scores,
         "prediction_evaluation": ledgers.prediction_evaluation(),
@@ -146,6 +150,7 @@ def test_hindsight_is_that_of_the_model(
         assert assert_horizons_are_sampled(expected) > 1000
         assert {row["close_status"] for row in expected["calibration_observations"].values()} == {None, "ok", "aged"}
         assert {row["clv_status"] for row in expected["clv"].values()} >= {"same_point", "no_close"}
+        assert {row["ev_basis"] for row in expected["expected_value"].values()} == {"median_of_others", "too_few_groups"}
 
 
 @pytest.mark.proof
@@ -177,6 +182,10 @@ def test_hindsight_of_the_bundled_recording(databases: Databases, project: Proje
     assert {kind for _, _, kind, _, _, _ in observed} == {"two_way", "three_way", "yes_no"}
     assert {row["close_status"] for row in observed.values()} == {None, "ok", "aged"}
     assert "consensus" in {book for _, _, _, book, _, _ in observed}
+    values = expected["expected_value"].values()
+    assert {row["is_usable"] for row in values} == {True, False}
+    assert {row["ev_basis"] for row in values} == {"median_of_others", "too_few_groups"}
+    assert {row["fair_basis"] for row in values} == {"plain", "no_push", "half_stake"}
     cards = list(expected["book_scorecard"].values())
     assert any(0 < card["uptime"] < 1 for card in cards if card["uptime"] is not None)
     assert all(

@@ -1,6 +1,6 @@
-"""book_scorecard in plain Python, from the definitions and not from the SQL.
+"""book_scorecard and expected_value in plain Python, from the definitions and not from the SQL.
 
-What books showed is counted answer by answer; sets, and when they were not fresh, are those of the other models.
+What books showed is counted answer by answer; sets, when they were not fresh, and best prices are those of the other models.
 """
 
 from __future__ import annotations
@@ -14,8 +14,20 @@ from fractions import Fraction
 from statistics import median
 from typing import Any, Final, TypeVar
 
-from tests.replay.hindsight_model import Hindsight, age_limit, has_own_prices, stands
-from tests.replay.model import ODDS_ENDPOINTS, Answer, Row, Table, Time, book_profile, market_rule, parameter, rounded
+from tests.replay.hindsight_model import Hindsight, age_limit, has_own_prices, price_net, seconds, stands
+from tests.replay.model import (
+    ODDS_ENDPOINTS,
+    Answer,
+    Quote,
+    Row,
+    Table,
+    Time,
+    book_profile,
+    fair_basis,
+    market_rule,
+    parameter,
+    rounded,
+)
 from tests.replay.value_model import CALIBRATION_HOURS, HOUR
 
 FEATURED: Final = ("h2h", "spreads", "totals")
@@ -140,3 +152,59 @@ def _by_card(found: Iterable[tuple[Card, Told]]) -> dict[Card, list[Told]]:
     for card, told in found:
         cards[card].append(told)
     return cards
+
+
+# --- expected_value ---------------------------------------------------------------------------------------------------
+
+
+def expected_value(hindsight: Hindsight) -> Table:
+    """What each best price that stands before the start is worth, if the other groups are right; a row for each book."""
+    rows: Table = {}
+    for key, best in hindsight.best_open.items():
+        for book in best["books"]:
+            phase, word = _behind(hindsight, key, best, book)
+            if phase == "pre":
+                rows[(*key, book)] = _valued(hindsight, key, best, word)
+    return rows
+
+
+def _behind(hindsight: Hindsight, key: tuple[Any, ...], best: Row, book: str) -> tuple[str, Quote]:
+    """The phase of the stretch that gives a book's best price, and the newest quote of it; of several the first by rank."""
+    event_id, market, description, point, _, name = key
+    found = [
+        (series, row)
+        for series, own in hindsight._series_of_event[event_id].items()
+        if series[1:5] == (book, market, description, name)
+        for row in own
+        if row["valid_to"] is None
+        and row["line_point"] == point
+        and row["price_decimal"] is not None
+        and price_net(row["price_decimal"], book) == best["best_price_decimal"]
+    ]
+    series, row = min(found, key=lambda item: item[0][-1])
+    return row["phase_as_known"], hindsight.gold._last_word(series, dt.datetime.max.replace(tzinfo=dt.UTC))
+
+
+def _valued(hindsight: Hindsight, key: tuple[Any, ...], best: Row, word: Quote) -> Row:
+    event_id, market, _, point, _, name = key
+    event, known_until = hindsight.events[event_id], hindsight.known_until[event_id]
+    group, price = book_profile(word.book)[0], best["best_price_decimal"]
+    group_count, fair = hindsight.held_by_others(event_id, key[1:5], group, name)
+    is_young = known_until - word.quote_at <= age_limit("usable", "pre")
+    return {
+        "sport_key": event["sport_key"],
+        "operator_group": group,
+        "outcome_side": best["outcome_side"],
+        "start_at": event["start_at"],
+        "valid_from": best["valid_from"],
+        "price_decimal": price,
+        "fair_probability": fair,
+        "group_count": group_count,
+        "ev_fraction": None if fair is None else rounded(Fraction(price) * Fraction(fair) - 1, 10),
+        "ev_basis": "too_few_groups" if fair is None else "median_of_others",
+        "fair_basis": fair_basis(market, point),
+        "captured_at": word.answer.captured_at,
+        "quote_at": word.quote_at,
+        "quote_age_seconds": None if word.last_update is None else seconds(word.answer.captured_at - word.quote_at),
+        "is_usable": word.last_update is not None and hindsight.gold.phase(event_id, known_until) == "pre" and is_young,
+    }
