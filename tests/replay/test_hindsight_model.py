@@ -22,7 +22,7 @@ from tests.replay.slices import PLAYED, SLICES
 from tests.replay.support import Databases, batches_of, differences, take
 from tests.replay.transcript import Transcript
 from tests.replay.value_model import BIN_KEY, Values, prediction_bins
-from tests.replay.views_model import Scorecards, expected_value
+from tests.replay.views_model import Scorecards, expected_value, lead_lag, moves_of
 
 CLV_KEY: Final = ("event_id", "bookmaker_key", "market_key", "description", "outcome_name", "key_point", "horizon")
 KEYS: Final = {
@@ -39,6 +39,7 @@ KEYS: Final = {
     "expected_value": (
         "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name", "bookmaker_key",
     ),
+    "lead_lag": ("sport_key", "market_key", "operator_group", "other_group"),
     "bet_ledger": BET_KEY,
     "prediction_scores": PREDICTION_KEY,
     "prediction_evaluation": EVALUATION_KEY,
@@ -99,6 +100,7 @@ def model_of(batches: Sequence[Batch]) -> tuple[list[Batch], dict[str, Table]]:
         "book_twins": values.book_twins(),
         "book_scorecard": Scorecards(hindsight).rows(),
         "expected_value": expected_value(hindsight),
+        "lead_lag": lead_lag(moves_of(hindsight)),
         "bet_ledger": ledgers.bet_ledger(),
         "prediction_scores": scores,
         "prediction_evaluation": ledgers.prediction_evaluation(),

@@ -1,19 +1,22 @@
-"""book_scorecard and expected_value in plain Python, from the definitions and not from the SQL.
+"""book_scorecard, expected_value and lead_lag in plain Python, from the definitions and not from the SQL.
 
-What books showed is counted answer by answer; sets, when they were not fresh, and best prices are those of the other models.
+What books showed is counted answer by answer; sets, when they were not fresh, best prices and moves are those of the other
+models.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from statistics import median
 from typing import Any, Final, TypeVar
 
+from tests.replay import model_lines
 from tests.replay.hindsight_model import Hindsight, age_limit, has_own_prices, price_net, seconds, stands
 from tests.replay.model import (
     ODDS_ENDPOINTS,
@@ -30,6 +33,7 @@ from tests.replay.model import (
 )
 from tests.replay.value_model import CALIBRATION_HOURS, HOUR
 
+PI: Final = Decimal("3.14159265358979323846264338327950288419716939937511")
 FEATURED: Final = ("h2h", "spreads", "totals")
 Card = tuple[str, str, dt.date]
 Told = TypeVar("Told")
@@ -208,3 +212,104 @@ def _valued(hindsight: Hindsight, key: tuple[Any, ...], best: Row, word: Quote) 
         "quote_age_seconds": None if word.last_update is None else seconds(word.answer.captured_at - word.quote_at),
         "is_usable": word.last_update is not None and hindsight.gold.phase(event_id, known_until) == "pre" and is_young,
     }
+
+
+# --- lead_lag ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GroupMove:
+    """A move of an operator group at one capture, by however many of its books."""
+
+    at: Time
+    unmoved_at: Time
+
+    @property
+    def gap(self) -> int:
+        return seconds(self.at - self.unmoved_at)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A group's move beside the nearest one of another: whether it led or lagged, and how long nobody looked."""
+
+    leads: bool
+    lags: bool
+    gap: int
+
+
+def moves_of(hindsight: Hindsight) -> Table:
+    gold = hindsight.gold
+    return model_lines.moves(hindsight.margins, gold.captures, gold.known_sport)
+
+
+def lead_lag(moves: Table) -> Table:
+    """Of each two groups, by sport and market, who moved first; `moves` are the rows of the table of that name."""
+    sports = {(key[0], row["changed_at"]): row["sport_key"] for key, row in moves.items()}
+    compared: dict[tuple[str, str, str, str], list[Comparison]] = defaultdict(list)
+    for (event_id, market, *_), groups in _moves_one_way(moves).items():
+        for group, own in groups.items():
+            for other in groups.keys() - {group}:
+                for move in own:
+                    found = _beside(move, groups[other])
+                    if found is not None:
+                        compared[(sports[(event_id, move.at)], market, group, other)].append(found)
+    return {key: _judged(found) for key, found in compared.items()}
+
+
+def _moves_one_way(moves: Table) -> Mapping[tuple[Any, ...], Mapping[str, list[GroupMove]]]:
+    """By event, market, description, kind of set and direction: each group's moves; its books at one capture are one."""
+    found: dict[tuple[Any, ...], dict[tuple[str, Time], list[Time]]] = defaultdict(lambda: defaultdict(list))
+    for key, row in moves.items():
+        found[(*key[:4], row["direction"])][(row["operator_group"], row["changed_at"])].append(row["prev_seen_at"])
+    told: dict[tuple[Any, ...], dict[str, list[GroupMove]]] = defaultdict(lambda: defaultdict(list))
+    for way, captures in found.items():
+        for (group, at), unmoved in captures.items():
+            told[way][group].append(GroupMove(at, min(unmoved)))
+    return told
+
+
+def _beside(move: GroupMove, others: Sequence[GroupMove]) -> Comparison | None:
+    window = dt.timedelta(seconds=int(parameter("lead_lag_window_seconds")))
+    apart = min(abs(other.at - move.at) for other in others)
+    if apart > window:
+        return None
+    nearest = [other for other in others if abs(other.at - move.at) == apart]
+    return Comparison(
+        leads=all(move.at <= other.unmoved_at for other in nearest),
+        lags=all(other.at <= move.unmoved_at for other in nearest),
+        gap=max(move.gap, *(other.gap for other in nearest)),
+    )
+
+
+def _judged(found: Sequence[Comparison]) -> Row:
+    leads, lags = sum(each.leads for each in found), sum(each.lags for each in found)
+    decided, ties = leads + lags, len(found) - leads - lags
+    is_enough = decided >= parameter("lead_lag_min_decided")
+    tie_share = rounded(Fraction(ties, len(found)), 10)
+    return {
+        "lead_count": leads,
+        "lag_count": lags,
+        "tie_count": ties,
+        "tie_share": tie_share,
+        "score": rounded(Fraction(leads - lags, decided), 10) if is_enough else None,
+        "p_value": sign_test(leads, lags) if is_enough else None,
+        "captures_median_gap_seconds": math.floor(median(Fraction(each.gap) for each in found)),
+        "is_known": is_enough and tie_share <= parameter("lead_lag_max_tie_share"),
+    }
+
+
+def sign_test(leads: int, lags: int) -> Decimal:
+    """Two-sided, by the normal distribution with half a count off each side, to six places."""
+    with localcontext() as context:
+        context.prec = 60
+        x = Decimal(max(abs(leads - lags) - 1, 0)) / Decimal(2 * (leads + lags)).sqrt()
+        if x > 6:
+            return rounded(Decimal(0), 6)
+        # erf(x) = 2 / sqrt(pi) * sum of (-1)^n x^(2n + 1) / (n! (2n + 1))
+        term, total, n = x, x, 0
+        while abs(term) > Decimal("1e-40"):
+            n += 1
+            term *= -x * x / n
+            total += term / (2 * n + 1)
+        return rounded(1 - 2 * total / PI.sqrt(), 6)
