@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -20,6 +20,7 @@ from tests.replay.ledger_model import BET_KEY, EVALUATION_KEY, PREDICTION_KEY, L
 from tests.replay.model import Gold, Table, market_rule
 from tests.replay.slices import PLAYED, SLICES
 from tests.replay.support import Databases, batches_of, differences, take
+from tests.replay.test_odd_answers import book, event, h2h, poll
 from tests.replay.transcript import Transcript
 from tests.replay.value_model import BIN_KEY, Values, prediction_bins
 from tests.replay.views_model import Scorecards, expected_value, lead_lag, moves_of
@@ -120,13 +121,13 @@ def assert_horizons_are_sampled(expected: dict[str, Table]) -> int:
     """What clv and calibration read so long before the start is what was sampled then, on the same line; how much of it is."""
     samples = expected["quotes_sampled"]
     read_of = []
-    for (event_id, book, market, description, _, _, horizon), row in expected["clv"].items():
-        key = (event_id, book, market, row["outcome_set"], row["outcome_side"], CLV_MINUTES.get(horizon))
+    for (event_id, bookmaker, market, description, _, _, horizon), row in expected["clv"].items():
+        key = (event_id, bookmaker, market, row["outcome_set"], row["outcome_side"], CLV_MINUTES.get(horizon))
         if description is None and key in samples and samples[key]["line_point"] == row["line_point"]:
             names = ("price_net", "fair_probability", "seconds_since_seen")
             read_of.append((key, names, (row["price_taken"], row["probability_taken"], row["seconds_since_seen"])))
-    for (event_id, market, kind, book, method, hours), row in expected["calibration_observations"].items():
-        key = (event_id, book, market, kind, "over" if market == "totals" else "home", 60 * hours)
+    for (event_id, market, kind, bookmaker, method, hours), row in expected["calibration_observations"].items():
+        key = (event_id, bookmaker, market, kind, "over" if market == "totals" else "home", 60 * hours)
         if method == "power" and key in samples:
             read_of.append((key, ("line_point", "fair_probability"), (row["line_point"], row["probability"])))
     for key, names, told in read_of:
@@ -217,3 +218,28 @@ def test_hindsight_where_elements_are_held_back(
     with databases() as warehouse, transcript.on_small_markets():
         take(warehouse, project, [*batches, *entries], step=0)
         assert_agreed(warehouse, expected)
+
+
+@pytest.mark.proof
+def test_a_stalled_book_has_no_vote_and_a_price_ages(databases: Databases, project: Project, transcript: Transcript) -> None:
+    """Of five other groups one has stalled; a price that no answer shows any more is as old as the newest answer makes it."""
+    prices = {"pinnacle": (1.9, 1.9), "draftkings": (1.88, 1.92), "betmgm": (1.87, 1.93), "bovada": (1.91, 1.87)}
+
+    def offered(read_at: str) -> list[dict[str, Any]]:
+        fresh = {**prices, "fanduel": (2.0, 1.83)}
+        stalled = book("williamhill_us", h2h(1.75, 2.1), last_update="2026-01-10T11:40:00Z")
+        return [stalled, *(book(key, h2h(*price), last_update=read_at) for key, price in fresh.items())]
+
+    # a line that stands twice in a book: the entry that comes first speaks
+    doubled = book("betus", h2h(1.86, 1.86), h2h(1.86, 1.95))
+    first = offered("2026-01-10T11:59:30Z")
+    batches = [
+        poll(0, event(*first), event(first[-1], doubled, id="d" * 32), books=(*prices, "fanduel", "betus")),
+        poll(7, event(*offered("2026-01-10T12:06:30Z")), books=("pinnacle",)),
+    ]
+    entries, expected = model_of(batches)
+    with databases() as warehouse, transcript.on_small_markets():
+        take(warehouse, project, [*batches, *entries], step=0)
+        assert_agreed(warehouse, expected)
+    values = expected["expected_value"].items()
+    assert {(row["group_count"], row["is_usable"]) for key, row in values if key[-1] == "fanduel"} == {(4, True), (1, False)}
