@@ -769,9 +769,13 @@ class Hindsight:
         """The consensus of the other groups, before the start, for the best price of all that stand."""
         if offer.row["phase_as_known"] != "pre":
             return None
-        stretch = self._best_open.get((event_id, *line, offer.name))
+        stretch = self.best_open.get((event_id, *line, offer.name))
         if stretch is None or offer.book not in stretch["books"] or stretch["best_price_decimal"] != price:
             return None
+        return self.held_by_others(event_id, line, book_profile(offer.book)[0], offer.name)[1]
+
+    def held_by_others(self, event_id: str, line: Series, own_group: str, outcome: str) -> tuple[int, Decimal | None]:
+        """How many groups but one vote for an outcome by the sets that stand, and what they hold it for if they are enough."""
         sets: dict[str, Row] = {}
         for row in sorted(self._sets_of_event[event_id], key=lambda row: row["set_no"]):
             is_on_line = (row["market_key"], row["description"], row["line_point"], row["outcome_set"]) == line
@@ -785,15 +789,16 @@ class Hindsight:
         for row, names in near:
             group = book_profile(row["bookmaker_key"])[0]
             for name in names:
-                if group != book_profile(offer.book)[0]:
+                if group != own_group:
                     votes[name].setdefault(group, row["fair_power"][row["outcome_names"].index(name)])
-        if len(votes.get(offer.name, ())) < parameter("expected_value_min_groups"):
-            return None
+        count = len(votes.get(outcome, ()))
+        if count < parameter("expected_value_min_groups"):
+            return count, None
         medians = {name: median(map(Fraction, told.values())) for name, told in votes.items()}
-        return rounded(medians[offer.name] / Fraction(rounded(sum(medians.values(), Fraction(0)), 10)), 10)
+        return count, rounded(medians[outcome] / Fraction(rounded(sum(medians.values(), Fraction(0)), 10)), 10)
 
     @cached_property
-    def _best_open(self) -> Table:
+    def best_open(self) -> Table:
         return {key[:-1]: row for key, row in self.gold.best_price(self.history).items() if row["valid_to"] is None}
 
 

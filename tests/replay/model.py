@@ -1574,6 +1574,14 @@ def _exact_probability(row: Row) -> Fraction | None:
     return None if price is None else price[1]
 
 
+def fair_basis(market: str, line_point: Decimal | None) -> str:
+    """What a fair probability on a line is a probability of."""
+    if market_rule(market)["family"] == "draw_no_bet" or (line_point is not None and line_point % 1 == 0):
+        return "no_push"
+    is_quarter = line_point is not None and abs(line_point) % 1 in (Decimal("0.25"), Decimal("0.75"))
+    return "half_stake" if is_quarter else "plain"
+
+
 def _margin_row(
     key: tuple[Any, ...], members: Sequence[tuple[Row, Quote]], word: Quote, sport: str, runners: int, at: Time
 ) -> Row:
@@ -1603,11 +1611,6 @@ def _margin_row(
         problem = "additive_negative"
     elif is_sound and total is not None and total < 1:
         problem = "underround"
-    basis = "plain"
-    if market_rule(market)["family"] == "draw_no_bet" or (line_point is not None and line_point % 1 == 0):
-        basis = "no_push"
-    elif line_point is not None and abs(line_point) % 1 in (Decimal("0.25"), Decimal("0.75")):
-        basis = "half_stake"
     return {
         "event_id": event_id,
         "sport_key": sport,
@@ -1630,7 +1633,7 @@ def _margin_row(
         "runner_coverage": coverage,
         "problem": problem,
         "is_sound": is_sound,
-        "fair_basis": basis,
+        "fair_basis": fair_basis(market, line_point),
         "fair_multiplicative": values and values.multiplicative,
         "fair_additive": values and values.additive,
         "fair_power": values and values.power,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -20,8 +20,10 @@ from tests.replay.ledger_model import BET_KEY, EVALUATION_KEY, PREDICTION_KEY, L
 from tests.replay.model import Gold, Table, market_rule
 from tests.replay.slices import PLAYED, SLICES
 from tests.replay.support import Databases, batches_of, differences, take
+from tests.replay.test_odd_answers import book, event, h2h, poll
 from tests.replay.transcript import Transcript
 from tests.replay.value_model import BIN_KEY, Values, prediction_bins
+from tests.replay.views_model import Scorecards, expected_value, lead_lag, moves_of
 
 CLV_KEY: Final = ("event_id", "bookmaker_key", "market_key", "description", "outcome_name", "key_point", "horizon")
 KEYS: Final = {
@@ -34,15 +36,21 @@ KEYS: Final = {
     "clv_now": CLV_KEY,
     "calibration_observations": ("event_id", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
     "book_twins": ("operator_group", "other_group"),
+    "book_scorecard": ("sport_key", "bookmaker_key", "month"),
+    "expected_value": (
+        "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name", "bookmaker_key",
+    ),
+    "lead_lag": ("sport_key", "market_key", "operator_group", "other_group"),
     "bet_ledger": BET_KEY,
     "prediction_scores": PREDICTION_KEY,
     "prediction_evaluation": EVALUATION_KEY,
     "prediction_bins": BIN_KEY,
-}
+}  # fmt: skip
 CLV_MINUTES: Final = {"24h": 24 * 60, "6h": 6 * 60, "1h": 60, "15min": 15}
 # Entries that are drawn from each recording.
 BETS, PREDICTIONS = 400, 250
 WILD_SEEDS: Final = tuple(int(seed) for seed in (os.environ.get("SPORTS_MARKET_SEEDS") or "200,202,205").split(","))
+BROKEN_SEEDS: Final = (2, 22, 28)
 
 
 def read(warehouse: Warehouse, table: str) -> Table:
@@ -91,6 +99,9 @@ def model_of(batches: Sequence[Batch]) -> tuple[list[Batch], dict[str, Table]]:
         "clv_now": values.clv_now(),
         "calibration_observations": values.calibration_observations(),
         "book_twins": values.book_twins(),
+        "book_scorecard": Scorecards(hindsight).rows(),
+        "expected_value": expected_value(hindsight),
+        "lead_lag": lead_lag(moves_of(hindsight)),
         "bet_ledger": ledgers.bet_ledger(),
         "prediction_scores": scores,
         "prediction_evaluation": ledgers.prediction_evaluation(),
@@ -110,13 +121,13 @@ def assert_horizons_are_sampled(expected: dict[str, Table]) -> int:
     """What clv and calibration read so long before the start is what was sampled then, on the same line; how much of it is."""
     samples = expected["quotes_sampled"]
     read_of = []
-    for (event_id, book, market, description, _, _, horizon), row in expected["clv"].items():
-        key = (event_id, book, market, row["outcome_set"], row["outcome_side"], CLV_MINUTES.get(horizon))
+    for (event_id, bookmaker, market, description, _, _, horizon), row in expected["clv"].items():
+        key = (event_id, bookmaker, market, row["outcome_set"], row["outcome_side"], CLV_MINUTES.get(horizon))
         if description is None and key in samples and samples[key]["line_point"] == row["line_point"]:
             names = ("price_net", "fair_probability", "seconds_since_seen")
             read_of.append((key, names, (row["price_taken"], row["probability_taken"], row["seconds_since_seen"])))
-    for (event_id, market, kind, book, method, hours), row in expected["calibration_observations"].items():
-        key = (event_id, book, market, kind, "over" if market == "totals" else "home", 60 * hours)
+    for (event_id, market, kind, bookmaker, method, hours), row in expected["calibration_observations"].items():
+        key = (event_id, bookmaker, market, kind, "over" if market == "totals" else "home", 60 * hours)
         if method == "power" and key in samples:
             read_of.append((key, ("line_point", "fair_probability"), (row["line_point"], row["probability"])))
     for key, names, told in read_of:
@@ -142,6 +153,7 @@ def test_hindsight_is_that_of_the_model(
         assert assert_horizons_are_sampled(expected) > 1000
         assert {row["close_status"] for row in expected["calibration_observations"].values()} == {None, "ok", "aged"}
         assert {row["clv_status"] for row in expected["clv"].values()} >= {"same_point", "no_close"}
+        assert {row["ev_basis"] for row in expected["expected_value"].values()} == {"median_of_others", "too_few_groups"}
 
 
 @pytest.mark.proof
@@ -173,6 +185,15 @@ def test_hindsight_of_the_bundled_recording(databases: Databases, project: Proje
     assert {kind for _, _, kind, _, _, _ in observed} == {"two_way", "three_way", "yes_no"}
     assert {row["close_status"] for row in observed.values()} == {None, "ok", "aged"}
     assert "consensus" in {book for _, _, _, book, _, _ in observed}
+    values = expected["expected_value"].values()
+    assert {row["is_usable"] for row in values} == {True, False}
+    assert {row["ev_basis"] for row in values} == {"median_of_others", "too_few_groups"}
+    assert {row["fair_basis"] for row in values} == {"plain", "no_push", "half_stake"}
+    cards = list(expected["book_scorecard"].values())
+    assert any(0 < card["uptime"] < 1 for card in cards if card["uptime"] is not None)
+    assert all(
+        any(card[share] for card in cards) for share in ("stale_share_pre", "stale_share_in_play", "outlier_share", "mean_hold")
+    )
     assert assert_horizons_are_sampled(expected) > 1000
     assert {row["grade"] for row in expected["outcome_grades"].values()} >= {"win", "loss", "push", "unresolved"}
 
@@ -185,3 +206,40 @@ def test_hindsight_of_a_wild_market(seed: int, databases: Databases, project: Pr
     with databases() as warehouse, transcript.on_small_markets():
         take(warehouse, project, [*batches, *entries], step=0)
         assert_agreed(warehouse, expected)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("seed", BROKEN_SEEDS)
+def test_hindsight_where_elements_are_held_back(
+    seed: int, databases: Databases, project: Project, transcript: Transcript
+) -> None:
+    batches = [wild.with_broken_elements(batch, seed) for batch in wild.market_of(seed)]
+    entries, expected = model_of(batches)
+    with databases() as warehouse, transcript.on_small_markets():
+        take(warehouse, project, [*batches, *entries], step=0)
+        assert_agreed(warehouse, expected)
+
+
+@pytest.mark.proof
+def test_a_stalled_book_has_no_vote_and_a_price_ages(databases: Databases, project: Project, transcript: Transcript) -> None:
+    """Of five other groups one has stalled; a price that no answer shows any more is as old as the newest answer makes it."""
+    prices = {"pinnacle": (1.9, 1.9), "draftkings": (1.88, 1.92), "betmgm": (1.87, 1.93), "bovada": (1.91, 1.87)}
+
+    def offered(read_at: str) -> list[dict[str, Any]]:
+        fresh = {**prices, "fanduel": (2.0, 1.83)}
+        stalled = book("williamhill_us", h2h(1.75, 2.1), last_update="2026-01-10T11:40:00Z")
+        return [stalled, *(book(key, h2h(*price), last_update=read_at) for key, price in fresh.items())]
+
+    # a line that stands twice in a book: the entry that comes first speaks
+    doubled = book("betus", h2h(1.86, 1.86), h2h(1.86, 1.95))
+    first = offered("2026-01-10T11:59:30Z")
+    batches = [
+        poll(0, event(*first), event(first[-1], doubled, id="d" * 32), books=(*prices, "fanduel", "betus")),
+        poll(7, event(*offered("2026-01-10T12:06:30Z")), books=("pinnacle",)),
+    ]
+    entries, expected = model_of(batches)
+    with databases() as warehouse, transcript.on_small_markets():
+        take(warehouse, project, [*batches, *entries], step=0)
+        assert_agreed(warehouse, expected)
+    values = expected["expected_value"].items()
+    assert {(row["group_count"], row["is_usable"]) for key, row in values if key[-1] == "fanduel"} == {(4, True), (1, False)}
