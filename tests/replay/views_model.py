@@ -108,15 +108,10 @@ class Scorecards:
 
     def _oddities(self) -> Iterator[tuple[Card, bool]]:
         """Of each set that stood at a look and can be compared, whether it lies far from the others."""
-        known_until: dict[str, Time] = {}
-        for event_id, at in self.hindsight.known_until.items():
-            sport = self.hindsight.events[event_id]["sport_key"]
-            known_until[sport] = max(at, known_until.get(sport, at))
         for event_id, event in self.hindsight.events.items():
             for hours in CALIBRATION_HOURS:
                 at = event["start_at"] - hours * HOUR
-                # an answer about any event of the sport reaches the looks at all of them
-                if at <= known_until[event["sport_key"]]:
+                if at <= self.hindsight.known_until[event_id]:
                     for row, is_far in self._compared(event_id, at):
                         yield (row["sport_key"], row["bookmaker_key"], month_of(at)), is_far
 

@@ -78,11 +78,6 @@ ages as (
     from aged group by sport_key, bookmaker_key, month
 ),
 
-known as (
-    select c.sport_key, max(c.captured_at) as until from {{ ref('coverage') }} as c
-    group by c.sport_key
-),
-
 -- outliers are looked for some hours before each start, among what is fresh then, and not at every change: a book counts as often as
 -- it is there
 looked_at as (
@@ -92,7 +87,7 @@ looked_at as (
         {{ line_key('m', after='m.outcome_set') }} as line_key,
         coalesce(profile.operator_group, m.bookmaker_key) as operator_group
     from {{ ref('events') }} as event
-    join known on known.sport_key = event.sport_key
+    cross join lateral (select max(near.captured_at) as until from {{ newest_answers('event') }} as near) as known
     cross join {{ horizons() }} as look (hours)
     join {{ ref('margins') }} as m
         on m.event_id = event.event_id and event.start_at - look.hours * interval '1 hour' >= m.valid_from
