@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.recording.store import Recording
     from pipeline.runs.context import RunContext
     from pipeline.transform.engine import Engine, Work
+    from pipeline.transform.program import Program
     from pipeline.transform.project import DbtProject
     from pipeline.warehouse.connect import Warehouse
     from pipeline.warehouse.database import Server
@@ -106,17 +107,19 @@ def engine_of(options: argparse.Namespace, screen: Screen) -> Engine:
     """What runs the project's SQL: the program that dbt rendered, or dbt itself where that is asked for."""
     if getattr(options, "engine", "program") == "dbt":
         return project_of(options, screen)
+    return program_of(options, screen)
+
+
+def program_of(options: argparse.Namespace, screen: Screen) -> Program:
+    """The program that dbt rendered."""
     from pipeline.transform.current_program import load_program
 
     return load_program(settings_of(options).state_dir.absolute() / "dbt", screen.note)
 
 
-def telling_engine_of(options: argparse.Namespace, screen: Screen, *works: Work, views: bool = False) -> Engine:
+def telling_program_of(options: argparse.Namespace, screen: Screen, *works: Work, views: bool = False) -> Program:
     """The program, which shows how far it is on its way through that work."""
-    from pipeline.transform.program import Program
-
-    engine = engine_of(options, screen)
-    return engine.telling(screen.progress("step"), *works, views=views) if isinstance(engine, Program) else engine
+    return program_of(options, screen).telling(screen.progress("step"), *works, views=views)
 
 
 def project_of(options: argparse.Namespace, screen: Screen) -> DbtProject:

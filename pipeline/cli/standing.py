@@ -17,7 +17,7 @@ from pipeline.cli.arguments import (
     mix_sources_option,
     prove_option,
 )
-from pipeline.cli.opening import check_database, context_of, engine_of, recording_at, server_of, telling_engine_of
+from pipeline.cli.opening import check_database, context_of, engine_of, recording_at, server_of, telling_program_of
 from pipeline.cli.screen import Screen
 from pipeline.errors import UsageError
 
@@ -144,7 +144,7 @@ def _run_verify(options: argparse.Namespace, screen: Screen) -> int:
     from pipeline.replay.verify import verify
 
     with server_of(options, screen) as server:
-        report = verify(server.warehouse(), telling_engine_of(options, screen, "whole", views=True))
+        report = verify(server.warehouse(), telling_program_of(options, screen, "whole", views=True))
     return screen.end(report)
 
 
@@ -161,7 +161,7 @@ def _prove_day(options: argparse.Namespace, screen: Screen) -> int:
     with server_of(options, screen) as server:
         warehouse = server.warehouse()
         bootstrap(warehouse)
-        return screen.end(prove_day(warehouse, telling_engine_of(options, screen, "batch"), spool, day))
+        return screen.end(prove_day(warehouse, telling_program_of(options, screen, "batch"), spool, day))
 
 
 def add_rebuild(commands: Commands) -> None:
@@ -179,7 +179,7 @@ def _run_rebuild(options: argparse.Namespace, screen: Screen) -> int:
     with server_of(options, screen) as server:
         warehouse = server.warehouse()
         bootstrap(warehouse)
-        rebuild(warehouse, telling_engine_of(options, screen, "make", "blocking"))
+        rebuild(warehouse, telling_program_of(options, screen, "make", "blocking"))
     screen.end_progress()
     screen.tell(f"Silver and gold of {warehouse.place} were built anew from bronze.")
     return 0

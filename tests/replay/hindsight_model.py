@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -545,6 +545,14 @@ class Hindsight:
             home, away = away, home
         return {"home_score": home, "away_score": away}
 
+    def _close_status(self, event_id: str, event: Row, statuses: Collection[str]) -> str:
+        """Of a market, from its main line's outcomes: too few groups come first, but for a game that was not played."""
+        if event["status"] == "gone_early":
+            return "unplayed"
+        if statuses:
+            return min(statuses, key=lambda status: (status != "too_few_groups", status == "ok"))
+        return "provisional" if event["start_is_suspect"] or not self.is_reached(event_id) else "none"
+
     def _market_lines(self, event: Row, event_id: str, market: str, sides: Sequence[str], own: Mapping[str, Table]) -> Row:
         start, side = event["start_at"], sides[0]
         openings = [
@@ -569,23 +577,14 @@ class Hindsight:
         ]
         row |= {"line_point_min": min(hung, default=None), "line_point_max": max(hung, default=None)}
         main = {key: close for key, close in own["agreed"].items() if close["is_main_line"]}
-        row["close_status"] = "provisional" if event["start_is_suspect"] or not self.is_reached(event_id) else "none"
-        if event["status"] == "gone_early":
-            row["close_status"] = "unplayed"
+        row["close_status"] = self._close_status(event_id, event, {close["close_status"] for close in main.values()})
         if not main:
             return row
         _, _, _, point, kind, _ = next(iter(main))
-        statuses = {close["close_status"] for close in main.values()}
         row |= {
             "closing_outcome_set": kind,
             "closing_line_point": point,
             "group_count": min(close["group_count"] for close in main.values()),
-            # who is too few comes before all but what was not played
-            "close_status": (
-                "unplayed"
-                if event["status"] == "gone_early"
-                else min(statuses, key=lambda status: (status != "too_few_groups", status == "ok"))
-            ),
             **{f"probability_{close['outcome_side']}": close["fair_median"] for close in main.values()},
         }
         for key, offer in own["best"].items():

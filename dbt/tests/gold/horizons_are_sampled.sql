@@ -10,11 +10,6 @@ with sampled as (
 markets as (
     select sampled.event_id, sampled.market_key, sampled.outcome_set from sampled
     group by sampled.event_id, sampled.market_key, sampled.outcome_set
-),
-
-horizons as (
-    select horizon.name, horizon.minutes
-    from (values ('24h', 1440), ('6h', 360), ('1h', 60), ('15min', 15)) as horizon (name, minutes)
 )
 
 select
@@ -22,13 +17,12 @@ select
     concat_ws(' ', clv.line_point, clv.price_taken, clv.probability_taken) as held,
     concat_ws(' ', sampled.line_point, sampled.price_net, sampled.fair_probability) as sampled
 from {{ ref('clv') }} as clv
-join horizons on horizons.name = clv.horizon
 join markets on markets.event_id = clv.event_id and markets.market_key = clv.market_key and markets.outcome_set = clv.outcome_set
 left join sampled
     on sampled.event_id = clv.event_id and sampled.bookmaker_key = clv.bookmaker_key and sampled.market_key = clv.market_key
     and sampled.outcome_set = clv.outcome_set and sampled.outcome_side = clv.outcome_side
-    and sampled.minutes_to_start = horizons.minutes
-where clv.description is null
+    and sampled.minutes_to_start * 60 = clv.seconds_to_start
+where clv.horizon <> 'opening' and clv.description is null
     and (
         sampled.quote_state is distinct from 'quoted' or sampled.sampled_at is distinct from clv.taken_at
         or sampled.line_point is distinct from clv.line_point or sampled.price_net is distinct from clv.price_taken
