@@ -416,7 +416,7 @@ class Hindsight:
         }
         seen = {series: self._censored(series) for series in own if series[-1] == 1}
         sharp = self._sharp_opening(event_id, seen)
-        return [sharp] if sharp is not None else self._agreed_opening(own, seen)
+        return [sharp] if sharp is not None else self._agreed_opening(own, seen, self.events[event_id]["start_at"])
 
     def _sharp_opening(self, event_id: str, seen: Mapping[Series, tuple[Time, bool]]) -> Opening | None:
         firsts: list[tuple[tuple[Any, ...], Quote]] = []
@@ -453,8 +453,10 @@ class Hindsight:
             {quote.side: rounded(Fraction(quote.implied or 0) / Fraction(quote.overround or 1), 10) for quote in members},
         )
 
-    def _agreed_opening(self, own: Mapping[Series, Sequence[Row]], seen: Mapping[Series, tuple[Time, bool]]) -> list[Opening]:
-        """The first capture, of those at which a quote comes to a line, where enough groups stand on that line."""
+    def _agreed_opening(
+        self, own: Mapping[Series, Sequence[Row]], seen: Mapping[Series, tuple[Time, bool]], start: Time
+    ) -> list[Opening]:
+        """The first capture before the start, of those at which a quote comes to a line, where enough groups stand on it."""
         arrivals: dict[Time, set[Decimal | None]] = defaultdict(set)
         for rows in own.values():
             before: Row | None = None
@@ -465,7 +467,7 @@ class Hindsight:
                 if not goes_on:
                     arrivals[row["valid_from"]].add(row["line_point"])
                 before = row
-        for at in sorted(arrivals):
+        for at in sorted(at for at in arrivals if at < start):
             agreed = []
             for point in arrivals[at]:
                 by_kind: dict[str, list[Quote]] = defaultdict(list)

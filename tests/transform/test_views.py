@@ -335,6 +335,17 @@ def test_a_sharp_book_that_was_there_at_the_first_look_opens_nothing(market: Any
     ]
 
 
+@pytest.mark.parametrize(("minute", "opened"), [(50, 2), (60, 0), (70, 0)])
+def test_what_groups_agree_on_in_play_opens_nothing(market: Any, minute: float, opened: int) -> None:
+    books = [two_way(market, key, 1.9, 2.0, None) for key in ("betmgm", "betus", "fanduel")]
+    asked = {"books": ("betmgm", "betus", "fanduel"), "markets": ("h2h",)}
+    market.load(0, market.odds(market.game("e", 60, books[:2]), **asked))
+    market.load(minute, market.odds(market.game("e", 60, books), **asked))
+    market.publish()
+
+    assert market.rows("select count(*) from gold.market_openings") == [(opened,)]
+
+
 # --- closings -------------------------------------------------------------------------------------------------------
 
 

@@ -69,12 +69,12 @@ cross join lateral (
         window one_series as (partition by h.series_id, h.line_rank order by h.valid_from)
     ),
 
-    -- the captures at which a quote came to a line: only there can the groups on it become enough
+    -- the captures before the start at which a quote came to a line: only there can the groups on it become enough
     arrivals as (
         select distinct stretches.market_line, stretches.line_key, stretches.valid_from as at
         from stretches
         left join sharp on sharp.market_line = stretches.market_line
-        where not stretches.goes_on and sharp.market_line is null
+        where not stretches.goes_on and sharp.market_line is null and stretches.valid_from < event.start_at
     ),
 
     candidates as (
