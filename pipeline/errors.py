@@ -67,5 +67,5 @@ class Interrupted(SportsMarketError):
 
     exit_code = 130
 
-    def __init__(self, message: str = "Interrupted; nothing of the batch at hand was published.") -> None:
+    def __init__(self, message: str = "Interrupted; what was whole stays, and nothing half done was published.") -> None:
         super().__init__("INTERRUPTED", message, "Run the same command again to go on.")
