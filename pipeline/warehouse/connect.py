@@ -46,7 +46,10 @@ SESSION_SETTINGS: Final[Mapping[str, str]] = {
 
 # Settings that libpq may also send from its own environment variables (PGTZ, PGDATESTYLE), which the server then takes
 # last; it reports them, so looking costs nothing.
-_REPORTED: Final = {"TimeZone": "UTC", "DateStyle": "ISO, MDY", "IntervalStyle": "postgres", "client_encoding": "UTF8"}
+_REPORTED: Final = {
+    **{name: SESSION_SETTINGS[name].replace(",", ", ") for name in ("TimeZone", "DateStyle", "IntervalStyle")},
+    "client_encoding": "UTF8",
+}
 
 
 class Role(StrEnum):

@@ -172,12 +172,16 @@ BUGS: Final = (
         "an old close is a close", "here", "dbt/macros/scoring.sql",
         "{{ close_status }} in ('ok', 'aged')", "{{ close_status }} in ('ok', 'aged', 'old')",
     ),
-    Bug("a threshold is another one", "here", _PARAMETERS, "steam_window_seconds,900", "steam_window_seconds,1800"),
+    Bug(
+        "a threshold is another one", "here", _PARAMETERS, "steam_window_seconds,900", "steam_window_seconds,1800",
+        ("tests/transform/test_steam.py",),
+    ),
     Bug("fresh is as long as it likes", "here", _PARAMETERS, "fresh_age_in_play_seconds,90\n", "fresh_age_in_play_seconds,9000\n"),
     # how it is kept
     Bug(
         "a session has the machine's own time zone", "first version", "pipeline/warehouse/connect.py",
         '    "TimeZone": "UTC",\n    "DateStyle"', '    "TimeZone": "America/New_York",\n    "DateStyle"',
+        ("tests/warehouse/test_connect.py",),
     ),
     Bug(
         "a digest forgets a column", "here", "pipeline/warehouse/digest.py",
@@ -210,7 +214,7 @@ BUGS: Final = (
     Bug(
         "a redirect takes the key along", "public", "pipeline/odds_api/client.py",
         "timeout=self._timeout, allow_redirects=False", "timeout=self._timeout, allow_redirects=True",
-        ("tests/collect/test_conduct.py", "tests/collect/test_live.py"),
+        ("tests/odds_api/test_client.py", "tests/collect/test_conduct.py", "tests/collect/test_live.py"),
     ),
     Bug(
         "an error's body is an answer", "first version", "pipeline/odds_api/client.py",
