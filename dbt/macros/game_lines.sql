@@ -80,9 +80,9 @@ left join lateral (
 
 {#-
   A row per game, a complete select. `events`: for `from`; `are_told`, `are_open`: of `games`, whether its lines are told, and
-  whether its close may still come; `closing_consensus`: of the same events.
+  whether its close may still come; `closing_consensus` and `market_openings`: of the same events.
 -#}
-{% macro games_with_lines(events, are_told, are_open, closing_consensus) -%}
+{% macro games_with_lines(events, are_told, are_open, closing_consensus, market_openings) -%}
 {%- set markets = game_markets() -%}
 with games as materialized (
     select e.*
@@ -102,7 +102,7 @@ opened as materialized (
     cross join lateral (
         select o.event_id, o.market_key, o.line_point, o.outcome_set, o.outcome_side, o.opening_basis, o.probability, o.first_seen_at,
             o.is_left_censored
-        from {{ ref('market_openings') }} as o
+        from {{ market_openings }} as o
         where o.event_id = told.event_id and o.market_key in ('{{ markets | join("', '") }}') and o.description is null
         offset 0
     ) as opening

@@ -83,6 +83,8 @@ OTHERWISE: Final[Mapping[tuple[str, str], str | None]] = {
     ("gold.expected_value", "gold.best_price"): "{event} and u.line_id = t.line_id and u.valid_from = t.valid_from",
     ("gold.market_openings", "gold.openings"): "{event} and {market} and u.outcome_name = t.outcome_name",
     ("gold.market_openings", "gold.price_history"): "{event} and {market} and u.outcome_name = t.outcome_name and {stands}",
+    ("gold.market_openings_now", "gold.openings"): "{event} and {market} and u.outcome_name = t.outcome_name",
+    ("gold.market_openings_now", "gold.price_history"): "{event} and {market} and u.outcome_name = t.outcome_name and {stands}",
     ("gold.best_price_now", "gold.bookmakers"): "u.bookmaker_key = any (t.bookmaker_keys)",
     ("gold.steam", "gold.moves"): (
         "{event} and u.market_id = t.market_id and u.outcome_set = t.outcome_set and u.direction = t.direction"

@@ -29,7 +29,7 @@ def test_all_of_gold_can_be_read() -> None:
         ("events", Dating("start_at")),
         ("clv", Dating("start_at")),
         ("results", Dating("start_at", of_event=True)),
-        ("market_openings", Dating("start_at", of_event=True)),
+        ("market_openings", Dating("start_at")),
         ("lead_lag", Dating(None)),
     ],
 )

@@ -52,13 +52,13 @@ def test_it_holds_the_rows_that_the_warehouse_holds(format: str, bundled: Wareho
 
 @every_format
 def test_views_are_exported_where_they_are_named(format: str, bundled: Warehouse, tmp_path: Path) -> None:
-    export(bundled, tmp_path / "lake", "clv_now", "market_openings", "book_twins", "middles_clean", format=format)
+    export(bundled, tmp_path / "lake", "clv_now", "market_openings_now", "book_twins", "middles_clean", format=format)
     with bundled.connect(Role.READER) as connection:
         expected = view_digests(connection)
     check = verify_export(tmp_path / "lake")
     assert check.faults == ()
     assert check.digests == {
-        name: expected[name] for name in ("gold.book_twins", "gold.clv_now", "gold.market_openings", "gold.middles_clean")
+        name: expected[name] for name in ("gold.book_twins", "gold.clv_now", "gold.market_openings_now", "gold.middles_clean")
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -85,13 +85,18 @@ def most_even(rows: Iterable[Row], place_of: Mapping[int, int]) -> Row:
 
 @dataclass(frozen=True)
 class Opening:
-    """How a market opened: by whom, on which line, and the probability of each side."""
+    """How a market opened: by whom, on which line, and the probability of each side; of a sharp group, its book and prices."""
 
     basis: str
+    groups: tuple[str, ...]
     at: Time
     line_point: Decimal | None
+    outcome_set: str
     is_left_censored: bool
+    names: Mapping[str, str]
     probabilities: Mapping[str, Decimal]
+    book: str | None = None
+    prices: Mapping[str, Decimal | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -447,10 +452,15 @@ class Hindsight:
         ]
         return Opening(
             "sharp",
+            (book_profile(first.book)[0],),
             first.answer.captured_at,
             first.line_point,
+            first.outcome_set,
             False,
+            {quote.side: quote.name for quote in members},
             {quote.side: rounded(Fraction(quote.implied or 0) / Fraction(quote.overround or 1), 10) for quote in members},
+            first.book,
+            {quote.side: quote.price_decimal for quote in members},
         )
 
     def _agreed_opening(
@@ -482,7 +492,7 @@ class Hindsight:
                         distance = abs(point) if point is not None else Decimal(0)
                         agreed.append(((-groups, distance, point or Decimal(0), kind), point, words))
             if agreed:
-                _, point, words = min(agreed, key=lambda item: item[0])
+                (*_, kind), point, words = min(agreed, key=lambda item: item[0])
                 voices: dict[tuple[str, str], Quote] = {}
                 for word in sorted(words, key=lambda w: (w.overround, w.book, w.rank)):
                     voices.setdefault((word.side, book_profile(word.book)[0]), word)
@@ -492,10 +502,50 @@ class Hindsight:
                 is_left_censored = not any(first <= at and not censored for first, censored in seen.values())
                 return [
                     Opening(
-                        "groups", at, point, is_left_censored, {side: rounded(median(all), 10) for side, all in shares.items()}
+                        "groups",
+                        tuple(sorted({group for _, group in voices})),
+                        at,
+                        point,
+                        kind,
+                        is_left_censored,
+                        {side: word.name for (side, _), word in voices.items()},
+                        {side: rounded(median(all), 10) for side, all in shares.items()},
                     )
                 ]
         return []
+
+    def market_openings(self) -> Table:
+        """Of the three markets of events that began, whose sides are those of a game."""
+        return self._openings_of({event_id for event_id in self.events if self.is_reached(event_id)})
+
+    def market_openings_now(self) -> Table:
+        """Of those that have not begun."""
+        return self._openings_of({event_id for event_id in self.events if not self.is_reached(event_id)})
+
+    def _openings_of(self, event_ids: Collection[str]) -> Table:
+        return {
+            (event_id, market, opening.names[side]): {
+                "sport_key": self.events[event_id]["sport_key"],
+                "description": None,
+                "line_point": opening.line_point,
+                "outcome_set": opening.outcome_set,
+                "outcome_side": side,
+                "start_at": self.events[event_id]["start_at"],
+                "opening_basis": opening.basis,
+                "operator_groups": opening.groups,
+                "bookmaker_key": opening.book,
+                "price_decimal": opening.prices.get(side),
+                "probability": probability,
+                "first_seen_at": opening.at,
+                "is_left_censored": opening.is_left_censored,
+                "opened_at": None if opening.is_left_censored else opening.at,
+            }
+            for event_id in event_ids
+            for market, sides in GAME_MARKETS.items()
+            for opening in self.market_opening(event_id, market)
+            for side, probability in opening.probabilities.items()
+            if side in sides
+        }
 
     # game_lines
 

@@ -30,9 +30,11 @@ NBA, PRESEASON = "basketball_nba", "basketball_nba_preseason"
 GAME, OTHER = "a" * 32, "b" * 32
 BOOKS: Final = ("betmgm", "draftkings", "fanduel", "pinnacle")
 MARKETS: Final = ("h2h", "spreads", "totals")
-HINDSIGHT: Final = ("closings", "closing_consensus", "clv", "outcome_grades", "calibration_observations", "quotes_sampled")
+HINDSIGHT: Final = (
+    "closings", "closing_consensus", "clv", "outcome_grades", "calibration_observations", "quotes_sampled", "market_openings",
+)  # fmt: skip
 VIEWS: Final = (
-    *(f"{name}_now" for name in HINDSIGHT if name != "calibration_observations"), "market_openings", "closing_coverage",
+    *(f"{name}_now" for name in HINDSIGHT if name != "calibration_observations"), "closing_coverage",
     "best_price_now", "game_lines_now", "book_twins",
 )  # fmt: skip
 

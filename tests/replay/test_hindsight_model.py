@@ -15,7 +15,7 @@ from pipeline.resources import resource
 from pipeline.warehouse.connect import Role, Warehouse
 from tests.conftest import Project
 from tests.replay import wild
-from tests.replay.hindsight_model import Hindsight
+from tests.replay.hindsight_model import GAME_MARKETS, Hindsight
 from tests.replay.ledger_model import BET_KEY, EVALUATION_KEY, PREDICTION_KEY, Ledgers, drawn, drawn_scores
 from tests.replay.model import Gold, Table, market_rule
 from tests.replay.slices import PLAYED, SLICES
@@ -25,11 +25,14 @@ from tests.replay.transcript import Transcript
 from tests.replay.value_model import BIN_KEY, Values, prediction_bins
 from tests.replay.views_model import Scorecards, expected_value, lead_lag, moves_of
 
+OPENING_KEY: Final = ("event_id", "market_key", "outcome_name")
 CLV_KEY: Final = ("event_id", "bookmaker_key", "market_key", "description", "outcome_name", "key_point", "horizon")
 KEYS: Final = {
     "quotes_sampled": ("event_id", "bookmaker_key", "market_key", "outcome_set", "outcome_side", "minutes_to_start"),
     "game_lines": ("event_id",),
     "game_lines_now": ("event_id",),
+    "market_openings": OPENING_KEY,
+    "market_openings_now": OPENING_KEY,
     "outcome_grades": ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name"),
     "best_price_now": ("event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name"),
     "clv": CLV_KEY,
@@ -74,6 +77,9 @@ def read(warehouse: Warehouse, table: str) -> Table:
             }
             for values in cursor
         ]
+    if key is OPENING_KEY:
+        # so far the model goes
+        rows = [row for row in rows if row["outcome_side"] in GAME_MARKETS.get(row["market_key"], ())]
     if key is CLV_KEY:
         # the model has no closings of outrights
         rows = [row for row in rows if market_rule(row["market_key"])["family"] != "outrights"]
@@ -93,6 +99,8 @@ def model_of(batches: Sequence[Batch]) -> tuple[list[Batch], dict[str, Table]]:
         "quotes_sampled": hindsight.quotes_sampled(),
         "game_lines": hindsight.game_lines(),
         "game_lines_now": hindsight.game_lines_now(),
+        "market_openings": hindsight.market_openings(),
+        "market_openings_now": hindsight.market_openings_now(),
         "outcome_grades": hindsight.outcome_grades(),
         "best_price_now": hindsight.best_price_now(),
         "clv": values.clv(),

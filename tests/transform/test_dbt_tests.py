@@ -129,7 +129,7 @@ def test_keys_are_those_of_the_contracts_and_values_are_promised_there_only(fill
     }
     promised = {contract.table: contract.key for contract in read_contracts()}
     # these have a hash for a key, and the test is of what it is the hash of
-    hashed = ("quotes", "best_price", "closing_consensus", "outcome_grades")
+    hashed = ("quotes", "best_price", "closing_consensus", "outcome_grades", "market_openings")
     assert keys == {table: keys[table] if table in hashed else promised[table] for table in keys}
     values = [node for node in tests if node.name.startswith("accepted_values_")]
     assert {node.attached_node.rpartition(".")[2] for node in values} == {

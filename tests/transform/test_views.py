@@ -156,7 +156,7 @@ def test_a_field_is_complete_against_the_other_books_and_lay_is_left_out(market:
     assert {reasons["betmgm", name] for name in runners[:3]} == {"incomplete"}
     assert {reasons["bovada", name] for name in runners} == {"overround_too_high"}
     assert not any(book == "smarkets" for book, _ in reasons)
-    for view in ("openings", "closings", "market_openings"):
+    for view in ("openings", "closings_now", "market_openings_now"):
         assert market.rows(f"select count(*) from gold.{view} where market_key = 'outrights_lay'") == [(0,)]
     assert market.rows("select count(*) from gold.price_history_now where market_key = 'outrights_lay'") == [(4,)]
 
@@ -298,7 +298,7 @@ def test_a_market_opens_with_the_best_ranked_sharp_group(market: Any) -> None:
 
     found = market.rows(
         "select outcome_name, opening_basis, operator_groups, bookmaker_key, price_decimal, probability, opened_at"
-        " from gold.market_openings order by 1"
+        " from gold.market_openings_now order by 1"
     )
 
     # q/B: (1/1.9) / (1/1.9 + 1/2.0) = 2.0 / 3.9
@@ -326,7 +326,7 @@ def test_a_sharp_book_that_was_there_at_the_first_look_opens_nothing(market: Any
 
     found = market.rows(
         "select outcome_name, line_point, opening_basis, operator_groups, bookmaker_key, probability, first_seen_at,"
-        " is_left_censored from gold.market_openings order by 1"
+        " is_left_censored from gold.market_openings_now order by 1"
     )
 
     groups = ["betmgm", "fanduel", "pinnacle"]
@@ -343,7 +343,9 @@ def test_what_groups_agree_on_in_play_opens_nothing(market: Any, minute: float, 
     market.load(minute, market.odds(market.game("e", 60, books), **asked))
     market.publish()
 
-    assert market.rows("select count(*) from gold.market_openings") == [(opened,)]
+    stored, coming = ("market_openings", "market_openings_now") if minute >= 60 else ("market_openings_now", "market_openings")
+    assert market.rows(f"select count(*) from gold.{stored}") == [(opened,)]
+    assert market.rows(f"select count(*) from gold.{coming}") == [(0,)]
 
 
 # --- closings -------------------------------------------------------------------------------------------------------

@@ -10,4 +10,5 @@
     is_reached('games'),
     'games.start_is_suspect',
     ref('closing_consensus'),
+    ref('market_openings'),
 ) }}
