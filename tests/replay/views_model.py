@@ -113,7 +113,7 @@ class Scorecards:
                 at = event["start_at"] - hours * HOUR
                 if at <= self.hindsight.known_until[event_id]:
                     for row, is_far in self._compared(event_id, at):
-                        yield (row["sport_key"], row["bookmaker_key"], month_of(at)), is_far
+                        yield (event["sport_key"], row["bookmaker_key"], month_of(at)), is_far
 
     def _compared(self, event_id: str, at: Time) -> Iterator[tuple[Row, bool]]:
         lines: dict[tuple[Any, ...], list[Row]] = defaultdict(list)

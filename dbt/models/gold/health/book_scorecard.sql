@@ -83,7 +83,7 @@ ages as (
 looked_at as (
     select
         event.event_id, look.hours, {{ month_of("event.start_at - look.hours * interval '1 hour'") }} as month,
-        m.sport_key, m.bookmaker_key, m.overround, m.outcome_names, m.fair_multiplicative,
+        event.sport_key, m.bookmaker_key, m.overround, m.outcome_names, m.fair_multiplicative,
         {{ line_key('m', after='m.outcome_set') }} as line_key,
         coalesce(profile.operator_group, m.bookmaker_key) as operator_group
     from {{ ref('events') }} as event
