@@ -47,8 +47,9 @@ HOW: Final[Mapping[str, How]] = _list(
     " closing_consensus_now closing_returns closings closings_now clv clv_now consensus consensus_line current_odds"
     " event_listing_intervals event_start_changes events exchange_quotes expected_value fair_probabilities game_lines"
     " game_lines_now line_movement margins market_openings market_openings_now middles middles_clean moves openings"
-    " outcome_grades outcome_grades_now players prediction_scores predictions price_history price_history_now prop_prices"
-    " quotes_sampled quotes_sampled_now results stale_quotes steam unmatched_players",
+    " outcome_grades outcome_grades_now outlier_counts outlier_counts_now players prediction_scores predictions"
+    " price_history price_history_now prop_prices quotes_sampled quotes_sampled_now results stale_quotes steam"
+    " unmatched_players",
     # best_price_now tells titles of books, and a title is the latest that any event's answer gives
     gold_merged="batch_health best_price_now book_scorecard book_twins bookmakers calibration calibration_bins"
     " calibration_differences closing_coverage event_duplicates lead_lag prediction_bins prediction_evaluation sports",

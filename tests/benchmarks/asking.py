@@ -32,13 +32,17 @@ TABLES: Final = {
     "calibration_observations": "brier",
     "quotes_sampled": "fair_probability",
     "game_lines": "h2h_closing_probability_home",
+    "market_openings": "probability",
+    "outlier_counts": "outlier_sets",
 }
 # What counts them, each read whole.
 VIEWS: Final = {
+    "book_scorecard": "mean_hold",
     "calibration": "brier",
     "calibration_bins": "hit_rate",
     "closing_coverage": "ok_count",
     "closing_returns": "return_multiple",
+    "openings": "price_decimal",
 }
 _BEGUN: Final = (
     "select event_id, sport_key, start_at, home_team, away_team from gold.events"

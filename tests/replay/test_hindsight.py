@@ -32,6 +32,7 @@ BOOKS: Final = ("betmgm", "draftkings", "fanduel", "pinnacle")
 MARKETS: Final = ("h2h", "spreads", "totals")
 HINDSIGHT: Final = (
     "closings", "closing_consensus", "clv", "outcome_grades", "calibration_observations", "quotes_sampled", "market_openings",
+    "outlier_counts",
 )  # fmt: skip
 VIEWS: Final = (
     *(f"{name}_now" for name in HINDSIGHT if name != "calibration_observations"), "closing_coverage",

@@ -40,6 +40,8 @@ KEYS: Final = {
     "calibration_observations": ("event_id", "market_key", "outcome_set", "bookmaker_key", "method", "horizon_hours"),
     "book_twins": ("operator_group", "other_group"),
     "book_scorecard": ("sport_key", "bookmaker_key", "month"),
+    "outlier_counts": ("event_id", "bookmaker_key", "horizon_hours"),
+    "outlier_counts_now": ("event_id", "bookmaker_key", "horizon_hours"),
     "expected_value": (
         "event_id", "market_key", "description", "line_point", "outcome_set", "outcome_name", "bookmaker_key",
     ),
@@ -108,6 +110,8 @@ def model_of(batches: Sequence[Batch]) -> tuple[list[Batch], dict[str, Table]]:
         "calibration_observations": values.calibration_observations(),
         "book_twins": values.book_twins(),
         "book_scorecard": Scorecards(hindsight).rows(),
+        "outlier_counts": Scorecards(hindsight).outlier_counts(),
+        "outlier_counts_now": Scorecards(hindsight).outlier_counts_now(),
         "expected_value": expected_value(hindsight),
         "lead_lag": lead_lag(moves_of(hindsight)),
         "bet_ledger": ledgers.bet_ledger(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -80,6 +80,25 @@ class Scorecards:
             }
         return rows
 
+    def outlier_counts(self) -> Table:
+        """Of events that began, by book and hour."""
+        return self._counts(lambda event_id: self.hindsight.is_reached(event_id))
+
+    def outlier_counts_now(self) -> Table:
+        """Of events that have not begun."""
+        return self._counts(lambda event_id: not self.hindsight.is_reached(event_id))
+
+    def _counts(self, is_told: Callable[[str], bool]) -> Table:
+        rows: Table = {}
+        for event_id, hours, book, is_far in self._looks():
+            if is_told(event_id):
+                event = self.hindsight.events[event_id]
+                told = {"sport_key": event["sport_key"], "start_at": event["start_at"], "compared_sets": 0, "outlier_sets": 0}
+                row = rows.setdefault((event_id, book, hours), told)
+                row["compared_sets"] += 1
+                row["outlier_sets"] += is_far
+        return rows
+
     def _holds(self) -> Iterator[tuple[Card, Decimal]]:
         """Of each stretch of a sound set before the start, what the book keeps."""
         for row in self.hindsight.margins.values():
@@ -107,13 +126,19 @@ class Scorecards:
                     yield (quote.sport, quote.book, month_of(at)), (phase, is_stale)
 
     def _oddities(self) -> Iterator[tuple[Card, bool]]:
-        """Of each set that stood at a look and can be compared, whether it lies far from the others."""
+        """Of each look, whether the set lies far from the others."""
+        for event_id, hours, book, is_far in self._looks():
+            event = self.hindsight.events[event_id]
+            yield (event["sport_key"], book, month_of(event["start_at"] - hours * HOUR)), is_far
+
+    def _looks(self) -> Iterator[tuple[str, int, str, bool]]:
+        """Event, hours before its start and book of each set that stood then and can be compared; whether it lies far off."""
         for event_id, event in self.hindsight.events.items():
             for hours in CALIBRATION_HOURS:
                 at = event["start_at"] - hours * HOUR
                 if at <= self.hindsight.known_until[event_id]:
                     for row, is_far in self._compared(event_id, at):
-                        yield (event["sport_key"], row["bookmaker_key"], month_of(at)), is_far
+                        yield event_id, hours, row["bookmaker_key"], is_far
 
     def _compared(self, event_id: str, at: Time) -> Iterator[tuple[Row, bool]]:
         lines: dict[tuple[Any, ...], list[Row]] = defaultdict(list)

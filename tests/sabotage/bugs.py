@@ -288,7 +288,7 @@ BUGS: Final = (
         ("tests/transform/test_views.py", "tests/transform/test_freshness.py"),
     ),
     Bug(
-        "a sharp book opens a market in play", "here", "dbt/models/gold/prices/market_openings.sql",
+        "a sharp book opens a market in play", "here", "dbt/macros/market_openings.sql",
         "                and q.captured_at < event.start_at\n", "",
         ("tests/replay/test_hindsight_model.py", "tests/replay/test_hindsight.py"),
     ),
@@ -297,8 +297,8 @@ BUGS: Final = (
         "when taken.line_point is distinct from taken.line_point_taken then 'point_moved'", "when false then 'point_moved'",
     ),
     Bug(
-        "a book's scorecard hears sets that are stale", "here", "dbt/models/gold/health/book_scorecard.sql",
-        "        and not {{ set_is_stale('m', ref('stale_quotes'), at=\"event.start_at - look.hours * interval '1 hour'\") }}\n", "",
+        "a book's scorecard hears sets that are stale", "here", "dbt/macros/outlier_counts.sql",
+        " and not {{ set_is_stale('m', ref('stale_quotes'), at='looks.at') }}\n", "\n",
         ("tests/transform/test_dbt_tests.py",),
     ),
     Bug(

@@ -78,66 +78,20 @@ ages as (
     from aged group by sport_key, bookmaker_key, month
 ),
 
--- outliers are looked for some hours before each start, among what is fresh then, and not at every change: a book counts as often as
--- it is there
-looked_at as (
-    select
-        event.event_id, look.hours, {{ month_of("event.start_at - look.hours * interval '1 hour'") }} as month,
-        event.sport_key, m.bookmaker_key, m.overround, m.outcome_names, m.fair_multiplicative,
-        {{ line_key('m', after='m.outcome_set') }} as line_key,
-        coalesce(profile.operator_group, m.bookmaker_key) as operator_group
-    from {{ ref('events') }} as event
-    cross join lateral (select max(near.captured_at) as until from {{ newest_answers('event') }} as near) as known
-    cross join {{ horizons() }} as look (hours)
-    join {{ ref('margins') }} as m
-        on m.event_id = event.event_id and event.start_at - look.hours * interval '1 hour' >= m.valid_from
-        and (m.valid_to is null or event.start_at - look.hours * interval '1 hour' < m.valid_to)
-    {{ with_profile('m.bookmaker_key', "event.start_at - look.hours * interval '1 hour'") }}
-    where event.start_at - look.hours * interval '1 hour' <= known.until and m.is_sound and m.set_no = 1
-        and m.market_key in ('h2h', 'spreads', 'totals') and {{ has_own_prices('profile') }}
-        and not {{ set_is_stale('m', ref('stale_quotes'), at="event.start_at - look.hours * interval '1 hour'") }}
-),
-
--- a group's lowest margin is what the others are compared with
-voices as (
-    select distinct on (event_id, hours, line_key, operator_group)
-        event_id, hours, line_key, operator_group, outcome_names, fair_multiplicative
-    from looked_at
-    order by event_id, hours, line_key, operator_group, overround, bookmaker_key
-),
-
-heard as (
-    select voices.event_id, voices.hours, voices.line_key, voices.operator_group, outcome.outcome_name, outcome.ratio
-    from voices
-    cross join lateral unnest(voices.outcome_names, voices.fair_multiplicative) as outcome (outcome_name, ratio)
-),
-
-ranked as (
-    select heard.event_id, heard.hours, heard.line_key, heard.operator_group, heard.outcome_name,
-        {{ place_among('ratio', of='event_id, hours, line_key, outcome_name') }} as position,
-        {{ all_of('ratio', of='event_id, hours, line_key, outcome_name') }} as ordered_ratios
-    from heard
-),
-
-compared as (
-    select
-        looked_at.sport_key, looked_at.bookmaker_key, looked_at.month, looked_at.event_id, looked_at.hours, looked_at.line_key,
-        bool_or(
-            abs(outcome.ratio - {{ median_of_others('ranked.ordered_ratios', 'ranked.position') }}) > {{ parameter('outlier_pre') }}
-        ) as is_outlier
-    from looked_at
-    cross join lateral unnest(looked_at.outcome_names, looked_at.fair_multiplicative) as outcome (outcome_name, ratio)
-    join ranked
-        on {{ same_in('ranked', 'looked_at', ['event_id', 'hours', 'line_key', 'operator_group']) }}
-        and ranked.outcome_name = outcome.outcome_name
-    where cardinality(ranked.ordered_ratios) - 1 >= {{ parameter('outlier_min_groups') }}
-    group by
-        looked_at.sport_key, looked_at.bookmaker_key, looked_at.month, looked_at.event_id, looked_at.hours, looked_at.line_key
+-- of events that began it is stored; the others' looks are those that have come
+counted as (
+    select sport_key, bookmaker_key, start_at, horizon_hours, compared_sets, outlier_sets from {{ ref('outlier_counts') }}
+    union all
+    select sport_key, bookmaker_key, start_at, horizon_hours, compared_sets, outlier_sets from {{ ref('outlier_counts_now') }}
 ),
 
 oddities as (
-    select sport_key, bookmaker_key, month, count(*) as compared, count(*) filter (where is_outlier) as outliers
-    from compared group by sport_key, bookmaker_key, month
+    select counted.sport_key, counted.bookmaker_key,
+        {{ month_of("counted.start_at - counted.horizon_hours * interval '1 hour'") }} as month,
+        sum(counted.compared_sets) as compared,
+        sum(counted.outlier_sets) as outliers
+    from counted
+    group by counted.sport_key, counted.bookmaker_key, month
 ),
 
 cards as (
