@@ -69,9 +69,12 @@ cast(
 case {{ outcome }} when 1 then {{ probability }} when 0 then 1 - {{ probability }} end
 {%- endmacro %}
 
-{#- Tenths of probability: the bin of one, from 0 to 9; the counts of a bin; and what is told of it. -#}
-{% macro bin_of(probability) -%}
-cast(least(floor({{ probability }} * 10), 9) as integer)
+{#-
+  Tenths of probability: joins the bin of one, from 0 to 9; the counts of a bin; and what is told of it. The ten are listed, as the
+  server takes a plain expression to have as many values as there are probabilities, and sorts them all.
+-#}
+{% macro with_bin(probability) -%}
+join generate_series(0, 9) as bins (bin) on bins.bin = cast(least(floor({{ probability }} * 10), 9) as integer)
 {%- endmacro %}
 
 {% macro bin_counts() -%}

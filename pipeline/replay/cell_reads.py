@@ -110,7 +110,7 @@ OTHERWISE: Final[Mapping[tuple[str, str], str | None]] = {
         "(u.sport_key, u.market_key, u.outcome_set, u.bookmaker_key, u.method, u.horizon_hours)"
         " = (t.sport_key, t.market_key, t.outcome_set, t.bookmaker_key, t.method, t.horizon_hours)"
     ),
-    # bins of a tenth, the last with its end: as the macro bin_of has it
+    # bins of a tenth, the last with its end: as the macro with_bin has it
     ("gold.calibration_bins", "gold.calibration_observations"): (
         "(u.sport_key, u.market_key, u.outcome_set, u.bookmaker_key, u.method, u.horizon_hours)"
         " = (t.sport_key, t.market_key, t.outcome_set, t.bookmaker_key, t.method, t.horizon_hours)"

@@ -2,8 +2,9 @@
 -- Of the outcomes that a ledger held for some 30 %: how many came, and what did the close hold them for?
 with binned as (
     select p.ledger, p.sport_key, p.market_key, p.outcome_set, p.scored_as, p.probability, p.outcome, p.close_probability,
-        {{ bin_of('p.probability') }} as bin
+        bins.bin
     from {{ ref('prediction_scores') }} as p
+    {{ with_bin('p.probability') }}
     where p.status = 'ok'
 ),
 

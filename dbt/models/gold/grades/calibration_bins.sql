@@ -3,8 +3,9 @@
 with binned as (
     select
         o.sport_key, o.market_key, o.outcome_set, o.bookmaker_key, o.method, o.horizon_hours, o.probability, o.outcome,
-        {{ bin_of('o.probability') }} as bin
+        bins.bin
     from {{ ref('calibration_observations') }} as o
+    {{ with_bin('o.probability') }}
 ),
 
 counted as (
