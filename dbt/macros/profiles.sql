@@ -1,5 +1,6 @@
 {% macro with_profile(bookmaker_key, at) -%}
 left join {{ ref('book_profile') }} as profile
+        -- null: of no book there is no profile
         on profile.bookmaker_key = {{ bookmaker_key }} and {{ at }} >= coalesce(profile.valid_from, '-infinity')
         and {{ at }} < coalesce(profile.valid_to, 'infinity')
 {%- endmacro %}
