@@ -320,7 +320,7 @@ BUGS: Final = (
     Bug(
         "predictions of one time supersede each other", "here", "dbt/models/gold/bets/prediction_scores.sql",
         "when status_alone = 'ok' and rank() over (", "when status_alone = 'ok' and row_number() over (",
-        ("tests/replay/test_hindsight_model.py",),
+        ("tests/transform/test_judged_ledgers.py", "tests/replay/test_hindsight_model.py"),
     ),
     # what a run looks at, and writes
     Bug(
@@ -343,7 +343,7 @@ BUGS: Final = (
         "of a late event only what changed is looked at", "here", "dbt/macros/prepare_run.sql",
         "and sightings.captured_at >= touched.tail_from and sightings.shows_odds\n        );",
         "and sightings.captured_at >= touched.tail_from and sightings.shows_odds\n        ) and false;",
-        ("tests/replay/test_switching.py", "tests/replay/test_order_freedom.py"),
+        ("tests/transform/test_consensus.py", "tests/replay/test_switching.py", "tests/replay/test_order_freedom.py"),
     ),
     Bug(
         "a test is restricted on one side", "here", "dbt/tests/blocking/gold_margins.sql",

@@ -153,3 +153,26 @@ def test_the_keys_of_one_desk_are_one_voice(market: Any, desk: tuple[str, ...]) 
     assert of_home(market, "group_count, book_count, fair_median") == [(1, 4, None)] * 3
     assert market.rows("select count(*), count(distinct operator_group) from gold.moves") == [(8, 1)]
     assert market.rows("select count(*) from gold.steam") == [(0,)]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_late_answer_that_repeats_two_prices_makes_them_younger_later(market: Any, late: bool) -> None:
+    """No price changes by it, and no row of price_history; but the third group, which nobody asked for, meets younger votes."""
+
+    def poll(minute: float, *keys: str) -> None:
+        books = [quote(market, key, 2.0, 2.0, minute) for key in keys]
+        market.load(minute, market.odds(market.game("e", 600, books), books=keys, markets=("h2h",)))
+
+    poll(0, "betmgm", "bovada")
+    if not late:
+        poll(2, "betmgm", "bovada")
+    poll(4, "fanduel")
+    market.publish()
+    if late:
+        poll(2, "betmgm", "bovada")
+        market.publish()
+
+    assert of_home(market, "valid_from, group_count, oldest_quote_age_at_open_seconds") == [
+        (market.at(0), 2, 0),
+        (market.at(4), 3, 120),
+    ]

@@ -118,6 +118,10 @@ PREDICTIONS = (
     prediction(14, "Home", 0.5, event_id="f" * 32),
     prediction(15, "Home", 0.6, ledger="twice"),
     prediction(16, "Home", 0.7, ledger="twice"),
+    # with a third name it is no whole set: each stands by itself, and of one time neither is the last word
+    prediction(17, "Home", 0.6, ledger="three names"),
+    prediction(18, "Away", 0.3, ledger="three names"),
+    prediction(19, "Nobody", 0.1, ledger="three names"),
 )
 
 
@@ -233,6 +237,9 @@ def test_how_near_predictions_were(judged: SmallMarket) -> None:
         14: ("unknown_event", 1, "binary", *unscored, None, None, None),
         15: ("repeated", 1, "binary", *unscored, d("0.625"), None, None),
         16: ("repeated", 1, "binary", *unscored, d("0.625"), None, None),
+        17: ("ok", 1, "binary", 1, d("0.16"), d("0.5108"), *close),
+        18: ("ok", 1, "binary", 0, d("0.09"), d("0.3567"), d("0.375"), d("0.140625"), d("0.4700")),
+        19: ("not_graded", 1, "binary", *unscored, None, None, None),
     }
 
 
@@ -246,6 +253,7 @@ def test_the_scores_beside_the_close(judged: SmallMarket) -> None:
         ("model", "h2h", "binary", 1, 1, d("0.09"), 1, d("0.140625"), d("-0.050625"), False),
         ("model", "h2h", "three_way", 1, 1, d("0.78"), 1, d("0.875"), d("-0.095"), False),
         ("model", "totals", "binary", 1, 1, d("0.3025"), 0, None, None, False),
+        ("three names", "h2h", "binary", 2, 1, d("0.125"), 2, d("0.140625"), d("-0.015625"), False),
     ]
     bins = judged.rows("select ledger, scored_as, bin, n_predictions, hit_rate from gold.prediction_bins")
     assert sorted(bins) == [
@@ -253,6 +261,8 @@ def test_the_scores_beside_the_close(judged: SmallMarket) -> None:
         ("model", "binary", 5, 1, 0),
         ("model", "binary", 7, 1, 1),
         ("model", "three_way", 5, 1, 0),
+        ("three names", "binary", 3, 1, 0),
+        ("three names", "binary", 6, 1, 1),
     ]
 
 
