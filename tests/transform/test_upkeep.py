@@ -74,7 +74,7 @@ def test_many_batches_leave_no_bloat_and_fresh_statistics(
     prepared: Warehouse, project: Project, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = 2**16  # these batches are small
-    monkeypatch.setattr(upkeep, "_SCRATCH_BYTES", limit)
+    monkeypatch.setattr(upkeep, "_SCRATCH_BYTES", dict.fromkeys(upkeep._SCRATCH_BYTES, limit))
     without_autovacuum(owner)
     recording = Recording.open(resource("fixtures/recordings/simulated"))
     drawn = {batch.batch_id: batch for seed in (98, 99, 100) for batch in wild.market_of(seed)}
@@ -105,7 +105,10 @@ def test_a_rebuild_leaves_fresh_statistics(prepared: Warehouse, project: Project
     assert not wrong(owner)
 
 
-def test_room_is_given_back_when_nobody_looks_and_no_reader_waits(prepared: Warehouse, owner: Connection) -> None:
+def test_room_is_given_back_when_nobody_looks_and_no_reader_waits(
+    prepared: Warehouse, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(upkeep._SCRATCH_BYTES, "ops.row_changes", 2**20)
     fill(owner)
     with transformer_session(prepared) as session:
         with prepared.connect(Role.OWNER) as reader:
