@@ -6,29 +6,17 @@
   and the others are kept.
 -#}
 {% macro superseded_entries(outcomes) -%}
-with doubled as materialized (
-    select exchange_id, event_id, bookmaker_key, market_key
-    from {{ outcomes }}
-    group by exchange_id, event_id, bookmaker_key, market_key
-    having min(book_ordinal) < max(book_ordinal) or min(market_ordinal) < max(market_ordinal)
-),
-
-entries as (
-    select distinct exchange_id, event_id, bookmaker_key, market_key, book_ordinal, market_ordinal, last_update
-    from {{ outcomes }}
-    where (exchange_id, event_id, bookmaker_key, market_key) in (select exchange_id, event_id, bookmaker_key, market_key from doubled)
-),
-
-ordered as (
-    select entries.*,
-        row_number() over (
-            partition by exchange_id, event_id, bookmaker_key, market_key
-            order by last_update desc nulls last, book_ordinal, market_ordinal
-        ) as place_among
-    from entries
-)
-
-select exchange_id, event_id, book_ordinal, market_ordinal from ordered where place_among > 1
+select ordered.exchange_id, ordered.event_id, ordered.book_ordinal, ordered.market_ordinal
+from (
+    -- one sort, and no grouping: of what an answer holds the server guesses millions, and makes room for as many
+    select shown.exchange_id, shown.event_id, shown.book_ordinal, shown.market_ordinal,
+        dense_rank() over (
+            partition by shown.exchange_id, shown.event_id, shown.bookmaker_key, shown.market_key
+            order by shown.last_update desc nulls last, shown.book_ordinal, shown.market_ordinal
+        ) as entry_no
+    from {{ outcomes }} as shown
+) as ordered
+where ordered.entry_no > 1
 {%- endmacro %}
 
 {#-

@@ -106,10 +106,14 @@ told_before as (
         or exists (
             select 1
             from {{ ref('event_sightings') }} as s
-            join {{ ref('quotes') }} as q
-                on q.exchange_id = s.exchange_id and q.event_id = s.event_id and q.captured_at = s.captured_at
             where s.event_id = touched.event_id and s.captured_at >= touched.tail_from and s.captured_at > events.start_at
-                and s.shows_odds and q.quote_at <= events.start_at
+                and s.shows_odds
+                and exists (
+                    select 1 from {{ ref('quotes') }} as q
+                    where q.exchange_id = s.exchange_id and q.event_id = s.event_id and q.captured_at = s.captured_at
+                        and q.quote_at <= events.start_at
+                    offset 0  -- asked of one answer after the other: else all quotes of the event are read
+                )
         )
         -- what is taken away may have been the closing quote, though it was received later
         or exists (
@@ -117,7 +121,7 @@ told_before as (
         )
 ),
 
--- answers with odds that are older than others; two that asked as much before it, at other moments, leave it nothing to be the first of
+-- answers with odds that are older than others. Two that asked as much before it, at other moments, leave it nothing to be the first of
 first_asked as (
     select late.sport_key, late.event_id, min(late.captured_at) as captured_at
     from answers as late

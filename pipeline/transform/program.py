@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,8 @@ FORMAT: Final = 1
 FILE: Final = "program.json"
 # A table that grew by so many rows in one run is analyzed: what is read next is planned by what stands there now.
 GROWN: Final = 5000
+# Beside a model's own statement, of its hooks what writes rows: in one statement, with no semicolon.
+_IS_PREPARED: Final = re.compile(r"(insert|update|delete)\b[^;]*\Z")
 # What is not dbt's to read, or follows from the rest.
 _LEFT_OUT: Final = ("target", "logs", FILE, "lineage.json", "relations.json")
 
@@ -256,11 +259,11 @@ def _results(session: Session, steps: Sequence[Step], tell: Callable[[], None]) 
 
 def _take(cursor: Any, step: Step) -> NodeResult:
     for place, statement in enumerate(step.statements):
-        if place != step.counted:
+        if place != step.counted and not _IS_PREPARED.match(statement):
             cursor.execute(statement)
             continue
         send(cursor, statement)
-        if cursor.fetchall()[0][0] >= GROWN and step.grown is not None:
+        if place == step.counted and cursor.fetchall()[0][0] >= GROWN and step.grown is not None:
             cursor.execute(step.grown)
     return NodeResult(step.unique_id, step.name, step.resource_type, "success", None, None)
 

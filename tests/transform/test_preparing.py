@@ -134,6 +134,20 @@ def test_a_run_keeps_its_connection_and_ends_in_the_same_rows(
     assert len({str(each) for each in digests}) == 4
 
 
+def test_what_goes_before_and_after_a_model_is_prepared_too(
+    transformer: Transformer, prepared: Warehouse, project: Project
+) -> None:
+    known: list[str] = []
+
+    def look(session: Session) -> None:
+        known[:] = [str(text) for (text,) in rows(session, "select statement from pg_prepared_statements")]
+
+    for number in range(2):
+        assert apply_batches(transformer, project, loaded(prepared, number), CLOCK, before_commit=look).published
+    for table in ("touched_series", "touched_lines", "due_events", "due_lines"):
+        assert [text for text in known if f" as insert into ops.{table} " in text], table
+
+
 @pytest.mark.parametrize("lost", [True, False])
 def test_a_connection_that_is_lost_between_two_batches_is_made_anew(
     transformer: Transformer, prepared: Warehouse, project: Project, lost: bool
