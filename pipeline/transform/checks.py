@@ -21,6 +21,8 @@ from pipeline.transform.preparing import send
 
 # Of the rules that a table breaks, so many are told.
 RULES_SHOWN: Final = 3
+# So many contracts are asked by one statement: it is planned anew when one of its tables was analyzed, so not all are in one.
+_TOGETHER: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,12 @@ def batch_checks(
     """
     checked = _checked(_contracts() if contracts is None else contracts)
     scoped = tuple(contract for contract in checked if contract.name in scopes)
-    broken = _asked(session, _broken_query(tuple(scopes.items()), scoped))
-    # where some rule cannot run each contract is asked by itself, so that it tells that of itself alone
-    asked = {each.name for each in scoped} if isinstance(broken, psycopg2.Error) else {name for (name,) in broken}
+    asked: set[str] = set()
+    for first in range(0, len(scoped), _TOGETHER):
+        group = scoped[first : first + _TOGETHER]
+        broken = _asked(session, _broken_query(tuple(scopes.items()), group))
+        # where some rule cannot run each contract is asked by itself, so that it tells that of itself alone
+        asked |= {each.name for each in group} if isinstance(broken, psycopg2.Error) else {name for (name,) in broken}
     return tuple(_check_of_batch(session, contract, scopes.get(contract.name), contract.name in asked) for contract in checked)
 
 
@@ -125,7 +130,7 @@ def _checked(contracts: Sequence[TableContract]) -> tuple[TableContract, ...]:
     return tuple(contract for contract in contracts if contract.is_checked_per_batch)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=32)
 def _broken_query(scopes: tuple[tuple[str, str], ...], contracts: tuple[TableContract, ...]) -> str:
     return broken_query(dict(scopes), contracts)
 
