@@ -63,6 +63,7 @@ HINDSIGHT: Final = frozenset(
     f"gold.{name}"
     for name in (
         "closings", "closing_consensus", "clv", "outcome_grades", "calibration_observations", "quotes_sampled", "game_lines",
+        "market_openings", "outlier_counts",
     )
 )  # fmt: skip
 SURROGATES: Final = ("series_id", "line_id", "set_id", "market_id", "arbitrage_id", "middle_id")
