@@ -17,16 +17,15 @@ _LOG: Final = logging.getLogger("sports_market")
 # Tables that each run fills and empties. Of more than so many bytes, most is room of rows that are gone. After a truncation the
 # statements that name the table are planned anew: gold's all name ops.row_changes, of which a run may write a megabyte.
 _SCRATCH_BYTES: Final = {
-    "ops.pending": 2**20,
-    "ops.touched_events": 2**20,
-    "ops.touched_series": 2**20,
-    "ops.touched_lines": 2**20,
-    "ops.due_events": 2**20,
-    "ops.due_lines": 2**20,
-    "ops.coverage_taken": 2**20,
-    "ops.quotes_taken": 2**20,
+    **dict.fromkeys(
+        (
+            "ops.pending", "ops.touched_events", "ops.touched_series", "ops.touched_lines", "ops.due_events", "ops.due_lines",
+            "ops.coverage_taken", "ops.quotes_taken",
+        ),
+        2**20,
+    ),
     "ops.row_changes": 2**24,
-}
+}  # fmt: skip
 # Tables whose number of rows is no longer what the planner knows: so each is analyzed a few times in all, as it grows.
 _OUTGROWN: Final = """
 select coalesce(string_agg(format('%I.%I', namespaces.nspname, tables.relname), ', ' order by tables.relname), '')
