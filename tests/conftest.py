@@ -114,7 +114,7 @@ def _embedded(major: int) -> Iterator[Server]:
     # A short path, so that the socket fits; pytest's own are long.
     folder = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
     try:
-        embedded = EmbeddedServer.start(folder, postgres_version=major, options=CARELESS)
+        embedded = EmbeddedServer.start(folder, postgres_version=major, options=CARELESS, tied=True)
         with Server(embedded.warehouse(ROLE_PREFIX), embedded, "the tests' embedded server") as server:
             yield server
     finally:
