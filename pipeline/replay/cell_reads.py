@@ -141,7 +141,6 @@ OTHERWISE: Final[Mapping[tuple[str, str], str | None]] = {
     ("gold.closing_coverage", "gold.price_history"): None,
     ("gold.closing_coverage", SIGHTINGS): None,
     ("gold.book_scorecard", "gold.margins"): "u.sport_key = t.sport_key and u.bookmaker_key = t.bookmaker_key",
-    ("gold.book_scorecard", "gold.events"): None,
     ("gold.book_scorecard", "gold.event_start_changes"): None,
     ("gold.book_scorecard", QUOTES): None,
     ("gold.book_scorecard", SIGHTINGS): None,

@@ -40,10 +40,11 @@ from tests.conftest import Project
 from tests.replay.from_bytes import cells_of_event, chosen_events, computed_from_bytes, differing, key_texts
 from tests.replay.support import Databases, batches_of, take
 
-# Relations that the bundled recording has no row of; tests of their own hold those of ledgers.
+# Relations that the bundled recording has no row of. Tests of their own hold those of ledgers; outlier_counts has the same
+# sources as its view of games to come.
 WITHOUT_ROWS: Final = {
     "gold.bets", "gold.predictions", "gold.bet_ledger", "gold.prediction_scores", "gold.prediction_bins",
-    "gold.prediction_evaluation", "gold.middles", "gold.middles_clean", "gold.arbitrages_clean",
+    "gold.prediction_evaluation", "gold.middles", "gold.middles_clean", "gold.arbitrages_clean", "gold.outlier_counts_now",
 }  # fmt: skip
 NAMES: Final = [relation.name for relation in relations()]
 LEDGERS: Final = ("silver.bet_captures", "silver.prediction_captures")

@@ -498,7 +498,11 @@ def test_views_depend_on_the_set_of_answers_and_not_on_their_order(
     def props_at(into: Any, minute: float) -> list[Any]:
         points = {"player_points": [(side, 1.9, 20.5, name) for side in ("Over", "Under") for name in ("Ann Lee", "Bo Ek")]}
         others = {"player_points": [("Over", 1.95, 20.5, "ANN LEE"), ("Under", 1.8, 20.5, "B. Ek")]}
-        return [into.book("bovada", points, minute), into.book("betrivers", others, minute)]
+        # with a fourth desk it can be said who is far from the others
+        return [
+            into.book("bovada", {"h2h": [("Home", 1.9), ("Away", 1.9)], **points}, minute),
+            into.book("betrivers", others, minute),
+        ]
 
     def fill(into: Any, order: list[int]) -> dict[str, str]:
         batches = {}
