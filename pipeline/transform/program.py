@@ -34,8 +34,8 @@ FORMAT: Final = 1
 FILE: Final = "program.json"
 # A table that grew by so many rows in one run is analyzed: what is read next is planned by what stands there now.
 GROWN: Final = 5000
-# Beside a model's own statement, of its hooks what writes rows: in one statement, with no semicolon.
-_IS_PREPARED: Final = re.compile(r"(insert|update|delete)\b[^;]*\Z")
+# Beside a model's own statement, of hooks what writes rows.
+_IS_PREPARED: Final = re.compile(r"(insert|update|delete)\b")
 # What is not dbt's to read, or follows from the rest.
 _LEFT_OUT: Final = ("target", "logs", FILE, "lineage.json", "relations.json")
 

@@ -39,6 +39,8 @@ _COMMENT: Final = re.compile(r"\A\s*/\*\s*(\{.*?\})\s*\*/\s*", re.DOTALL)
 _CATALOG: Final = re.compile(r"\Aselect\b(?!\s+ops\.)", re.IGNORECASE)
 # The name that dbt's own hook goes by.
 HOOK: Final = "prepare_run"
+# What stands before a statement and says what it is for.
+_REMARK: Final = re.compile(r"\A(?:\s*--[^\n]*\n)*\s*")
 # A model's one statement begins so; it gives the number of rows that it wrote.
 _MAIN: Final = "with fresh as materialized"
 
@@ -142,7 +144,7 @@ def _steps(sent: Iterable[str], results: Iterable[NodeResult], manifest: Manifes
             # a program belongs to no database
             of_nodes.setdefault(node, []).append(statement.replace(f'"{dbname}".', ""))
     if HOOK in of_nodes:
-        yield Step(HOOK, HOOK, "operation", tuple(of_nodes[HOOK]))
+        yield Step(HOOK, HOOK, "operation", tuple(_each("\n".join(of_nodes[HOOK]))))
     nodes = [result for result in results if result.resource_type in ("model", "seed", "test")]
     after = _after(manifest, {result.unique_id for result in nodes})
     for result in nodes:
@@ -166,6 +168,14 @@ def _steps(sent: Iterable[str], results: Iterable[NodeResult], manifest: Manifes
             grown[0] if grown else None,
             after[result.unique_id],
         )
+
+
+def _each(text: str) -> Iterator[str]:
+    """The statements of the run's hook, which is one text, one by one: so each can be prepared."""
+    import sqlparse  # of dbt
+
+    for statement in sqlparse.split(text):
+        yield _REMARK.sub("", statement).rstrip("; \n")
 
 
 def _after(manifest: Manifest, chosen: set[str]) -> dict[str, tuple[str, ...]]:
