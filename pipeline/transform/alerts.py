@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.transform.engine import Session
+from pipeline.transform.preparing import send
 
 _RAISE_WITHHELD: Final = """
 insert into ops.alerts (alert_id, kind, batch_id, raised_at, message, row_table, row_key)
@@ -32,7 +33,7 @@ def _statement() -> str:
 def raise_alerts(session: Session, batch_ids: Sequence[str]) -> None:
     """Note what these batches give cause to tell; within the transaction that applies them, before its scratch is emptied."""
     with session.cursor() as cursor:
-        cursor.execute(_statement(), {"batch_ids": list(batch_ids)})
+        send(cursor, _statement(), [list(batch_ids)])
 
 
 def raise_withheld(session: Session, batch_ids: Sequence[str], reasons: str) -> None:

@@ -3,7 +3,7 @@
 with answers as materialized (
     select distinct ledger.batch_id, asked.sport_key, asked.captured_at
     from ops.pending as pending
-    join ops.ledger as ledger on ledger.exchange_id = pending.exchange_id and ledger.batch_id = any (%(batch_ids)s)
+    join ops.ledger as ledger on ledger.exchange_id = pending.exchange_id and ledger.batch_id = any ($1)
     join silver.coverage as asked on asked.exchange_id = pending.exchange_id
     where pending.admitted
 ),
@@ -16,7 +16,7 @@ steam as (
     select answers.batch_id, event.event_id,
         concat_ws('|', s.market_id, s.outcome_set, s.direction, ops.iso(s.triggered_at)) as cause,
         format(
-            '%%s, %%s: %%s of %%s operators moved toward %%s',
+            '%s, %s: %s of %s operators moved toward %s',
             ops.game_name(event.event_id, event.home_team, event.away_team), s.market_key, s.size, s.quoting_count, s.direction
         ) as message,
         'gold.steam' as row_table,
@@ -34,7 +34,7 @@ arbitrage as (
     select answers.batch_id, event.event_id,
         concat_ws('|', a.arbitrage_id, ops.iso(a.valid_from)) as cause,
         format(
-            '%%s, %%s: %%s %%%% at %%s',
+            '%s, %s: %s %% at %s',
             ops.game_name(event.event_id, event.home_team, event.away_team), a.market_key, round(100 * a.margin_at_open, 2),
             array_to_string(a.books_at_open, ', ')
         ) as message,
@@ -61,7 +61,7 @@ book_quiet as (
     select dropped.batch_id, cast(null as text) as event_id,
         concat_ws('|', dropped.sport_key, dropped.bookmaker_key, ops.iso(dropped.valid_to)) as cause,
         format(
-            '%%s dropped out of %%s games of %%s, and stands in none', dropped.bookmaker_key, dropped.games, dropped.sport_key
+            '%s dropped out of %s games of %s, and stands in none', dropped.bookmaker_key, dropped.games, dropped.sport_key
         ) as message,
         'gold.price_history' as row_table,
         jsonb_build_object(
@@ -79,7 +79,7 @@ close_missed as (
     select newest.batch_id, event.event_id,
         concat_ws('|', event.event_id, ops.iso(event.start_at)) as cause,
         format(
-            '%%s begins at %%s UTC, and %%s',
+            '%s begins at %s UTC, and %s',
             ops.game_name(event.event_id, event.home_team, event.away_team),
             to_char(event.start_at at time zone 'UTC', 'HH24:MI'),
             coalesce('its newest odds are of ' || to_char(shown.quote_at at time zone 'UTC', 'HH24:MI'), 'there are no odds of it')
@@ -102,7 +102,7 @@ close_missed as (
 credits_low as (
     select distinct on (told.month) told.batch_id, cast(null as text) as event_id,
         told.month as cause,
-        format('%%s of %%s credits of %%s are left', told.left_over, told.left_over + told.used, told.month) as message,
+        format('%s of %s credits of %s are left', told.left_over, told.left_over + told.used, told.month) as message,
         'bronze.exchanges' as row_table,
         jsonb_build_object('exchange_id', told.exchange_id) as row_key
     from (
@@ -111,7 +111,7 @@ credits_low as (
             cast(exchanges.headers ->> 'x-requests-remaining' as numeric) as left_over,
             cast(exchanges.headers ->> 'x-requests-used' as numeric) as used
         from bronze.exchanges as exchanges
-        where exchanges.batch_id = any (%(batch_ids)s)
+        where exchanges.batch_id = any ($1)
             and exchanges.headers ->> 'x-requests-remaining' ~ '^[0-9]{1,12}$'
             and exchanges.headers ->> 'x-requests-used' ~ '^[0-9]{1,12}$'
     ) as told

@@ -26,7 +26,7 @@ from pipeline.transform.checks import Session as Session
 from pipeline.transform.computed import Computed
 from pipeline.transform.engine import Engine, NodeResult, Work
 from pipeline.transform.fingerprints import stored_fingerprints, write_fingerprints
-from pipeline.transform.preparing import PreparingSession
+from pipeline.transform.preparing import PreparingSession, send
 from pipeline.transform.upkeep import empty_scratch, note_growth, refresh_statistics
 from pipeline.warehouse.connect import Connection, Role, Warehouse
 from pipeline.warehouse.digest import refresh_digests
@@ -65,7 +65,7 @@ cross join (
     select array_agg(distinct ops.month_of(exchanges.captured_at)) as months
     from ops.ledger as ledger
     join bronze.exchanges as exchanges on exchanges.exchange_id = ledger.exchange_id
-    where ledger.batch_id = any (%s)
+    where ledger.batch_id = any ($1)
         and not ledger.is_settled
         and ops.month_of(exchanges.captured_at) not in (select archived_months.month from ops.archived_months)
 ) as needed
@@ -166,6 +166,8 @@ def _connected(warehouse: Warehouse) -> PreparingSession:
         "work_mem": "64MB",
         # what is looked up per element of an answer never comes twice: hashing the elements costs more than the look-up
         "enable_memoize": "off",
+        # what names batches is planned for any batches: a plan for each would cost more than it does
+        "plan_cache_mode": "force_generic_plan",
         # no statement waits for ever for a table that somebody else holds
         "lock_timeout": f"{warehouse.lock_seconds}s",
     }
@@ -311,7 +313,7 @@ def apply_batches(
     warehouse = at if isinstance(at, Warehouse) else at.warehouse
     with _transaction(at) as session:
         # before what fills them: a reader whose query was planned without a month must not see what is computed from its rows
-        _execute(session, _MAKE_MONTHS, [list(batch_ids)])
+        _make_months(session, batch_ids)
         empty_scratch(session)
         take_transform_lock(session, warehouse)
         _execute(session, "delete from ops.run_batches")
@@ -380,7 +382,7 @@ def publish_computed(
     warehouse = at if isinstance(at, Warehouse) else at.warehouse
     with _transaction(at) as session:
         gold.allow(session)
-        _execute(session, _MAKE_MONTHS, [list(batch_ids)])
+        _make_months(session, batch_ids)
         _execute(session, "delete from ops.run_batches")
         _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
         flattened = _run(session, warehouse, engine, "silver")
@@ -607,6 +609,11 @@ def _checks(results: Sequence[NodeResult], session: Session, touched: Mapping[st
     return tuple(checks)
 
 
+def _make_months(session: Session, batch_ids: Sequence[str]) -> None:
+    with session.cursor() as cursor:
+        send(cursor, _MAKE_MONTHS, [list(batch_ids)])
+
+
 def _outcomes_reconcile(session: Session) -> CheckResult:
     """Every outcome of every answer at hand is in silver exactly once, by the count that was made in Python."""
     with session.cursor() as cursor:
@@ -639,11 +646,12 @@ def _was_not_rebuilt(session: Session, batch_ids: Sequence[str]) -> bool:
 
 
 def _settle(session: Session) -> None:
-    _execute(
-        session,
-        "update ops.ledger as ledger set applied = pending.admitted, applied_held = pending.held from ops.pending as pending"
-        " where pending.exchange_id = ledger.exchange_id",
-    )
+    with session.cursor() as cursor:
+        send(
+            cursor,
+            "update ops.ledger as ledger set applied = pending.admitted, applied_held = pending.held"
+            " from ops.pending as pending where pending.exchange_id = ledger.exchange_id",
+        )
     _execute(session, "delete from ops.run_batches")
 
 

@@ -1,12 +1,13 @@
 """A session on which a statement that comes again and again is parsed once, and planned now and then.
 
-A fourth of what the server spends on a small batch is reading and planning the same texts again. Statements have no
+A fourth of what the server spends on a small batch is reading and planning the same texts again. Hardly a statement has
 parameters here, so a plan is one for all runs. The server makes it anew where a table of it was analyzed or changed, but not
 where one only grew: so all are forgotten at the runs 1, 2, 4, 8, … and from then on every so often.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg2.extensions
@@ -31,25 +32,37 @@ class PreparingSession(psycopg2.extensions.connection):
         with self.cursor() as cursor:
             cursor.execute("discard plans" if is_due else "select 1")
 
-    def prepared(self, cursor: Any, text: str) -> str:
-        """What to send for a text: itself for the first time, then the call of what it is prepared as."""
-        if text not in self._names:
+    def prepared(self, cursor: Any, text: str, values: int = 0) -> str:
+        """What to send for a text: itself for the first time, then the call of what it is prepared as.
+
+        One with values is prepared at once, and called with placeholders of psycopg2's.
+        """
+        if text not in self._names and not values:
             self._names[text] = None
             return text
-        name = self._names[text]
+        name = self._names.get(text)
         if name is None:
             name = f"sports_market_{sum(known is not None for known in self._names.values())}"
             cursor.execute(f"prepare {name} as {text}")
             self._names[text] = name
-        return f"execute {name}"
+        return f"execute {name}({', '.join(['%s'] * values)})" if values else f"execute {name}"
 
 
-def send(cursor: Any, text: str) -> None:
-    """Execute one statement without parameters, which may come again.
+def send(cursor: Any, text: str, values: Sequence[Any] = ()) -> None:
+    """Execute one statement, which may come again.
 
     Args:
-        cursor: of psycopg2; where its session is no :class:`PreparingSession`, the text is sent as it is.
+        cursor: of psycopg2; where its session is no :class:`PreparingSession`, a text without parameters is sent as it is.
         text: one ``select``, ``insert``, ``update`` or ``delete``, with its CTEs, whose result has the same columns each time.
+        values: of its parameters ``$1``, ``$2``, …
+
+    Raises:
+        TypeError: there are values, and the session does not prepare.
     """
     session = cursor.connection
-    cursor.execute(session.prepared(cursor, text) if isinstance(session, PreparingSession) else text)
+    if isinstance(session, PreparingSession):
+        cursor.execute(session.prepared(cursor, text, len(values)), list(values) or None)
+    elif values:
+        raise TypeError("a statement with parameters needs a session that prepares")
+    else:
+        cursor.execute(text)

@@ -54,9 +54,9 @@ class Transcript:
 
         prepared = PreparingSession.prepared
 
-        def prepared_at_once(session: PreparingSession, cursor: Any, text: str) -> str:
+        def prepared_at_once(session: PreparingSession, cursor: Any, text: str, values: int = 0) -> str:
             session._names.setdefault(text, None)
-            return prepared(session, cursor, text)
+            return prepared(session, cursor, text, values)
 
         with pytest.MonkeyPatch.context() as patch, self.instead_of_dbt():
             patch.setattr(PreparingSession, "begin_run", begin_run)

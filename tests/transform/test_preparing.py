@@ -87,6 +87,24 @@ def test_what_could_not_be_prepared_is_prepared_later(session: PreparingSession)
         assert sent(session, "select n from public.there") == [(1,)]
 
 
+def test_what_has_values_is_prepared_at_once_and_takes_others_each_time(session: PreparingSession) -> None:
+    text = "select n from unnest($1::text[]) as given (n) where n <> $2 order by n"
+    for names, other, found in ((["%s", "it's"], "%s", ["it's"]), ([], "", []), (["a", "b"], "it's", ["a", "b"])):
+        with session.cursor() as cursor:
+            send(cursor, text, [names, other])
+            assert cursor.fetchall() == [(name,) for name in found]
+        assert rows(session, PREPARED) == [(1,)]
+
+
+def test_values_need_a_session_that_prepares(prepared: Warehouse) -> None:
+    session = psycopg2.connect(prepared.conninfo(Role.OWNER))
+    try:
+        with session.cursor() as cursor, pytest.raises(TypeError, match="prepares"):
+            send(cursor, "select $1::int", [1])
+    finally:
+        session.close()
+
+
 def test_plans_follow_a_table_that_grows_without_being_analyzed(session: PreparingSession) -> None:
     """Planned on an empty table, the look for one row would read all of it for ever."""
     rows(session, "create table public.growing (n int primary key) with (autovacuum_enabled = off); select 1")
@@ -129,7 +147,7 @@ def test_a_run_keeps_its_connection_and_ends_in_the_same_rows(
             owner.execute("lock table ops.transform_lock in exclusive mode nowait")
     assert len(pids) == 1
     first, second, third, _ = prepared_statements
-    assert first == 0 < second
+    assert first < second
     assert third == second
     assert len({str(each) for each in digests}) == 4
 
@@ -144,8 +162,9 @@ def test_what_goes_before_and_after_a_model_is_prepared_too(
 
     for number in range(2):
         assert apply_batches(transformer, project, loaded(prepared, number), CLOCK, before_commit=look).published
-    for table in ("touched_series", "touched_lines", "due_events", "due_lines"):
+    for table in ("touched_series", "touched_lines", "due_events", "due_lines", "pending", "touched_events"):
         assert [text for text in known if f" as insert into ops.{table} " in text], table
+    assert [text for text in known if "insert into ops.alerts " in text]
 
 
 @pytest.mark.parametrize("lost", [True, False])
