@@ -27,20 +27,24 @@ cross join lateral (
             'event.event_id', ['series_id', 'bookmaker_key', 'market_key', 'description', 'outcome_name', 'outcome_side', 'valid_from']
         ) }} as series
         left join lateral (
-            select q.* from {{ ref('quotes') }} as q
-            where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
-                and q.quote_at <= event.start_at
-                and (
-                    -- what is settled afterwards, or known better, was not known then
-                    event.start_basis in ('settled_rival', 'override')
-                    or q.quote_at < (
-                        select c.start_as_known + interval '10 minutes'
-                        from {{ ref('event_start_changes') }} as c
-                        where c.event_id = event.event_id and c.captured_at <= q.captured_at
-                        order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
-                    )
+            select sound.*
+            from (
+                select q.* from {{ ref('quotes') }} as q
+                where q.event_id = event.event_id and q.series_id = series.series_id and q.line_rank = 1 and q.problem is null
+                    and q.quote_at <= event.start_at
+                order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id
+                -- a fence: from the newest on, so that what was known is looked up for hardly more than one
+                offset 0
+            ) as sound
+            -- what is settled afterwards, or known better, was not known then
+            where event.start_basis in ('settled_rival', 'override')
+                or sound.quote_at < (
+                    select c.start_as_known + interval '10 minutes'
+                    from {{ ref('event_start_changes') }} as c
+                    where c.event_id = event.event_id and c.captured_at <= sound.captured_at
+                    order by c.captured_at desc, c.source_rank desc, c.place desc, c.exchange_id desc limit 1
                 )
-            order by q.captured_at desc, q.moment_at desc, q.place, q.exchange_id limit 1
+            order by sound.captured_at desc, sound.moment_at desc, sound.place, sound.exchange_id limit 1
         ) as quote on true
         -- what was first quoted after the start has no closing, and comes and goes without one
         where series.valid_from <= event.start_at or quote.captured_at is not null

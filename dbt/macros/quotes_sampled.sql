@@ -109,7 +109,7 @@ cross join lateral (
             main_outcomes.outcome_side, abs(standing.implied_probability - main_outcomes.q), standing.line_rank
     ),
 
-    told as (
+    told as materialized (
         select priced.*, seen.captured_at, seen.quote_at, seen.last_update
         from priced
         cross join lateral {{ quote_until(
