@@ -313,7 +313,7 @@ def apply_batches(
     warehouse = at if isinstance(at, Warehouse) else at.warehouse
     with _transaction(at) as session:
         # before what fills them: a reader whose query was planned without a month must not see what is computed from its rows
-        _make_months(session, batch_ids)
+        _send(session, _MAKE_MONTHS, [list(batch_ids)])
         empty_scratch(session)
         take_transform_lock(session, warehouse)
         _execute(session, "delete from ops.run_batches")
@@ -382,7 +382,7 @@ def publish_computed(
     warehouse = at if isinstance(at, Warehouse) else at.warehouse
     with _transaction(at) as session:
         gold.allow(session)
-        _make_months(session, batch_ids)
+        _send(session, _MAKE_MONTHS, [list(batch_ids)])
         _execute(session, "delete from ops.run_batches")
         _execute(session, "insert into ops.run_batches select unnest(%s::text[])", [list(batch_ids)])
         flattened = _run(session, warehouse, engine, "silver")
@@ -609,11 +609,6 @@ def _checks(results: Sequence[NodeResult], session: Session, touched: Mapping[st
     return tuple(checks)
 
 
-def _make_months(session: Session, batch_ids: Sequence[str]) -> None:
-    with session.cursor() as cursor:
-        send(cursor, _MAKE_MONTHS, [list(batch_ids)])
-
-
 def _outcomes_reconcile(session: Session) -> CheckResult:
     """Every outcome of every answer at hand is in silver exactly once, by the count that was made in Python."""
     with session.cursor() as cursor:
@@ -646,12 +641,11 @@ def _was_not_rebuilt(session: Session, batch_ids: Sequence[str]) -> bool:
 
 
 def _settle(session: Session) -> None:
-    with session.cursor() as cursor:
-        send(
-            cursor,
-            "update ops.ledger as ledger set applied = pending.admitted, applied_held = pending.held"
-            " from ops.pending as pending where pending.exchange_id = ledger.exchange_id",
-        )
+    _send(
+        session,
+        "update ops.ledger as ledger set applied = pending.admitted, applied_held = pending.held from ops.pending as pending"
+        " where pending.exchange_id = ledger.exchange_id",
+    )
     _execute(session, "delete from ops.run_batches")
 
 
@@ -690,3 +684,8 @@ def _note_checks(session: Session, batch_ids: Sequence[str], checks: Sequence[Ch
 def _execute(session: Session, statement: str, values: Sequence[Any] = ()) -> None:
     with session.cursor() as cursor:
         cursor.execute(statement, values or None)
+
+
+def _send(session: Session, statement: str, values: Sequence[Any] = ()) -> None:
+    with session.cursor() as cursor:
+        send(cursor, statement, values)

@@ -17,7 +17,7 @@ _PLANS_LAST: Final = 32
 
 
 class PreparingSession(psycopg2.extensions.connection):
-    """A connection that prepares what it sends for the second time by :func:`send`."""
+    """A connection that prepares what it sends by :func:`send` for the second time, or with values."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -49,7 +49,7 @@ class PreparingSession(psycopg2.extensions.connection):
 
 
 def send(cursor: Any, text: str, values: Sequence[Any] = ()) -> None:
-    """Execute one statement, which may come again.
+    """Execute one statement that may come again.
 
     Args:
         cursor: of psycopg2; where its session is no :class:`PreparingSession`, a text without parameters is sent as it is.

@@ -34,8 +34,8 @@ FORMAT: Final = 1
 FILE: Final = "program.json"
 # A table that grew by so many rows in one run is analyzed: what is read next is planned by what stands there now.
 GROWN: Final = 5000
-# Beside a model's own statement, of hooks what writes rows.
-_IS_PREPARED: Final = re.compile(r"(insert|update|delete)\b")
+# Beside a model's own statement, what is prepared: of hooks what writes rows, rendered as single statements.
+WRITES_ROWS: Final = re.compile(r"(insert|update|delete)\b")
 # What is not dbt's to read, or follows from the rest.
 _LEFT_OUT: Final = ("target", "logs", FILE, "lineage.json", "relations.json")
 
@@ -259,7 +259,7 @@ def _results(session: Session, steps: Sequence[Step], tell: Callable[[], None]) 
 
 def _take(cursor: Any, step: Step) -> NodeResult:
     for place, statement in enumerate(step.statements):
-        if place != step.counted and not _IS_PREPARED.match(statement):
+        if place != step.counted and not WRITES_ROWS.match(statement):
             cursor.execute(statement)
             continue
         send(cursor, statement)

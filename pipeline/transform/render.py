@@ -22,7 +22,7 @@ from pipeline.errors import SetupError, SportsMarketError
 from pipeline.resources import resource
 from pipeline.settings import Settings
 from pipeline.transform.engine import WORKS, NodeResult, Session, Work
-from pipeline.transform.program import FILE, Program, Step, project_key, write_program
+from pipeline.transform.program import FILE, WRITES_ROWS, Program, Step, project_key, write_program
 from pipeline.transform.project import DbtProject
 from pipeline.warehouse.database import Server, bootstrap
 from pipeline.warehouse.digest import FILE as RELATIONS
@@ -142,9 +142,10 @@ def _steps(sent: Iterable[str], results: Iterable[NodeResult], manifest: Manifes
         statement = text[comment.end() :].strip() if comment is not None else text.strip()
         if not _CATALOG.match(statement) and statement:
             # a program belongs to no database
-            of_nodes.setdefault(node, []).append(statement.replace(f'"{dbname}".', ""))
+            statement = statement.replace(f'"{dbname}".', "")
+            of_nodes.setdefault(node, []).extend(_each(statement) if WRITES_ROWS.match(statement) else [statement])
     if HOOK in of_nodes:
-        yield Step(HOOK, HOOK, "operation", tuple(_each("\n".join(of_nodes[HOOK]))))
+        yield Step(HOOK, HOOK, "operation", tuple(of_nodes[HOOK]))
     nodes = [result for result in results if result.resource_type in ("model", "seed", "test")]
     after = _after(manifest, {result.unique_id for result in nodes})
     for result in nodes:
@@ -171,11 +172,11 @@ def _steps(sent: Iterable[str], results: Iterable[NodeResult], manifest: Manifes
 
 
 def _each(text: str) -> Iterator[str]:
-    """The statements of the run's hook, which is one text, one by one: so each can be prepared."""
+    """The statements of a text, one by one, so that each can be prepared; the run's hook is one text of many."""
     import sqlparse  # of dbt
 
-    for statement in sqlparse.split(text):
-        yield _REMARK.sub("", statement).rstrip("; \n")
+    for statement in sqlparse.split(text, strip_semicolon=True):
+        yield _REMARK.sub("", statement).rstrip()
 
 
 def _after(manifest: Manifest, chosen: set[str]) -> dict[str, tuple[str, ...]]:
